@@ -1,0 +1,78 @@
+import type { NodeId } from "#kernel";
+
+/** A node's whole configuration: validated, complete, frozen. No room sees `undefined`. One YAML file describes every node of a cluster. */
+export interface NodeConfig {
+  /** Where the file was, for messages. */
+  readonly file: string;
+  readonly nodeId: NodeId;
+  readonly role: "voter" | "worker";
+  readonly dataDirectory: string;
+  readonly hosts: ReadonlyMap<NodeId, HostConfig>;
+  /** In priority order, as the runbook lists them. */
+  readonly voters: readonly NodeId[];
+  readonly listen: { readonly host: string; readonly http: number; readonly peer: number; readonly client: number };
+  readonly tls: { readonly peer: TlsFiles | null; readonly client: TlsFiles | null };
+  /** Allows non-loopback listeners without TLS. */
+  readonly insecure: boolean;
+  readonly timing: Timing;
+  readonly raft: {
+    readonly maxMessageBytes: number;
+    readonly maxInflightBytes: number;
+    readonly maxUncommittedBytes: number;
+    readonly snapshotEveryEntries: number;
+    readonly keepEntries: number;
+    readonly segmentBytes: number;
+  };
+  readonly sessions: { readonly defaultTtlMs: number; readonly electionGraceMs: number; readonly renewIntervalMs: number };
+  readonly worker: WorkerConfig | null;
+  readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+}
+
+export interface HostConfig {
+  readonly name: NodeId;
+  /** Address that others dial (`host`, else `tailscale_ip`). */
+  readonly address: string;
+  readonly ports: { readonly http: number; readonly peer: number; readonly client: number };
+}
+
+export interface TlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface Timing {
+  readonly profile: "local" | "lan" | "mesh" | "legacy";
+  readonly tickMs: number;
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+}
+
+export interface WorkerConfig {
+  readonly queues: readonly string[];
+  readonly slots: number;
+  readonly ttlMs: number;
+  readonly drainTimeoutMs: number;
+  readonly capabilities: {
+    readonly gpuCount: number;
+    readonly gpuMemoryMib: number;
+    readonly gpuModel: string;
+    readonly cuda: number;
+    readonly cpu: number;
+    readonly memoryMib: number;
+    readonly diskMib: number;
+    readonly labels: Readonly<Record<string, string>>;
+  };
+  /** kind of work → how it is run. */
+  readonly handlers: ReadonlyMap<string, HandlerConfig>;
+}
+
+export interface HandlerConfig {
+  /** Program and arguments; the item's payload arrives on standard input, its identity in RINGRAFT_* variables. */
+  readonly command: readonly string[];
+  readonly workingDirectory: string;
+  /** 0…19, added for children. */
+  readonly nice: number;
+  readonly timeoutMs: number;
+  readonly environment: Readonly<Record<string, string>>;
+}

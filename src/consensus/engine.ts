@@ -1,0 +1,46 @@
+import type { ClusterTimeMs, LogIndex, NodeId, Outcome, Refusal, Term, WallTimeMs } from "#kernel";
+import type { Entry, RaftStatus, SnapshotMeta } from "#raft";
+
+/**
+ * The contract of consensus is one total order of commands. `raft` fills it today; `bully`, `hybrid` and `etcd` fill the
+ * same one later, and one conformance suite runs against each.
+ *
+ * Committed at the promised index with the same term means done; with another term, provably dropped (the same sequence
+ * may be tried again); leadership lost means unknown.
+ */
+export interface Engine {
+  /** Puts commands into the log, in order, without gaps. Synchronous: either all have a place, or all are refused. */
+  propose(commands: readonly Uint8Array[]): Proposed;
+  /** Resolves with an index: once that is applied here, a local read sees every write acknowledged before the call. */
+  readBarrier(): Promise<Outcome<LogIndex>>;
+  /** The sink has applied up to here; opens the window for more. */
+  applied(index: LogIndex): void;
+  /** A snapshot at `meta` is durable in the snapshot store: the log before it may go. */
+  compact(meta: SnapshotMeta): void;
+  leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean };
+  /** The replicated clock as this leader would stamp it now; the last applied one on a follower. */
+  clusterNow(): { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs };
+  status(): EngineStatus;
+  readonly guarantees: { readonly quorum: boolean; readonly linearizableReads: boolean; readonly fencing: boolean };
+  close(): Promise<void>;
+}
+
+export type Proposed =
+  | { readonly ok: true; readonly term: Term; readonly firstIndex: LogIndex }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** What the engine tells the replica. Handed over at assembly; called synchronously, in log order. */
+export interface EngineSink {
+  onCommitted(entries: readonly Entry[]): void;
+  /** Replace the whole state by this snapshot's content (chunks as they stand in the store). Resolves when restored. */
+  onRestore(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Leader, term or role changed. */
+  onStatus(status: EngineStatus): void;
+  /** The node cannot go on (disk failed, invariant broken): stop the process. */
+  onFatal(error: Error): void;
+}
+
+export interface EngineStatus {
+  readonly raft: RaftStatus;
+  readonly connectedPeers: ReadonlySet<NodeId>;
+}

@@ -1,0 +1,1 @@
+export type { Engine, EngineSink, EngineStatus, Proposed } from "./engine.ts";

@@ -1,0 +1,9 @@
+/**
+ * The contracts between the house and the world. Types only. `host/` fills them with the real world, `sim/` (later) with
+ * a simulated one; nothing else differs between the two.
+ */
+export type { Clock, Stamp, Timers, Timer } from "./clock.ts";
+export type { Disk, DiskFile, DirectoryLock } from "./disk.ts";
+export type { PeerLinks, PeerLinkEvents } from "./peer-link.ts";
+export type { Log, LogFields } from "./log.ts";
+export type { PulseFeed, PulseSnapshot } from "./pulse.ts";

@@ -1,0 +1,51 @@
+import type { ClusterId, LogIndex, NodeId } from "#kernel";
+import type { Entry, HardState, Recovered, SnapshotMeta } from "#raft";
+
+/** One group commit: everything that gathered while the last batch synced. */
+export interface WalBatch {
+  /** Entries in order; an entry at or below the log's end truncates from there (a truncate mark goes first). */
+  readonly entries: readonly Entry[];
+  /** The newest of the batch, or null when unchanged. Written last: it precedes nothing that it refers to. */
+  readonly hardState: HardState | null;
+}
+
+export interface WriteAheadLog {
+  /** One write, one fdatasync; resolves when all of it is durable. A rejection is final: the process must stop (exit 74). */
+  append(batch: WalBatch): Promise<void>;
+  /** Records that a durable snapshot at `meta` exists, then drops whole segments below `keepFrom`. */
+  markSnapshot(meta: SnapshotMeta, keepFrom: LogIndex): Promise<void>;
+  /** The snapshot replaced a log that conflicts with it: forget every entry. */
+  resetTo(meta: SnapshotMeta): Promise<void>;
+  readonly stats: { readonly batches: number; readonly entries: number; readonly bytes: number; readonly lastSyncMs: number };
+  close(): Promise<void>;
+}
+
+/** What opening a data directory's log gives. */
+export interface OpenedWal {
+  readonly wal: WriteAheadLog;
+  readonly recovered: Pick<Recovered, "hardState" | "entries">;
+  /** Set when a torn tail was cut; names the file and the offset. */
+  readonly tornTail: { readonly file: string; readonly offset: number; readonly savedAs: string } | null;
+}
+
+export interface SnapshotStore {
+  /** Newest first; only snapshots whose footer and digests hold. */
+  list(): Promise<readonly SnapshotMeta[]>;
+  /** Writes, fsyncs, renames, re-reads and verifies. Keeps the two newest. */
+  save(meta: SnapshotMeta, stateDigest: string, content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void>;
+  /** Content bytes in order; throws StorageError (CORRUPT) on the first bad chunk. */
+  read(index: LogIndex): AsyncIterable<Uint8Array>;
+  /** Raw file bytes for transfer to another voter. */
+  readRaw(index: LogIndex, offset: number, length: number): Promise<{ readonly bytes: Uint8Array; readonly totalBytes: number }>;
+  /** Stores raw bytes that another voter sends; offsets must be contiguous. Returns the next offset wanted. */
+  receiveRaw(meta: SnapshotMeta, offset: number, bytes: Uint8Array): Promise<number>;
+  /** All bytes are here: verify, fsync, rename. */
+  finishReceive(meta: SnapshotMeta): Promise<void>;
+}
+
+/** Who a data directory belongs to; written once by `cluster init` or at the first join, checked at every start. */
+export interface DataDirectoryIdentity {
+  readonly formatVersion: number;
+  readonly clusterId: ClusterId;
+  readonly nodeId: NodeId;
+}
