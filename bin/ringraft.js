@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The launcher. Plain JavaScript that an older Node can parse: where the system's Node is older than 24, it hands over to the
 // one that `npm ci` placed in node_modules (registry package `node`).
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import * as module from "node:module";
 import { dirname, join } from "node:path";
@@ -20,8 +20,8 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     console.error(`ringraft needs Node 24 or newer; this is ${process.version}. Run "npm ci" here, or install Node 24.`);
     process.exit(78);
   }
-  // The parent must outlive signals that the terminal sends to the whole group: the child decides when to end.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
-  const child = spawnSync(newer, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
-  process.exit(child.status ?? 1);
+  const child = spawn(newer, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
+  // A signal to this process alone (a supervisor's SIGTERM) must reach the one that does the work.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("exit", (code) => process.exit(code ?? 1));
 }
