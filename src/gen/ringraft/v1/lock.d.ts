@@ -50,6 +50,20 @@ export interface LockWaiter {
      * @generated from protobuf field: uint64 wait_timeout_ms = 4
      */
     waitTimeoutMs: number;
+    /**
+     * @generated from protobuf field: uint64 lock_delay_ms = 5
+     */
+    lockDelayMs: number;
+    /**
+     * @generated from protobuf field: string purpose = 6
+     */
+    purpose: string;
+    /**
+     * Of the Acquire that waits.
+     *
+     * @generated from protobuf field: uint64 sequence = 7
+     */
+    sequence: number;
 }
 /**
  * @generated from protobuf message ringraft.v1.Lock
@@ -218,6 +232,12 @@ export interface LockResponse {
      * @generated from protobuf field: ringraft.v1.Lock lock = 2
      */
     lock?: Lock;
+    /**
+     * Acquire only: the caller holds the lock; its token is the holder's.
+     *
+     * @generated from protobuf field: bool granted = 3
+     */
+    granted: boolean;
 }
 /**
  * @generated from protobuf message ringraft.v1.ListLocksResponse

@@ -116,7 +116,10 @@ class LockWaiter$Type extends runtime_4.MessageType {
             { no: 1, name: "session_id", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
             { no: 2, name: "node_id", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
             { no: 3, name: "enqueued_at_ms", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
-            { no: 4, name: "wait_timeout_ms", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
+            { no: 4, name: "wait_timeout_ms", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
+            { no: 5, name: "lock_delay_ms", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
+            { no: 6, name: "purpose", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
+            { no: 7, name: "sequence", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
         ]);
     }
     create(value) {
@@ -125,6 +128,9 @@ class LockWaiter$Type extends runtime_4.MessageType {
         message.nodeId = "";
         message.enqueuedAtMs = 0;
         message.waitTimeoutMs = 0;
+        message.lockDelayMs = 0;
+        message.purpose = "";
+        message.sequence = 0;
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -145,6 +151,15 @@ class LockWaiter$Type extends runtime_4.MessageType {
                     break;
                 case /* uint64 wait_timeout_ms */ 4:
                     message.waitTimeoutMs = reader.uint64().toNumber();
+                    break;
+                case /* uint64 lock_delay_ms */ 5:
+                    message.lockDelayMs = reader.uint64().toNumber();
+                    break;
+                case /* string purpose */ 6:
+                    message.purpose = reader.string();
+                    break;
+                case /* uint64 sequence */ 7:
+                    message.sequence = reader.uint64().toNumber();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -170,6 +185,15 @@ class LockWaiter$Type extends runtime_4.MessageType {
         /* uint64 wait_timeout_ms = 4; */
         if (message.waitTimeoutMs !== 0)
             writer.tag(4, runtime_1.WireType.Varint).uint64(message.waitTimeoutMs);
+        /* uint64 lock_delay_ms = 5; */
+        if (message.lockDelayMs !== 0)
+            writer.tag(5, runtime_1.WireType.Varint).uint64(message.lockDelayMs);
+        /* string purpose = 6; */
+        if (message.purpose !== "")
+            writer.tag(6, runtime_1.WireType.LengthDelimited).string(message.purpose);
+        /* uint64 sequence = 7; */
+        if (message.sequence !== 0)
+            writer.tag(7, runtime_1.WireType.Varint).uint64(message.sequence);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
@@ -678,11 +702,13 @@ class LockResponse$Type extends runtime_4.MessageType {
     constructor() {
         super("ringraft.v1.LockResponse", [
             { no: 1, name: "header", kind: "message", T: () => refusal_1.Header },
-            { no: 2, name: "lock", kind: "message", T: () => exports.Lock }
+            { no: 2, name: "lock", kind: "message", T: () => exports.Lock },
+            { no: 3, name: "granted", kind: "scalar", T: 8 /*ScalarType.BOOL*/ }
         ]);
     }
     create(value) {
         const message = globalThis.Object.create((this.messagePrototype));
+        message.granted = false;
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -697,6 +723,9 @@ class LockResponse$Type extends runtime_4.MessageType {
                     break;
                 case /* ringraft.v1.Lock lock */ 2:
                     message.lock = exports.Lock.internalBinaryRead(reader, reader.uint32(), options, message.lock);
+                    break;
+                case /* bool granted */ 3:
+                    message.granted = reader.bool();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -716,6 +745,9 @@ class LockResponse$Type extends runtime_4.MessageType {
         /* ringraft.v1.Lock lock = 2; */
         if (message.lock)
             exports.Lock.internalBinaryWrite(message.lock, writer.tag(2, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* bool granted = 3; */
+        if (message.granted !== false)
+            writer.tag(3, runtime_1.WireType.Varint).bool(message.granted);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);

@@ -101,6 +101,12 @@ export interface OpenSessionRequest {
      * @generated from protobuf field: ringraft.v1.Capabilities capabilities = 5
      */
     capabilities?: Capabilities;
+    /**
+     * The authenticated caller. Written by the server, which replaces whatever a client puts here.
+     *
+     * @generated from protobuf field: string principal = 6
+     */
+    principal: string;
 }
 /**
  * @generated from protobuf message ringraft.v1.RenewSessionRequest

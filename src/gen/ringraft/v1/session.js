@@ -191,7 +191,8 @@ class OpenSessionRequest$Type extends runtime_4.MessageType {
             { no: 2, name: "incarnation", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
             { no: 3, name: "purpose", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
             { no: 4, name: "ttl_ms", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
-            { no: 5, name: "capabilities", kind: "message", T: () => work_1.Capabilities }
+            { no: 5, name: "capabilities", kind: "message", T: () => work_1.Capabilities },
+            { no: 6, name: "principal", kind: "scalar", T: 9 /*ScalarType.STRING*/ }
         ]);
     }
     create(value) {
@@ -200,6 +201,7 @@ class OpenSessionRequest$Type extends runtime_4.MessageType {
         message.incarnation = 0;
         message.purpose = "";
         message.ttlMs = 0;
+        message.principal = "";
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -223,6 +225,9 @@ class OpenSessionRequest$Type extends runtime_4.MessageType {
                     break;
                 case /* ringraft.v1.Capabilities capabilities */ 5:
                     message.capabilities = work_1.Capabilities.internalBinaryRead(reader, reader.uint32(), options, message.capabilities);
+                    break;
+                case /* string principal */ 6:
+                    message.principal = reader.string();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -251,6 +256,9 @@ class OpenSessionRequest$Type extends runtime_4.MessageType {
         /* ringraft.v1.Capabilities capabilities = 5; */
         if (message.capabilities)
             work_1.Capabilities.internalBinaryWrite(message.capabilities, writer.tag(5, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* string principal = 6; */
+        if (message.principal !== "")
+            writer.tag(6, runtime_1.WireType.LengthDelimited).string(message.principal);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);

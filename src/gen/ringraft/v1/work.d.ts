@@ -460,6 +460,16 @@ export interface WorkItem {
      * @generated from protobuf field: uint64 version = 21
      */
     version: number;
+    /**
+     * On the replicated clock; 0 = not requested.
+     *
+     * @generated from protobuf field: uint64 cancel_requested_at_ms = 22
+     */
+    cancelRequestedAtMs: number;
+    /**
+     * @generated from protobuf field: string cancel_requested_by = 23
+     */
+    cancelRequestedBy: string;
 }
 /**
  * Writes: `session_id` and `sequence` make the call exactly-once. In the stream they stand in the Command envelope and are

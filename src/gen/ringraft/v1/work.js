@@ -1039,7 +1039,9 @@ class WorkItem$Type extends runtime_4.MessageType {
             { no: 18, name: "job_id", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
             { no: 19, name: "create_revision", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
             { no: 20, name: "mod_revision", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
-            { no: 21, name: "version", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
+            { no: 21, name: "version", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
+            { no: 22, name: "cancel_requested_at_ms", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
+            { no: 23, name: "cancel_requested_by", kind: "scalar", T: 9 /*ScalarType.STRING*/ }
         ]);
     }
     create(value) {
@@ -1061,6 +1063,8 @@ class WorkItem$Type extends runtime_4.MessageType {
         message.createRevision = 0;
         message.modRevision = 0;
         message.version = 0;
+        message.cancelRequestedAtMs = 0;
+        message.cancelRequestedBy = "";
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -1132,6 +1136,12 @@ class WorkItem$Type extends runtime_4.MessageType {
                     break;
                 case /* uint64 version */ 21:
                     message.version = reader.uint64().toNumber();
+                    break;
+                case /* uint64 cancel_requested_at_ms */ 22:
+                    message.cancelRequestedAtMs = reader.uint64().toNumber();
+                    break;
+                case /* string cancel_requested_by */ 23:
+                    message.cancelRequestedBy = reader.string();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -1208,6 +1218,12 @@ class WorkItem$Type extends runtime_4.MessageType {
         /* uint64 version = 21; */
         if (message.version !== 0)
             writer.tag(21, runtime_1.WireType.Varint).uint64(message.version);
+        /* uint64 cancel_requested_at_ms = 22; */
+        if (message.cancelRequestedAtMs !== 0)
+            writer.tag(22, runtime_1.WireType.Varint).uint64(message.cancelRequestedAtMs);
+        /* string cancel_requested_by = 23; */
+        if (message.cancelRequestedBy !== "")
+            writer.tag(23, runtime_1.WireType.LengthDelimited).string(message.cancelRequestedBy);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
