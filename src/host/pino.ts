@@ -64,15 +64,15 @@ function wrap(logger: Logger): Log {
   };
 }
 
-/** Without a prototype, so that a field called `__proto__` is one more field and nothing else. */
-function clean(fields: LogFields | undefined): Record<string, string | number | boolean | null> {
-  const out = Object.create(null) as Record<string, string | number | boolean | null>;
-  if (fields === undefined) return out;
-  for (const [name, value] of Object.entries(fields)) {
-    if (SECRET_NAME.test(name) && !NOT_SECRET.test(name)) out[name] = "[redacted]";
-    else out[name] = typeof value === "string" ? text(value) : value;
-  }
-  return out;
+/** `fromEntries` defines own properties, so a field called `__proto__` is one more field and nothing else. */
+function clean(fields: LogFields | undefined): LogFields {
+  if (fields === undefined) return {};
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => {
+      if (SECRET_NAME.test(name) && !NOT_SECRET.test(name)) return [name, "[redacted]"];
+      return [name, typeof value === "string" ? text(value) : value];
+    }),
+  );
 }
 
 function text(value: string): string {
