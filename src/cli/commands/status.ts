@@ -1,0 +1,41 @@
+import { type Command, CommandError, parse } from "../command.ts";
+import { outputFormat } from "../output.ts";
+
+export const status: Command = {
+  name: "status",
+  summary: "What one node says about itself and the cluster (its GET /status)",
+  usage: "[--http URL] [-o table|json]",
+  details: `Options:
+      --http URL            the node's HTTP port (default $RINGRIFT_HTTP, else http://127.0.0.1:8770)
+  -o, --output table|json   how to print (default table)
+Exit code 8 when the node answers but says that the cluster is not healthy.`,
+  run: async (args) => {
+    const { values } = parse(args, { http: { type: "string" }, output: { type: "string", short: "o" } }, []);
+    const format = outputFormat(values.output);
+    const base = values.http ?? process.env["RINGRIFT_HTTP"] ?? "http://127.0.0.1:8770";
+    const body = await fetchStatus(base);
+    if (format === "json") process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
+    else process.stdout.write(asTable(body));
+    return body["cluster_health"] === "healthy" ? 0 : 8;
+  },
+};
+
+async function fetchStatus(base: string): Promise<Readonly<Record<string, unknown>>> {
+  const url = new URL("/status", base);
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+    return (await answer.json()) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    throw new CommandError(`no answer from ${url}`, 5, "Is the node up? --http names another one.", { cause: error });
+  }
+}
+
+function asTable(body: Readonly<Record<string, unknown>>): string {
+  const lines = Object.entries(body)
+    .filter(([key]) => key !== "voters")
+    .map(([key, value]) => `${key.padEnd(18)}  ${typeof value === "object" ? JSON.stringify(value) : String(value)}`);
+  const voters = Object.entries((body["voters"] ?? {}) as Record<string, unknown>).map(
+    ([name, voter]) => `  ${name.padEnd(20)} ${JSON.stringify(voter)}`,
+  );
+  return [...lines, "voters", ...voters, ""].join("\n");
+}

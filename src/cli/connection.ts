@@ -1,0 +1,63 @@
+import { UsageError } from "./command.ts";
+import { type Client, connect } from "#client";
+
+/** Options that every command over the client's protocol takes. */
+export const connectionOptions = {
+  endpoint: { type: "string", short: "e", multiple: true },
+  ca: { type: "string" },
+  cert: { type: "string" },
+  key: { type: "string" },
+  timeout: { type: "string" },
+  output: { type: "string", short: "o" },
+} as const;
+
+export const connectionHelp = `Options:
+  -e, --endpoint HOST:PORT  client port of any voter, may repeat (default: $RINGRIFT_ENDPOINTS, else 127.0.0.1:8773)
+      --ca, --cert, --key   PEM files for TLS
+      --timeout SECONDS     give up after this long (default 10)
+  -o, --output table|json   how to print (default table)`;
+
+export interface ConnectionValues {
+  readonly endpoint?: string[] | undefined;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly timeout?: string | undefined;
+}
+
+/** Runs `use` with a client and closes it, whatever happens. */
+export async function withClient<T>(values: ConnectionValues, use: (client: Client) => Promise<T>): Promise<T> {
+  const client = connect({
+    endpoints: endpoints(values.endpoint),
+    timeoutMs: timeoutMs(values.timeout),
+    ...(values.ca === undefined
+      ? {}
+      : {
+          tls: {
+            ca: values.ca,
+            ...(values.cert === undefined ? {} : { cert: values.cert }),
+            ...(values.key === undefined ? {} : { key: values.key }),
+          },
+        }),
+  });
+  try {
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}
+
+function endpoints(given: readonly string[] | undefined): readonly string[] {
+  if (given !== undefined && given.length > 0) return given;
+  const fromEnvironment = process.env["RINGRIFT_ENDPOINTS"];
+  return fromEnvironment === undefined || fromEnvironment === "" ? ["127.0.0.1:8773"] : fromEnvironment.split(",");
+}
+
+function timeoutMs(seconds: string | undefined): number {
+  if (seconds === undefined) return 10_000;
+  const value = Number(seconds);
+  if (!Number.isFinite(value) || value <= 0 || value > 3600) {
+    throw new UsageError(`--timeout takes seconds between 0 and 3600, not "${seconds}"`);
+  }
+  return value * 1000;
+}

@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import { type Command, UsageError, exitWith } from "./command.ts";
+import { clusterInit } from "./commands/cluster-init.ts";
+import { configValidate } from "./commands/config-validate.ts";
+import { dev } from "./commands/dev.ts";
+import { jobGet, jobList, jobSubmit } from "./commands/job.ts";
+import { lockList } from "./commands/lock-list.ts";
+import { modelList } from "./commands/model-list.ts";
+import { serve } from "./commands/serve.ts";
+import { status } from "./commands/status.ts";
+import { walDump, walVerify } from "./offline/wal.ts";
+
+const commands: readonly Command[] = [
+  dev,
+  serve,
+  clusterInit,
+  configValidate,
+  status,
+  jobSubmit,
+  jobList,
+  jobGet,
+  modelList,
+  lockList,
+  walVerify,
+  walDump,
+];
+
+await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<void> {
+  const first = args[0];
+  if (first === undefined || first === "help" || first === "--help" || first === "-h") return print(overview());
+  if (first === "--version" || first === "-V") return print(`ringraft ${version()}\n`);
+  const command = find(args);
+  if (command === null) {
+    exitWith(new UsageError(`unknown command "${args.slice(0, 2).join(" ")}"; see ringraft --help`));
+    return;
+  }
+  const rest = args.slice(command.name.split(" ").length);
+  if (rest.includes("--help") || rest.includes("-h")) return print(manual(command));
+  try {
+    process.exitCode = await command.run(rest);
+  } catch (error) {
+    exitWith(error);
+  }
+}
+
+/** `job submit` before `job`: the longest name that fits wins. */
+function find(args: readonly string[]): Command | null {
+  const fitting = commands.filter((command) => command.name.split(" ").every((word, at) => args[at] === word));
+  return fitting.toSorted((a, b) => b.name.length - a.name.length)[0] ?? null;
+}
+
+function overview(): string {
+  const width = Math.max(...commands.map((command) => command.name.length));
+  const rows = commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`);
+  return [
+    "ringraft: work queue, job status, model registry and training locks, replicated by Raft",
+    "",
+    "Usage: ringraft COMMAND [OPTIONS]   (ringraft COMMAND --help tells its options)",
+    "",
+    ...rows,
+    "",
+    "Exit codes of client commands: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict or fenced, 5 no leader or quorum,",
+    "6 timeout or unknown outcome, 7 not authorised, 8 unhealthy, 9 over a limit.",
+    "Exit codes of serve: 64 usage, 74 input/output or corrupt data, 75 temporary, 78 configuration.",
+    "",
+  ].join("\n");
+}
+
+function manual(command: Command): string {
+  return `${command.summary}\n\nUsage: ringraft ${command.name} ${command.usage}\n\n${command.details}\n`;
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return String((manifest as { version: unknown }).version);
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}

@@ -1,0 +1,44 @@
+import { toJson } from "#codec";
+import { UsageError } from "./command.ts";
+
+export type OutputFormat = "table" | "json";
+
+export function outputFormat(value: string | undefined): OutputFormat {
+  if (value === undefined || value === "table") return "table";
+  if (value === "json") return "json";
+  throw new UsageError(`-o takes table or json, not "${value}"`);
+}
+
+/** Prints rows as a table with a header, or as JSON in the protocol's spelling (64-bit integers as strings). */
+export function printRows<T>(
+  format: OutputFormat,
+  values: readonly T[],
+  columns: Readonly<Record<string, (value: T) => string>>,
+): void {
+  if (format === "json") {
+    printJson(values);
+    return;
+  }
+  const header = Object.keys(columns);
+  const rows = values.map((value) => Object.values(columns).map((cell) => oneLine(cell(value))));
+  const widths = header.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]!.length)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, at) => cell.padEnd(widths[at]!))
+      .join("  ")
+      .trimEnd();
+  process.stdout.write([header, ...rows].map((cells) => `${line(cells)}\n`).join(""));
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(toJson(value), null, 2)}\n`);
+}
+
+/** User text must not move the cursor or fake a row: control characters are shown escaped. */
+function oneLine(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
