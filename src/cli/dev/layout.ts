@@ -1,0 +1,87 @@
+import { join } from "node:path";
+
+/** The development cluster: five voters and three workers on 127.0.0.1, described by one ordinary configuration file. */
+export interface DevLayout {
+  readonly folder: string;
+  readonly configFile: string;
+  readonly logFolder: string;
+  /** Games and models of the example pipeline. */
+  readonly pipelineFolder: string;
+  readonly nodes: readonly DevNode[];
+  readonly endpoints: readonly string[];
+}
+
+export interface DevNode {
+  readonly name: string;
+  readonly role: "voter" | "worker";
+  readonly ports: { readonly http: number; readonly peer: number; readonly client: number };
+}
+
+/** How a kind of work is run; becomes a `worker.handlers` entry. */
+export interface DevHandler {
+  readonly kind: string;
+  readonly command: readonly string[];
+  readonly timeoutSeconds: number;
+}
+
+const PORTS_PER_NODE = 10;
+
+export function devLayout(folder: string, basePort: number): DevLayout {
+  const nodes = [...named("voter", 5), ...named("worker", 3)].map(({ name, role }, at): DevNode => {
+    const first = basePort + at * PORTS_PER_NODE;
+    return { name, role, ports: { http: first, peer: first + 2, client: first + 3 } };
+  });
+  return {
+    folder,
+    configFile: join(folder, "cluster.yaml"),
+    logFolder: join(folder, "logs"),
+    pipelineFolder: join(folder, "data"),
+    nodes,
+    endpoints: nodes.filter((node) => node.role === "voter").map((node) => `127.0.0.1:${node.ports.client}`),
+  };
+}
+
+/** The text of the configuration file. JSON strings are YAML strings, so quoting is JSON's. */
+export function devConfig(layout: DevLayout, handlers: readonly DevHandler[], workingFolder: string): string {
+  const quote = JSON.stringify;
+  const host = (node: DevNode): readonly string[] => [
+    `  ${node.name}:`,
+    "    host: 127.0.0.1",
+    "    ringraft:",
+    `      data_dir: ${quote(join(layout.folder, node.name))}`,
+    "      ports:",
+    `        http: ${node.ports.http}`,
+    `        peer: ${node.ports.peer}`,
+    `        client: ${node.ports.client}`,
+  ];
+  const handler = (one: DevHandler): readonly string[] => [
+    `    ${quote(one.kind)}:`,
+    `      command: [${one.command.map((word) => quote(word)).join(", ")}]`,
+    `      working_directory: ${quote(workingFolder)}`,
+    "      nice: 10",
+    `      timeout: ${one.timeoutSeconds}s`,
+    "      environment:",
+    `        RINGRAFT_DATA: ${quote(layout.pipelineFolder)}`,
+  ];
+  return [
+    "# Written by `ringraft dev`; the nodes it starts are ordinary `ringraft serve` processes.",
+    "hosts:",
+    ...layout.nodes.flatMap(host),
+    "voters:",
+    ...layout.nodes.filter((node) => node.role === "voter").map((node) => `  - ${node.name}`),
+    "timing:",
+    "  profile: local",
+    "listen:",
+    "  address: 127.0.0.1",
+    "worker:",
+    "  queues: [hex]",
+    "  slots: 2",
+    "  handlers:",
+    ...handlers.flatMap(handler),
+    "",
+  ].join("\n");
+}
+
+function named(role: DevNode["role"], count: number): readonly { readonly name: string; readonly role: DevNode["role"] }[] {
+  return Array.from({ length: count }, (_, at) => ({ name: `${role}-${at + 1}`, role }));
+}

@@ -1,0 +1,76 @@
+import type { DevLayout } from "./layout.ts";
+
+/** What the terminal shows, taken from the nodes' own `GET /status`. */
+export interface Progress {
+  readonly leader: string | null;
+  readonly term: string;
+  readonly votersAlive: number;
+  readonly votersTotal: number;
+  readonly peersAlive: number;
+  readonly pending: number;
+  readonly running: number;
+  readonly done: number;
+  readonly model: string;
+}
+
+/** Asks the voters in turn; null while none answers. Prefers one that knows the leader. */
+export async function fetchProgress(layout: DevLayout): Promise<Progress | null> {
+  let fallback: Progress | null = null;
+  for (const node of layout.nodes) {
+    if (node.role !== "voter") continue;
+    const progress = await ask(node.ports.http);
+    if (progress?.leader != null) return progress;
+    fallback ??= progress;
+  }
+  return fallback;
+}
+
+export function progressLine(progress: Progress | null, elapsedSeconds: number): string {
+  const time = `${String(Math.floor(elapsedSeconds / 60)).padStart(2, "0")}:${String(elapsedSeconds % 60).padStart(2, "0")}`;
+  if (progress === null) return `${time}  no voter answers yet`;
+  return [
+    time,
+    `leader ${progress.leader ?? "none"} (term ${progress.term}, ${progress.votersAlive}/${progress.votersTotal} voters)`,
+    `queue ${progress.pending} waiting, ${progress.running} running, ${progress.done} done`,
+    `canonical ${progress.model}`,
+  ].join("  ");
+}
+
+async function ask(port: number): Promise<Progress | null> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/status`, { signal: AbortSignal.timeout(1_000) });
+    return fromStatus((await answer.json()) as StatusBody);
+  } catch {
+    return null;
+  }
+}
+
+/** The part of `/status` that is shown here. */
+interface StatusBody {
+  readonly leader_id?: string | null;
+  readonly term?: string;
+  readonly alive_peers?: number;
+  readonly voters?: Readonly<Record<string, { readonly alive: boolean }>>;
+  readonly queue?: Readonly<Record<string, number>>;
+  readonly models?: readonly {
+    readonly name: string;
+    readonly canonical: { readonly version: number; readonly reason: string } | null;
+  }[];
+}
+
+function fromStatus(body: StatusBody): Progress {
+  const voters = Object.values(body.voters ?? {});
+  const queue = body.queue ?? {};
+  const canonical = body.models?.find((model) => model.canonical !== null)?.canonical;
+  return {
+    leader: body.leader_id ?? null,
+    term: body.term ?? "0",
+    votersAlive: voters.filter((voter) => voter.alive).length,
+    votersTotal: voters.length,
+    peersAlive: body.alive_peers ?? 0,
+    pending: queue["pending"] ?? 0,
+    running: (queue["claimed"] ?? 0) + (queue["running"] ?? 0),
+    done: queue["succeeded"] ?? 0,
+    model: canonical == null ? "none yet" : `v${canonical.version} (${canonical.reason})`,
+  };
+}
