@@ -1,19 +1,30 @@
-import type { NodeId } from "#kernel";
+import type { ClusterId, NodeId } from "#kernel";
 
 /** A node's whole configuration: validated, complete, frozen. No room sees `undefined`. One YAML file describes every node of a cluster. */
 export interface NodeConfig {
   /** Where the file was, for messages. */
   readonly file: string;
   readonly nodeId: NodeId;
+  /** The only cluster this node may belong to; null = whichever its data directory names. */
+  readonly clusterId: ClusterId | null;
+  /** A voter is whoever the voters' list names; everything else under `hosts` is a worker. */
   readonly role: "voter" | "worker";
   readonly dataDirectory: string;
   readonly hosts: ReadonlyMap<NodeId, HostConfig>;
   /** In priority order, as the runbook lists them. */
   readonly voters: readonly NodeId[];
-  readonly listen: { readonly host: string; readonly http: number; readonly peer: number; readonly client: number };
+  /** `host` is bound by the peer and client listeners, `httpHost` by the status port. */
+  readonly listen: {
+    readonly host: string;
+    readonly httpHost: string;
+    readonly http: number;
+    readonly peer: number;
+    readonly client: number;
+  };
   readonly tls: { readonly peer: TlsFiles | null; readonly client: TlsFiles | null };
-  /** Allows non-loopback listeners without TLS. */
+  /** The peer and client listeners may be reached from other machines without TLS. */
   readonly insecure: boolean;
+  readonly modes: { readonly membership: "swim"; readonly consensus: "raft" };
   readonly timing: Timing;
   readonly raft: {
     readonly maxMessageBytes: number;

@@ -1,0 +1,123 @@
+import { dirname, join } from "node:path";
+import type { NodeId } from "#kernel";
+import { buildNodeConfig, type Overrides } from "./build.ts";
+import { parseConfigDocument, type ConfigDocument } from "./document.ts";
+import { checkTlsFiles, readSmallFile } from "./files.ts";
+import { resolveIdentity, whyNotNodeId } from "./identity.ts";
+import { checkModes, type Environment } from "./modes.ts";
+import type { Finding, Problem } from "./problem.ts";
+import { checkCluster, checkNode } from "./relations.ts";
+import type { FileShape } from "./schema.ts";
+import { checkShape } from "./shape.ts";
+import type { NodeConfig } from "./types.ts";
+
+export interface LoadRequest {
+  readonly file: string;
+  readonly env: Environment;
+  /** Command-line flags; they win over the file, except that names of the node must agree. */
+  readonly overrides?: Overrides;
+}
+
+export type Loaded =
+  | { readonly ok: true; readonly config: NodeConfig; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/**
+ * Reads the cluster's file and returns the configuration of this one node, or every problem at once, each with its place.
+ * Reads files only: a refused configuration has changed nothing.
+ */
+export function loadConfig(request: LoadRequest): Loaded {
+  const file = readClusterFile(request);
+  if (!file.ok) return file;
+  const { document, shape, warnings } = file;
+  const identity = resolveIdentity({
+    flag: request.overrides?.nodeId ?? null,
+    environment: request.env["RINGRIFT_NODE_ID"]?.trim() || null,
+    canonicalFile: file.canonicalNodeId,
+    configured: shape.node_id ?? null,
+  });
+  if (!identity.ok) return { ok: false, problems: [document.locate(identity.finding)] };
+  const node = checkNode(shape, identity.nodeId);
+  if (node.findings.length > 0) return { ok: false, problems: node.findings.map(document.locate) };
+  const config = buildNodeConfig(request.file, shape, identity.nodeId, request.overrides ?? {});
+  const tls = checkTlsFiles(config.tls);
+  if (tls.length > 0) return { ok: false, problems: tls.map(document.locate) };
+  return { ok: true, config, warnings: [...warnings, ...node.warnings.map(document.locate)] };
+}
+
+export type Validated =
+  | { readonly ok: true; readonly nodes: readonly NodeConfig[]; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/**
+ * Checks the file for every node in it, on a machine that may be none of them (`ringraft config validate`). Files that only
+ * exist on the nodes, such as keys, are not looked for.
+ */
+export function validateConfig(request: LoadRequest): Validated {
+  const file = readClusterFile(request);
+  if (!file.ok) return file;
+  const { document, shape } = file;
+  const ids = Object.keys(shape.hosts) as NodeId[];
+  const checked = ids.map((id) => checkNode(shape, id));
+  const problems = checked.flatMap((node) => node.findings.map(document.locate));
+  if (problems.length > 0) return { ok: false, problems };
+  return {
+    ok: true,
+    nodes: ids.map((id) => buildNodeConfig(request.file, shape, id, request.overrides ?? {})),
+    warnings: [...file.warnings, ...checked.flatMap((node) => node.warnings.map(document.locate))],
+  };
+}
+
+type ClusterFile =
+  | {
+      readonly ok: true;
+      readonly document: ConfigDocument;
+      readonly shape: FileShape;
+      readonly canonicalNodeId: string | null;
+      readonly warnings: readonly Problem[];
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** The steps that no node's name can change: read, parse, shapes, then the relations within the cluster. */
+function readClusterFile(request: LoadRequest): ClusterFile {
+  const source = readSmallFile(request.file);
+  if (!source.ok) return { ok: false, problems: [unreadable(request.file, source.why)] };
+  const canonical = readSmallFile(join(dirname(request.file), "canonical_node_id"));
+  if (!canonical.ok && !canonical.missing) return { ok: false, problems: [unreadable("canonical_node_id", canonical.why)] };
+
+  const parsed = parseConfigDocument(source.text);
+  if (!parsed.ok) return parsed;
+  const { document } = parsed;
+  const { shape, findings, warnings } = checkShape(document.value);
+  if (shape === null) return { ok: false, problems: findings.map(document.locate) };
+
+  const env = withoutEmpty(request.env);
+  const modes = checkModes(env, shape);
+  const cluster = checkCluster(shape);
+  const wrong: readonly Finding[] = [...checkClusterId(shape), ...modes.findings, ...cluster.findings];
+  if (wrong.length > 0) return { ok: false, problems: wrong.map(document.locate) };
+  return {
+    ok: true,
+    document,
+    shape,
+    canonicalNodeId: canonical.ok ? canonical.text.trim() : null,
+    warnings: [...warnings, ...modes.warnings, ...cluster.warnings].map(document.locate),
+  };
+}
+
+function checkClusterId(shape: FileShape): readonly Finding[] {
+  const id = shape.cluster?.id;
+  if (id === undefined || whyNotNodeId(id) === null || /^[0-9a-f-]{8,64}$/.test(id)) return [];
+  return [
+    { path: ["cluster", "id"], message: `${JSON.stringify(id)} cannot name a cluster: use letters, digits, dots and dashes` },
+  ];
+}
+
+function unreadable(file: string, why: string): Problem {
+  return { path: "", line: null, column: null, message: `${file} ${why}`, hint: "give the path of the cluster's YAML file" };
+}
+
+/** `RINGRIFT_X=` in a unit file means "not set". */
+function withoutEmpty(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ""));
+}

@@ -1,0 +1,32 @@
+/** Something about the configuration that stops the start (or, in a list of warnings, deserves a look). */
+export interface Problem {
+  /** Where, in the file's own spelling (`hosts.a.port`), or the name of an environment variable. Empty = the whole file. */
+  readonly path: string;
+  /** Counted from 1; null when the problem has no place in the file. */
+  readonly line: number | null;
+  readonly column: number | null;
+  /** One sentence with the value and the rule. */
+  readonly message: string;
+  /** What to do about it; null when the message says it. */
+  readonly hint: string | null;
+}
+
+/** A problem by its path alone; the document adds line and column. */
+export interface Finding {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  readonly hint?: string | null;
+  /** Point at the key, not at its value. */
+  readonly atKey?: boolean;
+}
+
+/** Problems as text for a terminal: one paragraph each, with file, line and column in the form editors can jump to. */
+export function explainProblems(problems: readonly Problem[], file = ""): string {
+  return problems.map((problem) => explain(problem, file)).join("\n");
+}
+
+function explain(problem: Problem, file: string): string {
+  const place = problem.line === null ? file : `${file === "" ? "line " : `${file}:`}${problem.line}:${problem.column ?? 1}`;
+  const where = [place, problem.path].filter((part) => part !== "").join(" ");
+  return `${where === "" ? "" : `${where}: `}${problem.message}${problem.hint === null ? "" : `\n  ${problem.hint}`}`;
+}
