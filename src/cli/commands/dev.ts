@@ -37,7 +37,7 @@ Ctrl-C ends it cleanly: workers drain, then the voters stop.`,
       },
       [],
     );
-    const layout = devLayout(resolve(values.data ?? ".ringraft"), basePort(values["base-port"]));
+    const layout = devLayout(resolve(values.data ?? ".ringraft"), basePort(values["base-port"]), { voters: 5, workers: 3 });
     const say = (line: string): void => void process.stdout.write(`${line}\n`);
     await stopLeftovers(layout, say);
     await checkPorts(layout);
@@ -117,7 +117,11 @@ function startPipeline(layout: DevLayout, say: (line: string) => void): void {
 async function prepare(layout: DevLayout, say: (line: string) => void): Promise<void> {
   for (const folder of [layout.folder, layout.logFolder, layout.pipelineFolder])
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(layout.configFile, devConfig(layout, handlers(), packageFolder()), { mode: 0o600 });
+  writeFileSync(
+    layout.configFile,
+    devConfig(layout, { handlers: handlers(), workingFolder: packageFolder(), workerSettings: ["slots: 2"], queue: "hex" }),
+    { mode: 0o600 },
+  );
   const first = layout.nodes[0]!.name;
   if (existsSync(join(layout.folder, first))) return;
   const clusterId = await initialiseCluster({ file: layout.configFile, nodeId: first, env: process.env });

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 
-/** The development cluster: five voters and three workers on 127.0.0.1, described by one ordinary configuration file. */
+/** A cluster on 127.0.0.1, described by one ordinary configuration file. */
 export interface DevLayout {
   readonly folder: string;
   readonly configFile: string;
@@ -24,10 +24,23 @@ export interface DevHandler {
   readonly timeoutSeconds: number;
 }
 
+export interface DevOptions {
+  readonly handlers: readonly DevHandler[];
+  /** Where handlers run. */
+  readonly workingFolder: string;
+  /** More lines for the `worker` section, such as `ttl: 3s`. */
+  readonly workerSettings: readonly string[];
+  readonly queue: string;
+}
+
 const PORTS_PER_NODE = 10;
 
-export function devLayout(folder: string, basePort: number): DevLayout {
-  const nodes = [...named("voter", 5), ...named("worker", 3)].map(({ name, role }, at): DevNode => {
+export function devLayout(
+  folder: string,
+  basePort: number,
+  size: { readonly voters: number; readonly workers: number },
+): DevLayout {
+  const nodes = [...named("voter", size.voters), ...named("worker", size.workers)].map(({ name, role }, at): DevNode => {
     const first = basePort + at * PORTS_PER_NODE;
     return { name, role, ports: { http: first, peer: first + 2, client: first + 3 } };
   });
@@ -42,7 +55,7 @@ export function devLayout(folder: string, basePort: number): DevLayout {
 }
 
 /** The text of the configuration file. JSON strings are YAML strings, so quoting is JSON's. */
-export function devConfig(layout: DevLayout, handlers: readonly DevHandler[], workingFolder: string): string {
+export function devConfig(layout: DevLayout, { handlers, workingFolder, workerSettings, queue }: DevOptions): string {
   const quote = JSON.stringify;
   const host = (node: DevNode): readonly string[] => [
     `  ${node.name}:`,
@@ -74,8 +87,8 @@ export function devConfig(layout: DevLayout, handlers: readonly DevHandler[], wo
     "listen:",
     "  address: 127.0.0.1",
     "worker:",
-    "  queues: [hex]",
-    "  slots: 2",
+    `  queues: [${queue}]`,
+    ...workerSettings.map((line) => `  ${line}`),
     "  handlers:",
     ...handlers.flatMap(handler),
     "",

@@ -1,0 +1,199 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { connect, type Client } from "#client";
+// The layout of `ringraft dev` is the layout under test: same configuration, same processes.
+import { type DevHandler, type DevLayout, devConfig, devLayout } from "../../src/cli/dev/layout.ts";
+
+export interface RealClusterOptions {
+  readonly voters: number;
+  readonly workers: number;
+  readonly handlers?: readonly DevHandler[];
+  readonly workerSettings?: readonly string[];
+  readonly queue?: string;
+  readonly nodeOptions?: string;
+  /** Appended to the configuration file. */
+  readonly extraConfig?: string;
+}
+
+/** The part of `GET /status` that the tests look at. */
+export interface StatusBody {
+  readonly status: string;
+  readonly node_id: string;
+  readonly leader_id: string | null;
+  readonly role: string;
+  readonly term: string;
+  readonly alive_peers: number;
+  readonly total_peers: number;
+  readonly voters: Readonly<Record<string, { readonly alive: boolean }>>;
+  readonly commit_index: string;
+  readonly applied_index: string;
+  readonly cluster_health: string;
+  readonly stale_ms: number;
+}
+
+/** Real `ringraft serve` processes on loopback, in a scratch folder. `stop` kills whatever is left and removes it. */
+export class RealCluster {
+  readonly layout: DevLayout;
+  readonly #options: RealClusterOptions;
+  readonly #children = new Map<string, ChildProcess>();
+  readonly #clients: Client[] = [];
+
+  constructor(layout: DevLayout, options: RealClusterOptions) {
+    this.layout = layout;
+    this.#options = options;
+  }
+
+  static async start(options: RealClusterOptions): Promise<RealCluster> {
+    const folder = mkdtempSync(join(tmpdir(), "ringraft-e2e-"));
+    const layout = devLayout(folder, await freeBasePort((options.voters + options.workers) * 10), options);
+    const cluster = new RealCluster(layout, options);
+    mkdirSync(layout.logFolder);
+    mkdirSync(layout.pipelineFolder);
+    const config = devConfig(layout, {
+      handlers: options.handlers ?? [],
+      workingFolder: root,
+      workerSettings: options.workerSettings ?? [],
+      queue: options.queue ?? "default",
+    });
+    writeFileSync(layout.configFile, config + (options.extraConfig ?? ""), { mode: 0o600 });
+    const init = ringraft(["cluster", "init", "--config", layout.configFile, "--node-id", layout.nodes[0]!.name]);
+    if (init.status !== 0) throw new Error(`cluster init failed: ${init.stderr}`);
+    for (const node of layout.nodes) cluster.startNode(node.name);
+    await cluster.leader();
+    return cluster;
+  }
+
+  startNode(name: string): void {
+    const log = openSync(join(this.layout.logFolder, `${name}.log`), "a");
+    const env =
+      this.#options.nodeOptions === undefined ? process.env : { ...process.env, NODE_OPTIONS: this.#options.nodeOptions };
+    const child = spawn(process.execPath, [launcher, "serve", "--config", this.layout.configFile, "--node-id", name], {
+      stdio: ["ignore", log, log],
+      env,
+    });
+    this.#children.set(name, child);
+  }
+
+  /** Sends a signal; for those that end a process, resolves when it is gone. */
+  async signal(name: string, signal: NodeJS.Signals): Promise<void> {
+    const child = this.#children.get(name);
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) throw new Error(`${name} is not running`);
+    const gone = new Promise<void>((done) => child.once("exit", () => done()));
+    child.kill(signal);
+    if (signal === "SIGKILL" || signal === "SIGTERM") await gone;
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all(this.layout.nodes.map((node) => this.signal(node.name, "SIGKILL")));
+  }
+
+  startAll(): void {
+    for (const node of this.layout.nodes) this.startNode(node.name);
+  }
+
+  exitCode(name: string): number | null {
+    return this.#children.get(name)?.exitCode ?? null;
+  }
+
+  pid(name: string): number {
+    return this.#children.get(name)!.pid!;
+  }
+
+  httpPort(name: string): number {
+    return this.layout.nodes.find((node) => node.name === name)!.ports.http;
+  }
+
+  async status(name: string): Promise<StatusBody | null> {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${this.httpPort(name)}/status`, { signal: AbortSignal.timeout(1_000) });
+      return (await answer.json()) as StatusBody;
+    } catch {
+      return null;
+    }
+  }
+
+  /** The name of the node that says of itself that it leads; other than `not`, when given. */
+  async leader(not: string | null = null): Promise<string> {
+    return this.until("a leader", async () => {
+      for (const node of this.layout.nodes) {
+        if (node.role !== "voter" || node.name === not) continue;
+        const status = await this.status(node.name);
+        if (status?.role === "leader") return node.name;
+      }
+      return null;
+    });
+  }
+
+  /** Polls `find` until it gives something; fails with the logs' last lines after `seconds`. */
+  async until<T>(what: string, find: () => Promise<T | null>, seconds = 60): Promise<T> {
+    const end = performance.now() + seconds * 1000;
+    while (performance.now() < end) {
+      const found = await find();
+      if (found !== null) return found;
+      await pause(100);
+    }
+    throw new Error(`${what} did not come within ${seconds} s\n${this.logs()}`);
+  }
+
+  logs(lines = 8): string {
+    return this.layout.nodes
+      .map((node) => {
+        const text = readFileSync(join(this.layout.logFolder, `${node.name}.log`), "utf8")
+          .trimEnd()
+          .split("\n")
+          .slice(-lines);
+        return [`== ${node.name}`, ...text].join("\n");
+      })
+      .join("\n");
+  }
+
+  client(timeoutMs = 20_000): Client {
+    const client = connect({ endpoints: this.layout.endpoints, timeoutMs });
+    this.#clients.push(client);
+    return client;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close().catch(() => {})));
+    for (const [, child] of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const gone = new Promise((done) => child.once("exit", done));
+      child.kill("SIGKILL");
+      await gone;
+    }
+    rmSync(this.layout.folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs one CLI command to its end. */
+export function ringraft(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  return spawnSync(process.execPath, [launcher, ...args], { encoding: "utf8", env: { ...process.env, ...env }, timeout: 30_000 });
+}
+
+const root = resolve(import.meta.dirname, "..", "..");
+const launcher = join(root, "bin", "ringraft.js");
+
+/** A base such that the whole range above it is free at this moment. */
+export async function freeBasePort(count: number): Promise<number> {
+  for (let base = 20_000 + (process.pid % 300) * 100; base < 65_000 - count; base += count) {
+    const ports = Array.from({ length: count }, (_, at) => base + at);
+    const free = await Promise.all(ports.map(isFree));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error("no free range of ports");
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once("error", () => done(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
+  });
+}
