@@ -15,14 +15,24 @@ export interface Engine {
   readBarrier(): Promise<Outcome<LogIndex>>;
   /** The sink has applied up to here; opens the window for more. */
   applied(index: LogIndex): void;
-  /** A snapshot at `meta` is durable in the snapshot store: the log before it may go. */
-  compact(meta: SnapshotMeta): void;
+  /**
+   * Stores `snapshot` durably; the log before it may go then. `snapshot.index` must be the last applied index at the moment
+   * of the call. Resolves when it is durable; a second call while one is running is refused with BAD_STATE.
+   */
+  saveSnapshot(snapshot: StateSnapshot): Promise<Outcome<SnapshotMeta>>;
   leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean };
   /** The replicated clock as this leader would stamp it now; the last applied one on a follower. */
   clusterNow(): { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs };
   status(): EngineStatus;
   readonly guarantees: { readonly quorum: boolean; readonly linearizableReads: boolean; readonly fencing: boolean };
   close(): Promise<void>;
+}
+
+/** The whole replicated state at one index, as bytes. `content` may be produced lazily: it must not change while it is read. */
+export interface StateSnapshot {
+  readonly index: LogIndex;
+  readonly digest: string;
+  readonly content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 export type Proposed =

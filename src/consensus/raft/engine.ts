@@ -1,0 +1,301 @@
+import {
+  type ClusterTimeMs,
+  InvariantError,
+  type LogIndex,
+  NO_INDEX,
+  type NodeId,
+  type Outcome,
+  type Term,
+  type WallTimeMs,
+  invariant,
+  refusal,
+} from "#kernel";
+import type { Clock, Log, PeerLinks, Timers } from "#ports";
+import {
+  type Configuration,
+  type CoreStamp,
+  type Entry,
+  type Input,
+  type Message,
+  type ProposeOutcome,
+  type RaftStatus,
+  type Ready,
+  type SnapshotMeta,
+  decodeConfiguration,
+} from "#raft";
+import type { SnapshotStore, WriteAheadLog } from "#storage";
+import type { Engine, EngineSink, EngineStatus, Proposed, StateSnapshot } from "../engine.ts";
+import { DiskQueue } from "./disk-queue.ts";
+import { ReadBarriers } from "./read-barriers.ts";
+import { SnapshotTransfer } from "./snapshot-transfer.ts";
+import { Ticker } from "./ticker.ts";
+
+/** The Raft core as the engine drives it: synchronous, one mutator, no I/O. */
+export interface RaftCore {
+  step(input: Input): void;
+  propose(commands: readonly Uint8Array[], stamp: CoreStamp): ProposeOutcome;
+  hasReady(): boolean;
+  drain(): Ready;
+  status(): RaftStatus;
+  /** The replicated clock as this leader would stamp an entry now; the last applied entry's on everybody else. */
+  clusterNow(stamp: CoreStamp): { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs };
+}
+
+export interface RaftEngineOptions {
+  readonly self: NodeId;
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  /** Bytes of one snapshot message; also what is read from the store at once. */
+  readonly snapshotChunkBytes: number;
+  /** Entries kept in front of a snapshot, for followers that are only a little behind. */
+  readonly keepEntries: number;
+}
+
+export interface RaftEnginePorts {
+  readonly raft: RaftCore;
+  readonly wal: WriteAheadLog;
+  readonly snapshots: SnapshotStore;
+  readonly peers: PeerLinks<Message>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+export interface RaftEngine extends Engine {
+  /** Starts the ticks. Messages may arrive before. */
+  start(): void;
+  onMessage(from: NodeId, message: Message): void;
+  onPeerConnected(peer: NodeId): void;
+  onPeerDisconnected(peer: NodeId): void;
+}
+
+/**
+ * Drives one Raft core. `sink` must stand at the state that the core was recovered with: entries after it are handed over
+ * in order from there.
+ */
+export function createRaftEngine(options: RaftEngineOptions, ports: RaftEnginePorts, sink: EngineSink): RaftEngine {
+  return new RaftLoop(options, ports, sink);
+}
+
+/**
+ * The loop: inputs step the core at once, and one turn of the event loop later everything they produced leaves together. So
+ * all that the sockets had to say in one turn becomes one batch for the disk and one frame for each peer.
+ */
+class RaftLoop implements RaftEngine {
+  readonly guarantees = { quorum: true, linearizableReads: true, fencing: true } as const;
+  readonly #options: RaftEngineOptions;
+  readonly #ports: RaftEnginePorts;
+  readonly #sink: EngineSink;
+  readonly #raft: RaftCore;
+  readonly #disk: DiskQueue;
+  readonly #ticker: Ticker;
+  readonly #reads: ReadBarriers;
+  readonly #snapshots: SnapshotTransfer;
+  #status: RaftStatus;
+  #stepping = false;
+  #turnScheduled = false;
+  #stopped = false;
+  /** The last entry (or snapshot) that the sink has: what a snapshot of its state would be called. Null until the first. */
+  #delivered: Omit<Entry, "kind" | "data"> | null = null;
+  /** As committed, not as appended: a snapshot may only name what cannot be rolled back. */
+  #configuration: Configuration;
+  /** Set while the sink is being restored: what is committed meanwhile waits (never apply beside an install). */
+  #heldBack: Entry[] | null = null;
+
+  constructor(options: RaftEngineOptions, ports: RaftEnginePorts, sink: EngineSink) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#sink = sink;
+    this.#raft = ports.raft;
+    this.#status = this.#raft.status();
+    this.#configuration = this.#status.configuration;
+    this.#disk = new DiskQueue(ports.wal, {
+      send: (messages) => this.#send(messages),
+      persisted: (batch) => this.#step({ kind: "persisted", batch }),
+      fatal: (error) => this.#fatal(error),
+    });
+    this.#ticker = new Ticker(options, ports, {
+      tick: (stamp) => this.#step({ kind: "tick", stamp }),
+      role: () => this.#status.role,
+    });
+    this.#reads = new ReadBarriers((readId) => this.#step({ kind: "read", readId }));
+    this.#snapshots = new SnapshotTransfer(options, ports, {
+      step: (input) => this.#step(input),
+      install: (meta) => this.#install(meta),
+      fatal: (error) => this.#fatal(error),
+    });
+  }
+
+  start(): void {
+    this.#ticker.start();
+    this.#schedule();
+  }
+
+  propose(commands: readonly Uint8Array[]): Proposed {
+    if (this.#stopped) return stoppedProposal;
+    const outcome = this.#guarded(() => this.#raft.propose(commands, this.#ports.clock.now()));
+    return outcome ?? stoppedProposal;
+  }
+
+  readBarrier(): Promise<Outcome<LogIndex>> {
+    return this.#reads.join();
+  }
+
+  applied(index: LogIndex): void {
+    this.#step({ kind: "applied", index });
+  }
+
+  async saveSnapshot(snapshot: StateSnapshot): Promise<Outcome<SnapshotMeta>> {
+    const last = this.#delivered;
+    invariant(snapshot.index === last?.index, `snapshot at ${snapshot.index}, but ${last?.index ?? "nothing"} is applied`);
+    const { index, term, clusterTimeMs, wallTimeMs } = last;
+    const meta = { index, term, clusterTimeMs, wallTimeMs, configuration: this.#configuration };
+    const saved = await this.#snapshots.save(meta, snapshot);
+    if (!saved.ok) return saved;
+    const keepFrom = Math.max(1, index + 1 - this.#options.keepEntries) as LogIndex;
+    await this.#disk.run((wal) => wal.markSnapshot(meta, keepFrom));
+    this.#step({ kind: "compacted", meta, keepEntries: this.#options.keepEntries });
+    return saved;
+  }
+
+  leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean } {
+    const { leader, term, role } = this.#status;
+    return { id: leader, term, isSelf: role === "leader" };
+  }
+
+  clusterNow(): { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs } {
+    return this.#raft.clusterNow(this.#ports.clock.now());
+  }
+
+  status(): EngineStatus {
+    return { raft: this.#raft.status(), connectedPeers: this.#ports.peers.connected() };
+  }
+
+  onMessage(from: NodeId, message: Message): void {
+    invariant(message.from === from && message.to === this.#options.self, `message of ${message.from} on the link of ${from}`);
+    this.#step({ kind: "message", message });
+  }
+
+  onPeerConnected(peer: NodeId): void {
+    this.#ports.log.info("peer connected", { peer });
+    this.#publishStatus();
+  }
+
+  onPeerDisconnected(peer: NodeId): void {
+    this.#ports.log.info("peer disconnected", { peer });
+    this.#step({ kind: "peerDisconnected", peer });
+    this.#publishStatus();
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    await this.#disk.stop();
+  }
+
+  /** The only place where the core changes. A step inside a step would be a second mutator: refuse it loudly. */
+  #step(input: Input): void {
+    if (!this.#stopped) this.#guarded(() => this.#raft.step(input));
+  }
+
+  #guarded<T>(change: () => T): T | null {
+    if (this.#stepping) throw new InvariantError("the Raft core was stepped inside a step");
+    this.#stepping = true;
+    try {
+      return change();
+    } catch (error) {
+      this.#fatal(error);
+      return null;
+    } finally {
+      this.#stepping = false;
+      this.#schedule();
+    }
+  }
+
+  #schedule(): void {
+    if (this.#turnScheduled || this.#stopped) return;
+    this.#turnScheduled = true;
+    this.#ports.timers.soon(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#turnScheduled = false;
+    if (this.#stopped) return;
+    this.#reads.seal();
+    try {
+      if (this.#raft.hasReady()) this.#execute(this.#raft.drain());
+      if (this.#raft.hasReady()) this.#schedule();
+    } catch (error) {
+      this.#fatal(error);
+    }
+  }
+
+  /**
+   * Peers and disk start together, before the state machine works: the network and the disk are what takes time. What is
+   * committed comes before the new status, so that a leader that steps down still answers what it knows to be done.
+   */
+  #execute(ready: Ready): void {
+    if (ready.send.length > 0) this.#send(ready.send);
+    if (ready.persist !== null) this.#disk.persist(ready.persist);
+    if (ready.committed.length > 0) this.#deliver(ready.committed);
+    if (ready.status !== null) {
+      this.#status = ready.status;
+      this.#publishStatus();
+    }
+    for (const { readId, index } of ready.readable) this.#reads.grant(readId, index);
+    for (const { readId, refusal } of ready.readsRejected) this.#reads.reject(readId, refusal);
+    for (const send of ready.snapshotSends) this.#snapshots.send(send);
+    for (const chunk of ready.snapshotChunks) this.#snapshots.receive(chunk);
+    for (const { mark, fields } of ready.trace) this.#ports.log.debug(mark, fields);
+  }
+
+  #send(messages: readonly Message[]): void {
+    if (this.#stopped) return;
+    for (const message of messages) this.#ports.peers.send(message.to, message);
+  }
+
+  #deliver(entries: readonly Entry[]): void {
+    if (this.#heldBack !== null) {
+      for (const entry of entries) this.#heldBack.push(entry);
+      return;
+    }
+    for (const { kind, data } of entries) if (kind === "configuration") this.#configuration = decodeConfiguration(data);
+    this.#delivered = entries.at(-1)!;
+    this.#sink.onCommitted(entries);
+  }
+
+  /** A received snapshot is durable in the store: put the state machine, the log and the core on it, in this order. */
+  async #install(meta: SnapshotMeta): Promise<void> {
+    if (this.#stopped || meta.index <= (this.#delivered?.index ?? NO_INDEX)) return;
+    this.#heldBack = [];
+    await this.#sink.onRestore(meta, this.#ports.snapshots.read(meta.index));
+    await this.#disk.run((wal) => wal.resetTo(meta));
+    if (this.#stopped) return;
+    this.#delivered = meta;
+    this.#configuration = meta.configuration;
+    this.#step({ kind: "installed", meta });
+    const waiting = this.#heldBack.filter((entry) => entry.index > meta.index);
+    this.#heldBack = null;
+    if (waiting.length > 0) this.#deliver(waiting);
+  }
+
+  #publishStatus(): void {
+    if (!this.#stopped) this.#sink.onStatus({ raft: this.#status, connectedPeers: this.#ports.peers.connected() });
+  }
+
+  /** Nothing more leaves this node: not a message, not a write, not an answer. */
+  #fatal(cause: unknown): void {
+    if (this.#stopped) return;
+    this.#stop();
+    void this.#disk.stop();
+    this.#sink.onFatal(cause instanceof Error ? cause : new Error(String(cause)));
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    this.#ticker.stop();
+    this.#reads.stop();
+    this.#snapshots.stop();
+  }
+}
+
+const stoppedProposal: Proposed = { ok: false, refusal: refusal("UNAVAILABLE", "this node is stopping") };

@@ -1,0 +1,56 @@
+import { type LogIndex, type Outcome, type Refusal, accepted, refusal, refused } from "#kernel";
+import type { ReadId } from "#raft";
+
+/**
+ * Linearizable read points, shared: all callers of one loop turn wait for one round of heartbeats. A barrier takes no more
+ * callers once its turn ends, because a write may be answered in the next one and a later read has to see it.
+ */
+export class ReadBarriers {
+  readonly #ask: (readId: ReadId) => void;
+  readonly #waiting = new Map<ReadId, Barrier>();
+  #open: Barrier | null = null;
+  #lastId = 0;
+  #stopped = false;
+
+  constructor(ask: (readId: ReadId) => void) {
+    this.#ask = ask;
+  }
+
+  join(): Promise<Outcome<LogIndex>> {
+    if (this.#stopped) return Promise.resolve(refused(stopping));
+    if (this.#open !== null) return this.#open.promise;
+    const readId = ++this.#lastId as ReadId;
+    const barrier = Promise.withResolvers<Outcome<LogIndex>>();
+    this.#waiting.set(readId, barrier);
+    this.#open = barrier;
+    this.#ask(readId);
+    return barrier.promise;
+  }
+
+  /** The next caller gets a barrier of its own. */
+  seal(): void {
+    this.#open = null;
+  }
+
+  grant(readId: ReadId, index: LogIndex): void {
+    this.#settle(readId, accepted(index));
+  }
+
+  reject(readId: ReadId, why: Refusal): void {
+    this.#settle(readId, refused(why));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const readId of this.#waiting.keys()) this.reject(readId, stopping);
+  }
+
+  #settle(readId: ReadId, outcome: Outcome<LogIndex>): void {
+    this.#waiting.get(readId)?.resolve(outcome);
+    this.#waiting.delete(readId);
+  }
+}
+
+type Barrier = PromiseWithResolvers<Outcome<LogIndex>>;
+
+const stopping = refusal("UNAVAILABLE", "this node is stopping");

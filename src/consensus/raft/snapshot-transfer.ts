@@ -1,0 +1,106 @@
+import { type NodeId, type Outcome, accepted, refusal, refused } from "#kernel";
+import type { Log, PeerLinks } from "#ports";
+import type { Input, Message, SnapshotMeta, SnapshotSend } from "#raft";
+import type { SnapshotStore } from "#storage";
+import type { StateSnapshot } from "../engine.ts";
+
+export interface SnapshotTransferOptions {
+  readonly self: NodeId;
+  readonly snapshotChunkBytes: number;
+}
+
+export interface SnapshotTransferPorts {
+  readonly snapshots: SnapshotStore;
+  readonly peers: PeerLinks<Message>;
+  readonly log: Log;
+}
+
+export interface SnapshotTransferEvents {
+  readonly step: (input: Input) => void;
+  /** All bytes are durable in the store: restore from them. */
+  readonly install: (meta: SnapshotMeta) => Promise<void>;
+  readonly fatal: (error: unknown) => void;
+}
+
+type SnapshotChunk = Extract<Message, { kind: "snapshotChunk" }>;
+
+/** Moves snapshot bytes between the store and the peers. The core decides which range goes where; this carries it. */
+export class SnapshotTransfer {
+  readonly #options: SnapshotTransferOptions;
+  readonly #ports: SnapshotTransferPorts;
+  readonly #events: SnapshotTransferEvents;
+  /** Newest snapshots of this node, by index: what `snapshotChunk.meta` says. */
+  readonly #metas = new Map<number, SnapshotMeta>();
+  /** Peers with a read of the store under way: a second wish for the same chunk is a repetition. */
+  readonly #sending = new Set<NodeId>();
+  /** Chunks are stored strictly one after the other. */
+  #receiving: Promise<void> = Promise.resolve();
+  #saving = false;
+  #stopped = false;
+
+  constructor(options: SnapshotTransferOptions, ports: SnapshotTransferPorts, events: SnapshotTransferEvents) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#events = events;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async save(meta: SnapshotMeta, snapshot: StateSnapshot): Promise<Outcome<SnapshotMeta>> {
+    if (this.#saving) return refused(refusal("BAD_STATE", `a snapshot is being written already, asked for ${meta.index}`));
+    this.#saving = true;
+    try {
+      await this.#ports.snapshots.save(meta, snapshot.digest, snapshot.content);
+      this.#metas.set(meta.index, meta);
+      return accepted(meta);
+    } catch (error) {
+      this.#events.fatal(error);
+      return refused(refusal("INTERNAL", `snapshot ${meta.index} could not be written`));
+    } finally {
+      this.#saving = false;
+    }
+  }
+
+  send(wanted: SnapshotSend): void {
+    if (this.#sending.has(wanted.to)) return;
+    this.#sending.add(wanted.to);
+    void this.#sendChunk(wanted).finally(() => this.#sending.delete(wanted.to));
+  }
+
+  receive(chunk: SnapshotChunk): void {
+    this.#receiving = this.#receiving.then(() => this.#store(chunk)).catch((error: unknown) => this.#events.fatal(error));
+  }
+
+  /** A snapshot that cannot be read (two newer ones have replaced it) is not this node's end: the core asks again. */
+  async #sendChunk({ to, term, index, offset }: SnapshotSend): Promise<void> {
+    const { snapshots, peers, log } = this.#ports;
+    try {
+      const meta = await this.#meta(index);
+      if (meta === null) return log.warn("snapshot to send is gone", { peer: to, index });
+      const { bytes, totalBytes } = await snapshots.readRaw(meta.index, offset, this.#options.snapshotChunkBytes);
+      if (this.#stopped) return;
+      const done = offset + bytes.length >= totalBytes;
+      peers.send(to, { kind: "snapshotChunk", from: this.#options.self, to, term, meta, offset, data: bytes, done });
+    } catch (error) {
+      log.error("snapshot to send cannot be read", { peer: to, index, offset, error: String(error) });
+    }
+  }
+
+  async #meta(index: number): Promise<SnapshotMeta | null> {
+    if (!this.#metas.has(index)) for (const meta of await this.#ports.snapshots.list()) this.#metas.set(meta.index, meta);
+    return this.#metas.get(index) ?? null;
+  }
+
+  async #store({ meta, offset, data, done }: SnapshotChunk): Promise<void> {
+    if (this.#stopped) return;
+    const nextOffset = await this.#ports.snapshots.receiveRaw(meta, offset, data);
+    const whole = done && nextOffset === offset + data.length;
+    if (whole) {
+      await this.#ports.snapshots.finishReceive(meta);
+      await this.#events.install(meta);
+    }
+    this.#events.step({ kind: "snapshotReceived", index: meta.index, nextOffset });
+  }
+}
