@@ -1,4 +1,6 @@
 export type * from "./types.ts";
+export { Raft } from "./core.ts";
+export { defaultRaftOptions, validateRaftOptions } from "./options.ts";
 export {
   ENTRY_HEADER_BYTES,
   LayoutError,

@@ -1,0 +1,45 @@
+import { ClusterTimeMs, type MonotonicMs, WallTimeMs } from "#kernel";
+import type { CoreStamp } from "./types.ts";
+
+/**
+ * The leader's side of the replicated clock: the time of the last entry at the election plus the monotonic time since then.
+ * It stands still between two leaders (a lease can only stretch), and neither time ever falls along the log.
+ */
+export class LeaderClock {
+  readonly #baseMs: ClusterTimeMs;
+  /** Of the first stamp after the election: an older one would count time in which nobody led. */
+  #anchor: MonotonicMs | null = null;
+  #clusterMs: ClusterTimeMs;
+  #wallMs: WallTimeMs;
+
+  constructor(last: { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs }) {
+    this.#baseMs = last.clusterTimeMs;
+    this.#clusterMs = last.clusterTimeMs;
+    this.#wallMs = last.wallTimeMs;
+  }
+
+  get clusterTimeMs(): ClusterTimeMs {
+    return this.#clusterMs;
+  }
+
+  get wallTimeMs(): WallTimeMs {
+    return this.#wallMs;
+  }
+
+  advance(stamp: CoreStamp): void {
+    this.#anchor ??= stamp.monotonicMs;
+    this.#clusterMs = this.clusterTimeAt(stamp);
+    this.#wallMs = laterWallTime(this.#wallMs, stamp.wallMs);
+  }
+
+  /** What {@link advance} would make of this stamp. */
+  clusterTimeAt(stamp: CoreStamp): ClusterTimeMs {
+    const elapsedMs = Math.floor(stamp.monotonicMs - (this.#anchor ?? stamp.monotonicMs));
+    return ClusterTimeMs(Math.max(this.#clusterMs, this.#baseMs + elapsedMs));
+  }
+}
+
+/** Wall clocks jump back; the log's wall time does not. */
+export function laterWallTime(known: WallTimeMs, read: WallTimeMs): WallTimeMs {
+  return read > known ? WallTimeMs(Math.floor(read)) : known;
+}

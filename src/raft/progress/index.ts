@@ -1,0 +1,2 @@
+export { Inflights } from "./inflights.ts";
+export { Progress } from "./progress.ts";

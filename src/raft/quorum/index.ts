@@ -1,0 +1,1 @@
+export { committedIndex, isQuorum, voteResult, type VoteResult } from "./quorum.ts";

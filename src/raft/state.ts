@@ -1,0 +1,200 @@
+import {
+  invariant,
+  type LogIndex,
+  type MonotonicMs,
+  type NodeId,
+  NO_INDEX,
+  type Random,
+  refusal,
+  type Term,
+  type WallTimeMs,
+} from "#kernel";
+import { Configurations, isVoter } from "./configuration.ts";
+import type { LeaderClock } from "./clock.ts";
+import { RaftLog } from "./log.ts";
+import { Outbox } from "./outbox.ts";
+import type { Progress } from "./progress/index.ts";
+import { ForwardedReads, type ReadRounds } from "./reads.ts";
+import type {
+  Configuration,
+  CoreStamp,
+  Entry,
+  Message,
+  RaftOptions,
+  ReadId,
+  Ready,
+  Recovered,
+  SnapshotMeta,
+  SnapshotSend,
+  Trace,
+} from "./types.ts";
+
+/** What exists only while this node leads; a fresh one for every leadership, so that nothing of an old one lingers. */
+export interface Leading {
+  readonly kind: "leader";
+  /** Every member of the configuration but this node. */
+  readonly progress: Map<NodeId, Progress>;
+  readonly reads: ReadRounds;
+  readonly clock: LeaderClock;
+  /** The entry that opened this leadership: once it is committed, so is everything before it. */
+  readonly firstOwnIndex: LogIndex;
+  /** Payload of the entries above the commit index. */
+  uncommittedBytes: number;
+  heartbeatElapsed: number;
+  /** Something may be sent that has not been looked for yet; the next drain does, once for all. */
+  flushNeeded: boolean;
+}
+
+/** `votes` hold one answer per voter of this one election; a new election starts with a new map. */
+export interface Campaigning {
+  readonly kind: "preCandidate" | "candidate";
+  readonly votes: Map<NodeId, boolean>;
+}
+
+export type RoleState = { readonly kind: "follower" } | Campaigning | Leading;
+
+/** The state that all roles share, with the few transitions that keep it whole. */
+export class RaftState {
+  readonly options: RaftOptions;
+  readonly id: NodeId;
+  readonly log: RaftLog;
+  readonly outbox: Outbox;
+  readonly configurations: Configurations;
+  readonly forwarded: ForwardedReads;
+  readonly #random: Random;
+
+  role: RoleState = { kind: "follower" };
+  leader: NodeId | null = null;
+  /** The newest durable snapshot of this node: what a follower gets when its entries are compacted. */
+  snapshot: SnapshotMeta | null;
+  /** A snapshot whose last chunk is with the shell: until it answers, this log stands still. */
+  installing: { readonly meta: SnapshotMeta; readonly endOffset: number } | null = null;
+  /** The newest reading of the clocks. */
+  stamp: CoreStamp;
+
+  ticks = 0;
+  /** Ticks since valid word of a leader, a granted vote or an own campaign. On a leader: since its last quorum check. */
+  electionElapsed = 0;
+  electionTimeout = 0;
+  electionCount = 0;
+
+  readable: Ready["readable"][number][] = [];
+  readsRejected: Ready["readsRejected"][number][] = [];
+  snapshotSends: SnapshotSend[] = [];
+  snapshotChunks: Ready["snapshotChunks"][number][] = [];
+  marks: Trace[] = [];
+
+  constructor(options: RaftOptions, recovered: Recovered, random: Random) {
+    this.options = options;
+    this.id = options.id;
+    this.#random = random;
+    const { hardState, snapshot, entries } = recovered;
+    this.log = new RaftLog(snapshot, entries);
+    invariant(
+      this.log.lastTerm <= hardState.term,
+      `the recovered log ends in term ${this.log.lastTerm}, but the recovered term is ${hardState.term}`,
+    );
+    this.outbox = new Outbox(this.log, hardState);
+    this.snapshot = snapshot;
+    this.configurations = new Configurations(
+      snapshot?.configuration ?? options.initialConfiguration,
+      snapshot?.index ?? NO_INDEX,
+    );
+    for (const entry of entries) if (entry.kind === "configuration") this.configurations.append(entry);
+    this.forwarded = new ForwardedReads(Math.floor(random() * FORWARD_NUMBER_SPACE));
+    this.stamp = { monotonicMs: 0 as MonotonicMs, wallMs: 0 as WallTimeMs };
+    this.drawElectionTimeout();
+  }
+
+  get term(): Term {
+    return this.outbox.hardState.term;
+  }
+
+  get votedFor(): NodeId | null {
+    return this.outbox.hardState.votedFor;
+  }
+
+  get configuration(): Configuration {
+    return this.configurations.current;
+  }
+
+  /** Learners vote when asked but never ask; a log that is about to be replaced elects nobody. */
+  get isPromotable(): boolean {
+    return isVoter(this.configuration, this.id) && this.installing === null;
+  }
+
+  /** A leader was heard from so recently that nobody else may be elected (§6, "leader stickiness"). */
+  get hasLiveLeader(): boolean {
+    return this.options.checkQuorum && this.leader !== null && this.electionElapsed < this.options.electionTicks;
+  }
+
+  /** Enters `term` if it is later; the vote of a term is forgotten only together with the term. */
+  becomeFollower(term: Term, leader: NodeId | null): void {
+    invariant(term >= this.term, `term would fall from ${this.term} to ${term}`);
+    if (term > this.term) this.outbox.hardState = { term, votedFor: null };
+    const was = this.role;
+    // A timer is reset by valid word of a leader or by leaving another role, not by a higher term alone: else a node that
+    // cannot win could keep those that can from trying.
+    if (leader !== null || was.kind !== "follower") {
+      this.electionElapsed = 0;
+      this.drawElectionTimeout();
+    }
+    this.role = { kind: "follower" };
+    this.setLeader(leader);
+    if (was.kind === "leader") this.#rejectReadsOf(was);
+  }
+
+  setLeader(leader: NodeId | null): void {
+    if (leader === this.leader) return;
+    this.leader = leader;
+    if (this.forwarded.size > 0) this.rejectForwarded(this.ticks);
+  }
+
+  /** §5.2: every draw is new, so that two nodes that timed out together do not do so again. */
+  drawElectionTimeout(): void {
+    const { electionTicks } = this.options;
+    this.electionTimeout = electionTicks + Math.floor(this.#random() * electionTicks);
+  }
+
+  appendEntry(entry: Entry): void {
+    this.log.append(entry);
+    if (entry.kind === "configuration") this.configurations.append(entry);
+  }
+
+  truncate(lastKept: LogIndex): void {
+    this.log.truncate(lastKept);
+    this.configurations.truncate(lastKept);
+  }
+
+  send(message: Message): void {
+    this.outbox.emit(message);
+  }
+
+  rejectRead(readId: ReadId): void {
+    const { leader } = this;
+    const why =
+      leader === null
+        ? refusal("NO_LEADER", `no leader is known in term ${this.term}`)
+        : refusal("NOT_LEADER", `leadership changed: ${leader} leads term ${this.term}`, { leader });
+    this.readsRejected.push({ readId, refusal: why });
+  }
+
+  /** Gives up the reads that went to the leader at or before `tick` and were not answered. */
+  rejectForwarded(tick: number): void {
+    for (const readId of this.forwarded.takeSentBy(tick)) this.rejectRead(readId);
+  }
+
+  mark(mark: string, fields: Trace["fields"]): void {
+    this.marks.push({ mark, fields });
+  }
+
+  #rejectReadsOf(leading: Leading): void {
+    for (const { from, readId } of leading.reads.abandon()) {
+      if (from === this.id) this.rejectRead(readId);
+      else this.send({ kind: "readIndexReply", from: this.id, to: from, term: this.term, readId, index: null });
+    }
+  }
+}
+
+/** Room for 2^44 forwarded reads in one life before numbers could leave the safe integers. */
+const FORWARD_NUMBER_SPACE = 2 ** 44;
