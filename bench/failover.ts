@@ -1,0 +1,83 @@
+import { parseArgs } from "node:util";
+import { setTimeout as pause } from "node:timers/promises";
+import { ClientError, connect } from "#client";
+import { ProcessGroup } from "./commit/processes.ts";
+import { leaderOf, localVoters, startVoter } from "./local-voters.ts";
+
+const TARGET_P99_MS = 2_000;
+
+/** Kills the leader again and again under load; unavailability = the longest time between two acknowledged writes around a kill. */
+export async function failover(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      kills: { type: "string", default: "10" },
+      callers: { type: "string", default: "16" },
+      voters: { type: "string", default: "5" },
+    },
+  });
+  const group = new ProcessGroup();
+  try {
+    const gaps = await measure(group, Number(values.voters), Number(values.kills), Number(values.callers));
+    gaps.sort((a, b) => a - b);
+    const at = (q: number): number => Math.round(gaps[Math.min(gaps.length - 1, Math.floor(gaps.length * q))]!);
+    console.log(
+      `write unavailability over ${gaps.length} kills: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, worst ${Math.round(gaps.at(-1)!)} ms`,
+    );
+    console.log(`target: under ${TARGET_P99_MS} ms (profile local): ${gaps.at(-1)! < TARGET_P99_MS ? "met" : "NOT met"}`);
+    if (gaps.at(-1)! >= TARGET_P99_MS) process.exitCode = 1;
+  } finally {
+    await group.stop();
+  }
+}
+
+async function measure(group: ProcessGroup, voters: number, kills: number, callers: number): Promise<number[]> {
+  const layout = await localVoters(group, voters);
+  const processes = new Map(layout.nodes.map((node) => [node.name, startVoter(group, layout, node.name)]));
+  await leaderOf(layout);
+  const client = connect({ endpoints: layout.endpoints, timeoutMs: 30_000 });
+  const session = await client.openSession({ purpose: "benchmark", ttlMs: 60_000 });
+  const acknowledged: number[] = [];
+  const stop = new AbortController();
+  let refused = 0;
+  const load = Array.from({ length: callers }, async () => {
+    while (!stop.signal.aborted) {
+      try {
+        await session.work.enqueue({ kind: "bench", queue: "bench" });
+        acknowledged.push(performance.now());
+      } catch (error) {
+        if (!(error instanceof ClientError)) throw error;
+        refused += 1;
+      }
+    }
+  });
+  const gaps: number[] = [];
+  for (let kill = 1; kill <= kills; kill += 1) {
+    await pause(2_000);
+    const leader = await leaderOf(layout);
+    const before = acknowledged.length - 1;
+    const killedAt = performance.now();
+    processes.get(leader)!.kill("SIGKILL");
+    await leaderOf(layout);
+    await pause(500);
+    const gap = longestGap(acknowledged, Math.max(0, before), killedAt);
+    gaps.push(gap);
+    console.log(`kill ${kill}: ${leader}, writes unavailable for ${Math.round(gap)} ms`);
+    processes.set(leader, startVoter(group, layout, leader));
+    await pause(2_500);
+  }
+  stop.abort();
+  await Promise.all(load);
+  console.log(`${acknowledged.length} writes acknowledged, ${refused} refused or unknown`);
+  await client.close();
+  return gaps;
+}
+
+/** The longest silence that ends after the kill. */
+function longestGap(acknowledged: readonly number[], from: number, killedAt: number): number {
+  let longest = 0;
+  for (let at = from + 1; at < acknowledged.length; at += 1) {
+    if (acknowledged[at]! >= killedAt) longest = Math.max(longest, acknowledged[at]! - acknowledged[at - 1]!);
+  }
+  return longest;
+}

@@ -1,0 +1,50 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { type DevLayout, devConfig, devLayout } from "../src/cli/dev/layout.ts";
+import { freePorts, type ProcessGroup } from "./commit/processes.ts";
+
+const launcher = join(resolve(import.meta.dirname, ".."), "bin", "ringraft.js");
+
+/** Initialises a cluster of `voters` real processes in the group's folder; the caller starts them. */
+export async function localVoters(group: ProcessGroup, voters: number): Promise<DevLayout> {
+  const layout = devLayout(join(group.folder, "cluster"), await freeBase(voters * 10), { voters, workers: 0 });
+  mkdirSync(layout.logFolder, { recursive: true });
+  const settings = { handlers: [], workingFolder: group.folder, workerSettings: [], queue: "default" };
+  writeFileSync(layout.configFile, devConfig(layout, settings), { mode: 0o600 });
+  const init = spawnSync(
+    process.execPath,
+    [launcher, "cluster", "init", "--config", layout.configFile, "--node-id", layout.nodes[0]!.name],
+    { encoding: "utf8" },
+  );
+  if (init.status !== 0) throw new Error(init.stderr);
+  return layout;
+}
+
+export function startVoter(group: ProcessGroup, layout: DevLayout, name: string) {
+  return group.start(process.execPath, [launcher, "serve", "--config", layout.configFile, "--node-id", name]);
+}
+
+/** The voter that says of itself that it leads. */
+export async function leaderOf(layout: DevLayout, timeoutMs = 30_000): Promise<string> {
+  for (const end = performance.now() + timeoutMs; performance.now() < end; await pause(50)) {
+    for (const node of layout.nodes) {
+      const status = await fetch(`http://127.0.0.1:${node.ports.http}/status`, { signal: AbortSignal.timeout(500) })
+        .then((answer) => answer.json() as Promise<{ role: string }>)
+        .catch(() => null);
+      if (status?.role === "leader") return node.name;
+    }
+  }
+  throw new Error(`no leader within ${timeoutMs} ms; logs: none (bench), run the same configuration by hand`);
+}
+
+async function freeBase(count: number): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const [base] = await freePorts(1);
+    if (base! + count > 65_000) continue;
+    const end = await freePorts(count);
+    if (!end.some((port) => port >= base! && port < base! + count)) return base!;
+  }
+  throw new Error("no free range of ports");
+}
