@@ -1,1 +1,3 @@
 export type * from "./types.ts";
+export { StorageError, type StorageErrorCode } from "./error.ts";
+export { openWal, type WalOptions } from "./wal/open.ts";

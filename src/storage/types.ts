@@ -23,7 +23,12 @@ export interface WriteAheadLog {
 /** What opening a data directory's log gives. */
 export interface OpenedWal {
   readonly wal: WriteAheadLog;
+  /** Entries are contiguous and end at the log's end; they may begin before the newest snapshot. */
   readonly recovered: Pick<Recovered, "hardState" | "entries">;
+  /** The newest snapshot that the log was told of. A snapshot store that has none at or behind the first entry is damaged. */
+  readonly snapshotMark: SnapshotMeta | null;
+  /** There was no log before: this start made it. */
+  readonly created: boolean;
   /** Set when a torn tail was cut; names the file and the offset. */
   readonly tornTail: { readonly file: string; readonly offset: number; readonly savedAs: string } | null;
 }

@@ -16,7 +16,7 @@ const entry = (more: Partial<Entry> = {}): Entry => ({
   index: LogIndex(2 ** 53 - 1),
   kind: "command",
   clusterTimeMs: ClusterTimeMs(2 ** 32 + 5),
-  wallTimeMs: WallTimeMs(1_795_234_000_123),
+  wallTimeMs: WallTimeMs(0x1a1_fc48_ecfb),
   data: Uint8Array.of(1, 2, 3),
   ...more,
 });
@@ -43,7 +43,7 @@ test("an entry is laid out byte for byte as documented, because logs of old vers
   const bytes = encodeEntry(entry({ index: LogIndex(0x1_0000_0002), kind: "configuration" }));
   assert.equal(
     Buffer.from(bytes).toString("hex"),
-    "03010000" + "03000000" + "0700000000000000" + "0200000001000000" + "0500000001000000" + "7b6485fda1010000" + "010203",
+    "03010000" + "03000000" + "0700000000000000" + "0200000001000000" + "0500000001000000" + "fbec48fca1010000" + "010203",
   );
 });
 
