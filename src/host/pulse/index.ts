@@ -1,0 +1,1 @@
+export { startPulse, PulseError, type Pulse, type PulseOptions } from "./start.ts";

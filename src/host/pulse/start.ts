@@ -1,0 +1,103 @@
+import { Worker } from "node:worker_threads";
+import type { PulseFeed, PulseSnapshot } from "#ports";
+import { BEAT_MS, type FromPulse, type PulseStart, type ToPulse } from "./messages.ts";
+
+export interface PulseOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly nodeId: string;
+  /** The thread died after it had started: without it nobody can see this node, so the node should stop. */
+  readonly onFailure: (error: Error) => void;
+}
+
+export interface Pulse extends PulseFeed {
+  /** The port that is really bound (of interest when 0 was asked for). */
+  readonly port: number;
+}
+
+/** The status port could not be opened, or its thread died. `code` is the system's (`EADDRINUSE`, `EACCES`, …). */
+export class PulseError extends Error {
+  override readonly name = "PulseError";
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+const CLOSE_TIMEOUT_MS = 2_000;
+/** Megabytes. The thread holds one snapshot and a few sockets. */
+const HEAP_LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4, codeRangeSizeMb: 16, stackSizeMb: 2 };
+/** The same file, stripped at load from source and compiled in the package. */
+const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thread.js", import.meta.url);
+
+/**
+ * Starts the only other thread of a node and resolves once the status port is open. Rejects with {@link PulseError}.
+ * The thread never keeps the process alive: when main ends, however it ends, the port closes with it.
+ */
+export async function startPulse(options: PulseOptions): Promise<Pulse> {
+  const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const start: PulseStart = { ...options.listen, nodeId: options.nodeId, beats };
+  const thread = new Worker(THREAD, { workerData: start, env: {}, argv: [], execArgv: [], resourceLimits: HEAP_LIMITS });
+  const port = await listening(thread, options);
+  thread.unref();
+
+  const counter = new Int32Array(beats);
+  const beat = setInterval(() => Atomics.add(counter, 0, 1), BEAT_MS);
+  beat.unref();
+
+  let closing = false;
+  let failure: Error | null = null;
+  thread.on("error", (error: Error) => {
+    failure = error;
+  });
+  const exited = new Promise<void>((resolve) => {
+    thread.once("exit", (code) => {
+      clearInterval(beat);
+      resolve();
+      if (!closing)
+        options.onFailure(new PulseError("PULSE_DIED", `the pulse thread ended with code ${code}`, { cause: failure }));
+    });
+  });
+
+  const post = (message: ToPulse): void => thread.postMessage(message, []);
+  return {
+    port,
+    push: (snapshot: PulseSnapshot) => post({ kind: "snapshot", snapshot }),
+    async close() {
+      if (closing) return exited;
+      closing = true;
+      thread.ref();
+      post({ kind: "close" });
+      const overdue = setTimeout(() => void thread.terminate(), CLOSE_TIMEOUT_MS);
+      await exited;
+      clearTimeout(overdue);
+    },
+  };
+}
+
+function listening(thread: Worker, { listen }: PulseOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error): void =>
+      reject(new PulseError("PULSE_DIED", "the pulse thread could not start", { cause: error }));
+    thread.once("error", onError);
+    thread.once("message", (message: FromPulse) => {
+      thread.off("error", onError);
+      if (message.kind === "listening") resolve(message.port);
+      else reject(new PulseError(message.code, explain(listen, message)));
+    });
+  });
+}
+
+function explain(listen: PulseOptions["listen"], failed: { readonly code: string; readonly message: string }): string {
+  const place = `${listen.host}:${listen.port}`;
+  switch (failed.code) {
+    case "EADDRINUSE":
+      return `port ${listen.port} (HTTP status) on ${listen.host} is in use by another process: find it with \`ss -ltnp 'sport = :${listen.port}'\` and stop it, or set another ports.http`;
+    case "EACCES":
+      return `port ${listen.port} (HTTP status) needs privileges that this process does not have: set ports.http above 1023`;
+    case "EADDRNOTAVAIL":
+      return `${place} (HTTP status): this machine has no address ${listen.host}; set listen.http_address to one of its own, or 0.0.0.0`;
+    default:
+      return `${place} (HTTP status) cannot be opened: ${failed.message}`;
+  }
+}

@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer, connect } from "node:net";
+import type { AddressInfo } from "node:net";
+import { after, before, test } from "node:test";
+import type { PulseSnapshot } from "#ports";
+import { Answers } from "../../src/host/pulse/answers.ts";
+import { startPulse, type Pulse } from "../../src/host/pulse/index.ts";
+
+// Through the inside on purpose: these tests are about the thread itself, below the doors.
+
+const snapshot: PulseSnapshot = {
+  status: { status: "ok", node_id: "a", leader_id: "a" },
+  metrics: "ringrift_p2p_is_leader 1\n",
+  healthy: true,
+  reasons: [],
+};
+const unexpected = (error: Error): never => assert.fail(error);
+const local = { host: "127.0.0.1", port: 0 };
+
+let pulse: Pulse;
+before(async () => {
+  pulse = await startPulse({ listen: local, nodeId: "a", onFailure: unexpected });
+  pulse.push(snapshot);
+});
+after(() => pulse.close());
+
+const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`http://127.0.0.1:${pulse.port}${path}`, init);
+
+test("status, health and metrics are answered from the snapshot that main pushed", async () => {
+  const status = (await (await get("/status?x=1")).json()) as Record<string, unknown>;
+  assert.equal(typeof status["stale_ms"], "number");
+  assert.deepEqual({ ...status, stale_ms: 0 }, { ...snapshot.status, stale_ms: 0 });
+  const health = await get("/health");
+  assert.equal(health.status, 200);
+  assert.equal(((await health.json()) as Record<string, unknown>)["status"], "ok");
+  for (const path of ["/metrics", "/metrics/prometheus"]) {
+    const metrics = await get(path);
+    assert.match(metrics.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+    assert.match(await metrics.text(), /^ringrift_p2p_is_leader 1$[^]*^ringrift_pulse_stale_seconds [\d.]+$/m);
+  }
+});
+
+test("issue 2: while main is blocked the node still answers /health within 200 ms, with a growing stale_ms", async () => {
+  // The caller must not live on the blocked thread either.
+  const program = `
+    let worst = 0, stale = 0, answers = 0;
+    const end = performance.now() + 1500;
+    while (performance.now() < end) {
+      const start = performance.now();
+      const health = await (await fetch("http://127.0.0.1:${pulse.port}/health")).json();
+      worst = Math.max(worst, performance.now() - start);
+      stale = Math.max(stale, health.stale_ms);
+      if (answers++ === 0) console.log("started");
+      if (answers === 1) worst = 0; // the first one pays for loading fetch
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    console.log(JSON.stringify({ worst, stale, answers }));`;
+  const caller = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  caller.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const finished = once(caller, "close");
+  await once(caller.stdout, "data");
+  pulse.push(snapshot);
+  const until = performance.now() + 1_200;
+  while (performance.now() < until);
+  await finished;
+  const seen = JSON.parse(output.split("\n")[1] ?? "") as { worst: number; stale: number; answers: number };
+  assert.ok(seen.answers > 10, `only ${seen.answers} answers`);
+  assert.ok(seen.worst < 200, `the slowest answer took ${seen.worst} ms`);
+  assert.ok(seen.stale > 800, `stale_ms reached ${seen.stale} only`);
+});
+
+test("a silent main thread is called degraded after 2 s and failing after 30 s", () => {
+  let now = 0;
+  const answers = new Answers("a", () => now);
+  const health = () => {
+    const { code, body } = answers.health();
+    const { status, reasons, stale_ms } = JSON.parse(body) as Record<string, unknown>;
+    return { code, status, reasons, stale_ms };
+  };
+  assert.deepEqual(health(), { code: 503, status: "starting", reasons: ["starting"], stale_ms: 0 });
+  answers.accept(snapshot);
+  now = 2_000;
+  assert.deepEqual(health(), { code: 200, status: "ok", reasons: [], stale_ms: 2_000 });
+  now = 5_000;
+  const silent = ["main_thread: silent for 5000 ms"];
+  assert.deepEqual(health(), { code: 200, status: "degraded", reasons: silent, stale_ms: 5_000 });
+  assert.equal((JSON.parse(answers.status().body) as Record<string, unknown>)["status"], "degraded");
+  answers.mainBeat();
+  assert.deepEqual(health(), { code: 200, status: "ok", reasons: [], stale_ms: 5_000 });
+  now += 30_001;
+  assert.equal(health().code, 503);
+  assert.equal(health().status, "failing");
+  answers.accept({ ...snapshot, healthy: false, reasons: ["has_leader: no leader"] });
+  assert.deepEqual(health(), { code: 503, status: "failing", reasons: ["has_leader: no leader"], stale_ms: 0 });
+});
+
+test("row 49: paths outside the four pages are 404, whatever their spelling", async () => {
+  for (const path of [
+    "/",
+    "/../../etc/passwd",
+    "/%2e%2e/status",
+    "//host/status",
+    "/status/",
+    "/Status",
+    "/admin/sync/trigger",
+  ]) {
+    const answer = await raw(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1\.1 404 /, path);
+    assert.match(answer, /"reason":"NOT_FOUND"/, path);
+  }
+  assert.match(await raw("GET http://evil/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), /^HTTP\/1\.1 404 /);
+});
+
+test("row 50: only GET and HEAD are answered, and a body is never waited for", async () => {
+  const post = await get("/status", { method: "POST", body: "{}" });
+  assert.equal(post.status, 405);
+  assert.equal(post.headers.get("allow"), "GET, HEAD");
+  const head = await get("/health", { method: "HEAD" });
+  assert.equal(head.status, 200);
+  assert.equal(await head.text(), "");
+  const expecting = "POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n";
+  assert.match(await raw(expecting), /^HTTP\/1\.1 405 [^]*connection: close/i);
+});
+
+test("garbage and oversized headers get a bare 400 without a stack trace", async () => {
+  assert.equal(
+    await raw("\u0000\u0001garbage\r\n\r\n"),
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+  );
+  assert.match(await raw(`GET /status HTTP/1.1\r\nHost: x\r\nX: ${"y".repeat(9_000)}\r\n\r\n`), /^HTTP\/1\.1 400 /);
+});
+
+test("a port in use is an error that names the port and the way out", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  await assert.rejects(startPulse({ listen: { host: "127.0.0.1", port }, nodeId: "a", onFailure: unexpected }), {
+    name: "PulseError",
+    code: "EADDRINUSE",
+    message: `port ${port} (HTTP status) on 127.0.0.1 is in use by another process: find it with \`ss -ltnp 'sport = :${port}'\` and stop it, or set another ports.http`,
+  });
+  other.close();
+});
+
+test("a bind address that is not this machine's is an error that says so", async () => {
+  await assert.rejects(startPulse({ listen: { host: "192.0.2.1", port: 0 }, nodeId: "a", onFailure: unexpected }), {
+    code: "EADDRNOTAVAIL",
+    message: /this machine has no address 192\.0\.2\.1/,
+  });
+});
+
+test("the thread does not keep a process alive, and a closed pulse frees its port", async () => {
+  const own = await startPulse({ listen: local, nodeId: "a", onFailure: unexpected });
+  await own.close();
+  await own.close();
+  await assert.rejects(fetch(`http://127.0.0.1:${own.port}/health`));
+
+  const program = `
+    import { startPulse } from ${JSON.stringify(new URL("../../src/host/pulse/index.ts", import.meta.url).href)};
+    await startPulse({ listen: { host: "127.0.0.1", port: 0 }, nodeId: "a", onFailure: () => process.exit(9) });`;
+  for (const [end, code] of [["", 0] as const, ["throw new Error('main died');", 1] as const]) {
+    const node = spawn(process.execPath, ["--input-type=module", "-e", program + end], { stdio: "ignore" });
+    assert.deepEqual(await once(node, "exit"), [code, null]);
+  }
+});
+
+function raw(request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(pulse.port, "127.0.0.1", () => socket.write(request));
+    let answer = "";
+    socket.setEncoding("utf8").on("data", (text: string) => (answer += text));
+    socket.on("error", reject).on("close", () => resolve(answer));
+  });
+}
