@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const built = join(root, "dist", "cli", "main.js");
+const built = join(root, "dist", "src", "cli", "main.js");
 const source = join(root, "src", "cli", "main.ts");
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {

@@ -165,7 +165,7 @@ function pipelineProgram(): string {
   return found;
 }
 
-/** Where package.json stands: two levels up from src/cli and from dist/cli alike is not the same place, so look for it. */
+/** Where bin/ stands: the depth differs between src/cli and the built dist/src/cli, so look for it. */
 function packageFolder(): string {
   let folder = fileURLToPath(new URL(".", import.meta.url));
   while (!existsSync(join(folder, "bin", "ringraft.js"))) folder = resolve(folder, "..");
