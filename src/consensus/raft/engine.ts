@@ -2,7 +2,6 @@ import {
   type ClusterTimeMs,
   InvariantError,
   type LogIndex,
-  NO_INDEX,
   type NodeId,
   type Outcome,
   type Term,
@@ -37,14 +36,14 @@ export interface RaftCore {
   hasReady(): boolean;
   drain(): Ready;
   status(): RaftStatus;
-  /** The replicated clock as this leader would stamp an entry now; the last applied entry's on everybody else. */
-  clusterNow(stamp: CoreStamp): { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs };
+  /** What a leader would stamp on an entry now; on others, the time of the last entry in the log. */
+  clusterTime(stamp: CoreStamp): ClusterTimeMs;
+  wallTime(stamp: CoreStamp): WallTimeMs;
 }
 
 export interface RaftEngineOptions {
   readonly self: NodeId;
   readonly tickMs: number;
-  readonly electionTicks: number;
   /** Bytes of one snapshot message; also what is read from the store at once. */
   readonly snapshotChunkBytes: number;
   /** Entries kept in front of a snapshot, for followers that are only a little behind. */
@@ -99,8 +98,6 @@ class RaftLoop implements RaftEngine {
   #delivered: Omit<Entry, "kind" | "data"> | null = null;
   /** As committed, not as appended: a snapshot may only name what cannot be rolled back. */
   #configuration: Configuration;
-  /** Set while the sink is being restored: what is committed meanwhile waits (never apply beside an install). */
-  #heldBack: Entry[] | null = null;
 
   constructor(options: RaftEngineOptions, ports: RaftEnginePorts, sink: EngineSink) {
     this.#options = options;
@@ -114,10 +111,7 @@ class RaftLoop implements RaftEngine {
       persisted: (batch) => this.#step({ kind: "persisted", batch }),
       fatal: (error) => this.#fatal(error),
     });
-    this.#ticker = new Ticker(options, ports, {
-      tick: (stamp) => this.#step({ kind: "tick", stamp }),
-      role: () => this.#status.role,
-    });
+    this.#ticker = new Ticker(options.tickMs, ports, (stamp) => this.#step({ kind: "tick", stamp }));
     this.#reads = new ReadBarriers((readId) => this.#step({ kind: "read", readId }));
     this.#snapshots = new SnapshotTransfer(options, ports, {
       step: (input) => this.#step(input),
@@ -164,7 +158,8 @@ class RaftLoop implements RaftEngine {
   }
 
   clusterNow(): { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs } {
-    return this.#raft.clusterNow(this.#ports.clock.now());
+    const stamp = this.#ports.clock.now();
+    return { clusterTimeMs: this.#raft.clusterTime(stamp), wallTimeMs: this.#raft.wallTime(stamp) };
   }
 
   status(): EngineStatus {
@@ -254,28 +249,23 @@ class RaftLoop implements RaftEngine {
   }
 
   #deliver(entries: readonly Entry[]): void {
-    if (this.#heldBack !== null) {
-      for (const entry of entries) this.#heldBack.push(entry);
-      return;
-    }
     for (const { kind, data } of entries) if (kind === "configuration") this.#configuration = decodeConfiguration(data);
     this.#delivered = entries.at(-1)!;
     this.#sink.onCommitted(entries);
   }
 
-  /** A received snapshot is durable in the store: put the state machine, the log and the core on it, in this order. */
+  /**
+   * A received snapshot is durable in the store: put the state machine, the log and the core on it, in this order. The core
+   * hands out no entries meanwhile, so nothing is applied beside the restore; a crash anywhere in between finds either the
+   * old history or the new one ({@link recoverRaft}).
+   */
   async #install(meta: SnapshotMeta): Promise<void> {
-    if (this.#stopped || meta.index <= (this.#delivered?.index ?? NO_INDEX)) return;
-    this.#heldBack = [];
+    if (this.#stopped) return;
     await this.#sink.onRestore(meta, this.#ports.snapshots.read(meta.index));
     await this.#disk.run((wal) => wal.resetTo(meta));
-    if (this.#stopped) return;
     this.#delivered = meta;
     this.#configuration = meta.configuration;
     this.#step({ kind: "installed", meta });
-    const waiting = this.#heldBack.filter((entry) => entry.index > meta.index);
-    this.#heldBack = null;
-    if (waiting.length > 0) this.#deliver(waiting);
   }
 
   #publishStatus(): void {

@@ -1,5 +1,5 @@
 import { NO_TERM } from "#kernel";
-import type { Entry, Recovered, SnapshotMeta } from "#raft";
+import type { Entry, HardState, Recovered, SnapshotMeta } from "#raft";
 import type { OpenedWal, SnapshotStore } from "#storage";
 
 /**
@@ -11,11 +11,20 @@ import type { OpenedWal, SnapshotStore } from "#storage";
  */
 export async function recoverRaft(opened: Pick<OpenedWal, "wal" | "recovered">, snapshots: SnapshotStore): Promise<Recovered> {
   const snapshot = (await snapshots.list())[0] ?? null;
-  const { hardState, entries } = opened.recovered;
-  if (snapshot === null) return { hardState, snapshot, entries };
+  const { entries } = opened.recovered;
+  if (snapshot === null) return { hardState: opened.recovered.hardState, snapshot, entries };
+  const hardState = atLeastTermOf(snapshot, opened.recovered.hardState);
   const following = entriesAfter(entries, snapshot);
   if (following === null) await opened.wal.resetTo(snapshot);
   return { hardState, snapshot, entries: following ?? [] };
+}
+
+/**
+ * The crash may also have come before the term of the snapshot's leader was durable. That leader had its majority, so no vote
+ * that this node could still give in its term elects another.
+ */
+function atLeastTermOf(snapshot: SnapshotMeta, hardState: HardState): HardState {
+  return hardState.term >= snapshot.term ? hardState : { term: snapshot.term, votedFor: null };
 }
 
 /** The entries behind `snapshot`, or null when the log does not continue it. */

@@ -96,11 +96,20 @@ export class SnapshotTransfer {
   async #store({ meta, offset, data, done }: SnapshotChunk): Promise<void> {
     if (this.#stopped) return;
     const nextOffset = await this.#ports.snapshots.receiveRaw(meta, offset, data);
-    const whole = done && nextOffset === offset + data.length;
-    if (whole) {
+    const isWhole = done && nextOffset === offset + data.length;
+    if (isWhole && (await this.#finish(meta))) return await this.#events.install(meta);
+    this.#events.step({ kind: "snapshotReceived", index: meta.index, nextOffset: isWhole ? 0 : nextOffset });
+  }
+
+  /** False when the bytes do not verify: they were bad where they came from, or on the way. Then ask for all of them again. */
+  async #finish(meta: SnapshotMeta): Promise<boolean> {
+    try {
       await this.#ports.snapshots.finishReceive(meta);
-      await this.#events.install(meta);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "CORRUPT")) throw error;
+      this.#ports.log.error("received snapshot is damaged", { index: meta.index, error: error.message });
+      return false;
     }
-    this.#events.step({ kind: "snapshotReceived", index: meta.index, nextOffset });
   }
 }
