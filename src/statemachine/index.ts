@@ -1,4 +1,7 @@
+/** The replicated state machines: pure and deterministic. See docs/semantics.md. */
 export type * from "./objects.ts";
 export type * from "./command.ts";
 export type * from "./reply.ts";
 export type * from "./machine-types.ts";
+export { createStateMachine, restoreStateMachine, type InspectableStateMachine } from "./machine.ts";
+export { defaultLimits, defaultLockDelayMs, defaultWorkSpec, emptyCapabilities } from "./limits.ts";

@@ -1,4 +1,4 @@
-import type { ClusterTimeMs, JobId, LogIndex, Revision, SessionId, WallTimeMs, WorkId } from "#kernel";
+import type { ClusterTimeMs, JobId, LogIndex, Revision, Sequence, SessionId, WallTimeMs, WorkId } from "#kernel";
 import type { Command } from "./command.ts";
 import type { Job, Lock, Model, ModelVersion, ObjectKind, Session, WorkItem, WorkState } from "./objects.ts";
 import type { Decision, Event, ObjectValue } from "./reply.ts";
@@ -25,9 +25,14 @@ export interface MachineLimits {
   readonly maxSessions: number;
   readonly maxRepliesPerSession: number;
   readonly maxWaitersPerLock: number;
+  readonly maxLocks: number;
+  readonly maxModels: number;
+  readonly maxVersionsPerModel: number;
   readonly maxTimersPerEntry: number;
   readonly minTtlMs: number;
   readonly maxTtlMs: number;
+  /** How long a worker may take to answer a cancel before its claim ends without it. */
+  readonly cancelGraceMs: number;
 }
 
 /** The replicated state. Synchronous, deterministic; the same entries give the same replies, events and digest everywhere. */
@@ -64,6 +69,8 @@ export interface Reader {
   }): readonly WorkItem[];
   /** True when a claim by this session on these queues would return an item now: the long poll's wake-up test. */
   claimable(session: SessionId, queues: readonly string[], wallMs: WallTimeMs): boolean;
+  /** What this session was answered under `sequence`; null when that was not decided yet, is forgotten, or the session is gone. */
+  decided(session: SessionId, sequence: Sequence): Decision | null;
   queueCounts(): ReadonlyMap<string, Readonly<Record<WorkState, number>>>;
   job(id: JobId): Job | null;
   listJobs(filter: { readonly limit: number; readonly after?: string }): readonly Job[];
