@@ -8,7 +8,7 @@ export function tickWithoutLead(state: RaftState): void {
   state.electionElapsed++;
   const { configuration, options } = state;
   // Nobody else could be heard of: a lone voter need not wait.
-  const isAlone = configuration.voters.length === 1 && configuration.votersOutgoing === null;
+  const isAlone = state.role.kind === "follower" && configuration.voters.length === 1 && configuration.votersOutgoing === null;
   if (state.isPromotable && (isAlone || state.electionElapsed >= state.electionTimeout)) campaign(state);
   if (state.forwarded.size > 0) state.rejectForwarded(state.ticks - 2 * options.electionTicks);
 }

@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogIndex, type NodeId, type Random, seededRandom, type Term } from "#kernel";
+import type { Message } from "#raft";
+import { Network, TestNode, voters } from "./network.ts";
+
+const SEEDS = Number(process.env["RAFT_SEEDS"] ?? 300);
+const STEPS = 1500;
+
+test(`safety holds through drops, delays, duplicates, crashes and compaction (${SEEDS} seeds), and progress returns after they end`, () => {
+  const seen = { elections: 0, commits: 0, crashes: 0, installs: 0, reads: 0 };
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      const world = new World(seed);
+      for (let i = 0; i < STEPS; i++) world.step();
+      world.heal();
+      seen.elections += world.leaderOfTerm.size;
+      seen.commits += world.chosen.size;
+      seen.crashes += world.crashes;
+      seen.installs += world.installs;
+      seen.reads += world.reads;
+    } catch (error) {
+      throw new Error(`seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`, { cause: error });
+    }
+  }
+  // The faults must not have smothered what they test.
+  assert.ok(seen.elections > SEEDS && seen.commits > SEEDS * 10, JSON.stringify(seen));
+  assert.ok(seen.crashes > SEEDS && seen.installs > SEEDS / 10 && seen.reads > SEEDS, JSON.stringify(seen));
+});
+
+class World {
+  readonly random: Random;
+  readonly net: Network;
+  /** Every world has weather of its own, from calm to rough. */
+  readonly lossRate: number;
+  readonly repeatRate: number;
+  readonly crashRate: number;
+  readonly nodes: readonly TestNode[];
+  readonly leaderOfTerm = new Map<Term, NodeId>();
+  /** What is committed, by index: "index:term:data". */
+  readonly chosen = new Map<number, string>();
+  crashes = 0;
+  installs = 0;
+  reads = 0;
+  #inFlight: Message[] = [];
+  #known = new Map<NodeId, { term: number; commit: number; wasLeaderIn: number }>();
+  /** The highest commit index anyone had when a read was asked for: it may not be served below. */
+  #readFloors = new Map<string, number>();
+  #commands = 0;
+
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+    this.lossRate = this.random() * 0.15;
+    this.repeatRate = this.random() * 0.15;
+    this.crashRate = this.random() * 0.005;
+    const count = this.random() < 0.7 ? 3 : 5;
+    const configuration = voters(count);
+    const options = {
+      preVote: this.random() < 0.7,
+      checkQuorum: this.random() < 0.7,
+      electionTicks: 4,
+      maxMessageBytes: 150,
+      maxInflightBytes: this.random() < 0.5 ? 300 : 10_000,
+      maxCommittedBytes: this.random() < 0.5 ? 100 : 10_000,
+    };
+    this.nodes = configuration.voters.map(
+      (voter, i) => new TestNode({ id: voter, configuration, options, random: seededRandom(seed * 31 + i) }),
+    );
+    this.net = new Network(this.nodes);
+  }
+
+  step(): void {
+    const node = this.#pick(this.nodes);
+    const dice = this.random();
+    if (!node.isUp) {
+      if (dice < 0.3) node.restart();
+    } else if (dice < 0.1) node.tick();
+    else if (dice < 0.6) this.#deliverOne();
+    else if (dice < 0.85) node.sync(1 + Math.floor(this.random() * 2));
+    else if (dice < 0.92) this.#pick([node, ...this.net.leaders()]).propose(...this.#newCommands());
+    else if (dice < 0.95) this.#read(node);
+    else if (dice < 0.965) this.#compact(node);
+    else if (dice < 0.965 + this.crashRate) this.#crash(node);
+    else if (dice < 0.985) node.step({ kind: "campaign" });
+    else if (dice < 0.987) this.#partition();
+    else if (dice < 0.989) node.step({ kind: "peerDisconnected", peer: this.#pick(this.nodes).id });
+    this.#collect();
+    this.check();
+  }
+
+  /** Faults end: everything restarts or recovers, one leader emerges, and what it is asked to do gets done everywhere. */
+  heal(): void {
+    for (const node of this.nodes) if (!node.isUp) node.restart();
+    this.#inFlight = [];
+    this.net.heal();
+    for (let i = 0; i < 200 && !this.#isWhole(); i++) {
+      this.net.tick();
+      this.check();
+    }
+    assert.ok(
+      this.#isWhole(),
+      `not whole after healing: ${this.nodes.map((n) => `${n.id} ${n.role} t${n.term} ${n.commit}/${n.last}`)}`,
+    );
+    const leader = this.net.leaders().at(-1)!;
+    assert.equal(leader.propose("after").ok, true);
+    this.net.settle();
+    this.net.tick(3);
+    this.check();
+    for (const node of this.nodes)
+      assert.equal(node.applied.at(-1)?.endsWith(":after"), true, `${node.id} ends in ${node.applied.at(-1)}`);
+    this.#checkLogMatching();
+  }
+
+  check(): void {
+    for (const node of this.nodes) if (node.isUp) this.#checkNode(node);
+    if (this.random() < 0.02) this.#checkLogMatching();
+  }
+
+  #checkNode(node: TestNode): void {
+    const { term, commitIndex, role, appliedIndex, lastIndex } = node.raft.status();
+    const known = this.#known.get(node.id) ?? { term: 0, commit: 0, wasLeaderIn: -1 };
+    assert.ok(term >= known.term, `${node.id}: term fell from ${known.term} to ${term}`);
+    assert.ok(commitIndex >= known.commit, `${node.id}: commit fell from ${known.commit} to ${commitIndex}`);
+    assert.ok(
+      appliedIndex <= commitIndex && commitIndex <= lastIndex,
+      `${node.id}: ${appliedIndex} ≤ ${commitIndex} ≤ ${lastIndex}`,
+    );
+    if (commitIndex > known.commit) this.#checkDurableOnQuorum(node, commitIndex);
+    if (role === "leader") {
+      assert.equal(this.leaderOfTerm.get(term) ?? node.id, node.id, `two leaders in term ${term}`);
+      this.leaderOfTerm.set(term, node.id);
+      if (known.wasLeaderIn !== term) this.#checkLeaderCompleteness(node);
+    }
+    for (const line of node.applied.slice(Math.max(0, known.commit - 1))) {
+      const index = Number(line.slice(0, line.indexOf(":")));
+      assert.equal(line, this.chosen.get(index) ?? line, `${node.id} applied another entry at ${index}`);
+      this.chosen.set(index, line);
+    }
+    this.#checkReads(node);
+    this.#known.set(node.id, { term, commit: commitIndex, wasLeaderIn: role === "leader" ? term : known.wasLeaderIn });
+  }
+
+  #checkDurableOnQuorum(node: TestNode, index: LogIndex): void {
+    const term = node.raft.termAt(index);
+    const holders = this.nodes.filter(
+      ({ disk }) =>
+        (disk.snapshot?.index ?? 0) >= index || disk.entries.some((entry) => entry.index === index && entry.term === term),
+    );
+    assert.ok(
+      holders.length > this.nodes.length / 2,
+      `${node.id} committed ${index}@${term}, durable on ${holders.map((n) => n.id)}`,
+    );
+  }
+
+  #checkLeaderCompleteness(leader: TestNode): void {
+    for (const [index, line] of this.chosen) {
+      const term = leader.raft.termAt(LogIndex(index));
+      if (index > leader.raft.baseIndex)
+        assert.equal(String(term), line.split(":")[1], `leader ${leader.id} lacks committed ${line}`);
+    }
+  }
+
+  #checkLogMatching(): void {
+    for (const a of this.nodes) {
+      for (const b of this.nodes) {
+        if (a.id >= b.id || !a.isUp || !b.isUp) continue;
+        const from = Math.max(a.raft.baseIndex, b.raft.baseIndex) + 1;
+        let matched = false;
+        for (let i = Math.min(a.last, b.last); i >= from; i--) {
+          const same = a.raft.termAt(LogIndex(i)) === b.raft.termAt(LogIndex(i));
+          assert.ok(same || !matched, `logs of ${a.id} and ${b.id} agree above ${i} but not there`);
+          matched ||= same;
+        }
+      }
+    }
+  }
+
+  /** One or two nodes are cut off for a while, or the network is whole again. */
+  #partition(): void {
+    this.net.heal();
+    if (this.random() < 0.4) return;
+    const count = this.nodes.length === 5 ? 2 : 1;
+    for (let i = 0; i < count; i++) this.net.isolate(1 + Math.floor(this.random() * this.nodes.length));
+  }
+
+  #compact(node: TestNode): void {
+    if (node.raft.status().appliedIndex > (node.disk.snapshot?.index ?? 0)) node.compact(this.random() < 0.7 ? 0 : 3);
+  }
+
+  #crash(node: TestNode): void {
+    this.crashes++;
+    this.#forgetReadsOf(node);
+    node.crash(Math.floor(this.random() * 3));
+    this.#known.delete(node.id);
+  }
+
+  #read(node: TestNode): void {
+    const floor = Math.max(...this.nodes.map((other) => (other.isUp ? other.commit : 0)));
+    const readId = node.read();
+    this.#readFloors.set(`${node.id}/${readId}`, floor);
+  }
+
+  #checkReads(node: TestNode): void {
+    for (const { readId, index } of node.readable.splice(0)) {
+      const floor = this.#readFloors.get(`${node.id}/${readId}`);
+      assert.ok(floor !== undefined, `${node.id} answers read ${readId}, which this life did not ask`);
+      assert.ok(index >= floor, `${node.id} may read at ${index}, but ${floor} was committed before the read`);
+      this.reads++;
+    }
+  }
+
+  #forgetReadsOf(node: TestNode): void {
+    for (const key of this.#readFloors.keys()) if (key.startsWith(`${node.id}/`)) this.#readFloors.delete(key);
+  }
+
+  #deliverOne(): void {
+    if (this.#inFlight.length === 0) return;
+    const at = Math.floor(this.random() * Math.min(this.#inFlight.length, 12));
+    const message = this.#inFlight[at]!;
+    const fate = this.random();
+    if (fate > this.repeatRate) this.#inFlight.splice(at, 1); // else it arrives again
+    if (fate > 1 - this.lossRate) return;
+    const before = this.nodes.find((node) => node.id === message.to)?.disk.snapshot;
+    this.net.deliver(message);
+    if (this.nodes.find((node) => node.id === message.to)?.disk.snapshot !== before) this.installs++;
+  }
+
+  #collect(): void {
+    for (const node of this.nodes) {
+      if (!node.isUp) continue;
+      node.pump();
+      this.#inFlight.push(...node.takeSent());
+    }
+    // A link that never drains is a link that loses.
+    if (this.#inFlight.length > 200) this.#inFlight.splice(0, this.#inFlight.length - 200);
+  }
+
+  #isWhole(): boolean {
+    const leaders = this.net.leaders();
+    const [leader] = leaders;
+    if (leader === undefined || leaders.length !== 1) return false;
+    return this.nodes.every((node) => node.commit === leader.last && node.raft.status().appliedIndex === node.commit);
+  }
+
+  #newCommands(): string[] {
+    const count = 1 + Math.floor(this.random() * 3);
+    return Array.from({ length: count }, () => `c${++this.#commands}`);
+  }
+
+  #pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.random() * items.length)]!;
+  }
+}
