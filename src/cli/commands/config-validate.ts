@@ -1,14 +1,13 @@
-import { explainProblems, loadConfig } from "#config";
+import { explainProblems, type NodeConfig, validateConfig } from "#config";
 import { exitCodes } from "#kernel";
 import { type Command, parse } from "../command.ts";
 import { outputFormat } from "../output.ts";
 
 export const configValidate: Command = {
   name: "config validate",
-  summary: "Check a configuration file and say what a node would make of it",
-  usage: "FILE [--node-id ID] [-o table|json]",
+  summary: "Check a cluster's configuration file for every node in it",
+  usage: "FILE [-o table|json]",
   details: `Options:
-      --node-id ID          validate as this node (default: as the node itself would find its id)
   -o, --output table|json   how to print (default table)
 Exit code 0 when a node would start with it (warnings are printed), 78 when it would not. Nothing is changed.`,
   run: async (args) => {
@@ -17,24 +16,27 @@ Exit code 0 when a node would start with it (warnings are printed), 78 when it w
     ]);
     const format = outputFormat(values.output);
     const nodeId = values["node-id"];
-    const loaded = loadConfig({ file: positionals[0]!, env: process.env, overrides: nodeId === undefined ? {} : { nodeId } });
+    const checked = validateConfig({
+      file: positionals[0]!,
+      env: process.env,
+      overrides: nodeId === undefined ? {} : { nodeId },
+    });
     if (format === "json") {
-      const problems = loaded.ok ? [] : loaded.problems;
+      const problems = checked.ok ? [] : checked.problems;
       process.stdout.write(
-        `${JSON.stringify({ valid: loaded.ok, problems, warnings: loaded.ok ? loaded.warnings : [] }, null, 2)}\n`,
+        `${JSON.stringify({ valid: checked.ok, problems, warnings: checked.ok ? checked.warnings : [] }, null, 2)}\n`,
       );
-      return loaded.ok ? 0 : exitCodes.config;
+    } else if (checked.ok) {
+      if (checked.warnings.length > 0) process.stderr.write(explainProblems(checked.warnings));
+      process.stdout.write(`${positionals[0]} is valid: ${describe(checked.nodes)}\n`);
+    } else {
+      process.stderr.write(explainProblems(checked.problems));
     }
-    if (!loaded.ok) {
-      process.stderr.write(explainProblems(loaded.problems));
-      return exitCodes.config;
-    }
-    const { config, warnings } = loaded;
-    if (warnings.length > 0) process.stderr.write(explainProblems(warnings));
-    process.stdout.write(
-      `${config.file} is valid: ${config.hosts.size} hosts, ${config.voters.length} voters (${config.voters.join(", ")}); ` +
-        `this node is ${config.nodeId} (${config.role}), profile ${config.timing.profile}\n`,
-    );
-    return 0;
+    return checked.ok ? exitCodes.ok : exitCodes.config;
   },
 };
+
+function describe(nodes: readonly NodeConfig[]): string {
+  const voters = nodes.filter((node) => node.role === "voter").length;
+  return `${nodes.length} hosts, ${voters} voters, timing profile ${nodes[0]?.timing.profile ?? "none"}`;
+}

@@ -8,7 +8,7 @@ export const serve: Command = {
   details: `Options:
       --config FILE         the cluster's configuration file (required)
       --node-id ID          this node's name, when neither file nor environment say it
-SIGTERM drains (a worker finishes or hands back its work) and stops. Logs are JSON lines on standard error.
+SIGTERM drains (a worker finishes or hands back its work) and stops. Logs are JSON lines on standard output.
 Exit codes: 0 stopped as asked, 64 usage, 74 input/output failed or data is corrupt, 75 temporary (port or directory in use),
 78 configuration, or a data directory of another cluster or node.`,
   run: async (args) => {

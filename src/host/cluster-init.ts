@@ -1,0 +1,73 @@
+import { randomUUID } from "node:crypto";
+import { ClusterId, ClusterTimeMs, exitCodes, LogIndex, type NodeId, Term, WallTimeMs } from "#kernel";
+import type { Disk } from "#ports";
+import { type Entry, encodeConfiguration } from "#raft";
+import { openWal, readIdentity, writeIdentity } from "#storage";
+import { type ConfigurationRequest, loadNodeConfig } from "./configuration.ts";
+import { lockDataDirectory } from "./data-directory.ts";
+import { nodeDisk } from "./disk.ts";
+import { StartError } from "./start-error.ts";
+
+/**
+ * Fixes the cluster id and the first voters, once per cluster, in the data directory of one voter. Everybody else joins.
+ * Throws {@link StartError}: exit 78 when the configuration is wrong or the directory already belongs to a cluster.
+ */
+export async function initialiseCluster(request: ConfigurationRequest): Promise<ClusterId> {
+  const config = loadNodeConfig(request, () => {});
+  if (config.role !== "voter") {
+    throw new StartError(
+      exitCodes.config,
+      `${config.nodeId} is not a voter: a cluster is initialised on one of ${config.voters.join(", ")}`,
+    );
+  }
+  try {
+    const lock = await lockDataDirectory(config.dataDirectory);
+    try {
+      const clusterId = config.clusterId ?? ClusterId(randomUUID());
+      return await initialise(nodeDisk(config.dataDirectory), clusterId, config.nodeId, config.voters, config.dataDirectory);
+    } finally {
+      await lock.release();
+    }
+  } catch (error) {
+    throw StartError.from(error);
+  }
+}
+
+/** The identity comes first: a crash right after it leaves a directory that this same command completes. */
+async function initialise(
+  disk: Disk,
+  proposed: ClusterId,
+  nodeId: NodeId,
+  voters: readonly NodeId[],
+  directory: string,
+): Promise<ClusterId> {
+  const present = await readIdentity(disk);
+  const clusterId = present?.clusterId ?? proposed;
+  if (present === null) await writeIdentity(disk, { formatVersion: 1, clusterId, nodeId });
+  const { wal, recovered } = await openWal(disk, { clusterId, nodeId });
+  try {
+    if (recovered.entries.length > 0 || recovered.hardState.term > 0) {
+      throw new StartError(
+        exitCodes.config,
+        `data directory ${directory} already belongs to cluster ${clusterId}`,
+        "Nothing was changed. Start it with `ringraft serve`, or name an empty data directory.",
+      );
+    }
+    await wal.append({ entries: [firstEntry(voters)], hardState: { term: Term(1), votedFor: null } });
+  } finally {
+    await wal.close();
+  }
+  return clusterId;
+}
+
+/** Entry 1 is the configuration itself, so that every other voter gets it by replication and none invents one. */
+function firstEntry(voters: readonly NodeId[]): Entry {
+  return {
+    term: Term(1),
+    index: LogIndex(1),
+    kind: "configuration",
+    clusterTimeMs: ClusterTimeMs(0),
+    wallTimeMs: WallTimeMs(0),
+    data: encodeConfiguration({ voters, votersOutgoing: null, learners: [] }),
+  };
+}

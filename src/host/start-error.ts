@@ -1,0 +1,42 @@
+import { exitCodes } from "#kernel";
+import { StorageError, type StorageErrorCode } from "#storage";
+
+/** Why a node does not start (or cannot go on), with the exit code that tells a supervisor whether to try again. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly exitCode: number;
+  readonly hint: string | null;
+  constructor(exitCode: number, message: string, hint: string | null = null, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+    this.hint = hint;
+  }
+
+  /** What stopped the start, as one message with an exit code of docs/errors.md. */
+  static from(error: unknown): StartError {
+    if (error instanceof StartError) return error;
+    if (error instanceof StorageError)
+      return new StartError(storageExits[error.code], error.message, error.hint, { cause: error });
+    if (isPortInUse(error)) return new StartError(exitCodes.temporary, error.message, null, { cause: error });
+    const message = error instanceof Error ? error.message : String(error);
+    return new StartError(exitCodes.failed, message, null, { cause: error });
+  }
+}
+
+const storageExits = {
+  CORRUPT: exitCodes.io,
+  AMBIGUOUS: exitCodes.io,
+  IO_FAILED: exitCodes.io,
+  TOO_LARGE: exitCodes.io,
+  NOT_FOUND: exitCodes.io,
+  CLOSED: exitCodes.io,
+  FORMAT_TOO_NEW: exitCodes.config,
+  WRONG_CLUSTER: exitCodes.config,
+  WRONG_NODE: exitCodes.config,
+  UNUSABLE_DIRECTORY: exitCodes.config,
+  IN_USE: exitCodes.temporary,
+} as const satisfies Record<StorageErrorCode, number>;
+
+function isPortInUse(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+}
