@@ -1,0 +1,1 @@
+export { statusBody } from "./status.ts";

@@ -1,0 +1,60 @@
+import { clusterHealth, healthOf, votesOf, type NodeView, type StateView } from "#observe";
+
+/**
+ * The body of `GET /status`, in the shape that the runbooks' jq and python read: `voters` is an object by name, `leader_id`
+ * is null while there is none. Indexes and the term are strings (64 bits do not fit a JSON number); counts are numbers.
+ */
+export function statusBody(view: NodeView): Readonly<Record<string, unknown>> {
+  const votes = votesOf(view);
+  const { healthy, reasons } = healthOf(view);
+  return {
+    status: healthy ? "ok" : "degraded",
+    reasons,
+    node_id: view.nodeId,
+    cluster_id: view.clusterId,
+    version: view.version,
+    role: view.role,
+    leader_id: view.leaderId,
+    term: text(view.raft?.term),
+    commit_index: text(view.raft?.commitIndex),
+    applied_index: text(view.raft?.appliedIndex),
+    election_count: view.raft?.electionCount ?? 0,
+    alive_peers: view.alivePeers,
+    total_peers: view.totalPeers,
+    cluster_health: clusterHealth(view),
+    // A quorum without a leader decides nothing: both are said, and the numbers beside them.
+    quorum_ok: votes.reachable === null ? view.leaderId !== null : votes.reachable >= votes.needed,
+    votes: `${votes.reachable ?? "?"}/${votes.needed}/${votes.total}`,
+    voters: Object.fromEntries(
+      view.voters.map(({ name, alive, matchIndex }) => [
+        name,
+        { alive, is_leader: name === view.leaderId, match_index: text(matchIndex) },
+      ]),
+    ),
+    ...(view.state === null ? {} : stateBody(view.state)),
+  };
+}
+
+function stateBody(state: StateView): Readonly<Record<string, unknown>> {
+  const totals: Record<string, number> = {};
+  for (const states of state.queues.values()) {
+    for (const [name, items] of Object.entries(states)) totals[name] = (totals[name] ?? 0) + items;
+  }
+  return {
+    work: totals,
+    queues: Object.fromEntries(state.queues),
+    jobs: state.jobs,
+    sessions: state.sessions,
+    locks: state.locks,
+    models: Object.fromEntries(
+      state.models.map((model) => [
+        model.name,
+        { versions: model.versions, canonical_version: model.canonical, canonical_elo: model.canonicalElo },
+      ]),
+    ),
+  };
+}
+
+function text(count: number | null | undefined): string | null {
+  return count === null || count === undefined ? null : String(count);
+}

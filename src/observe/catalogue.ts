@@ -1,0 +1,63 @@
+/** Every metric that exists, by family. docs/metrics.md is checked against this table. */
+export interface MetricDefinition {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels?: readonly string[];
+  /** Upper bounds of a histogram, rising. */
+  readonly buckets?: readonly number[];
+}
+
+const SECONDS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+const ENTRIES = [1, 4, 16, 64, 256, 1_024, 4_096] as const;
+
+export const catalogue = {
+  ringrift_p2p_is_leader: { type: "gauge", help: "1 if this node is the leader." },
+  ringrift_p2p_leader_info: {
+    type: "gauge",
+    help: "1 for the leader that this node knows; no series while none is known.",
+    labels: ["leader_id"],
+  },
+  ringrift_p2p_alive_peers: { type: "gauge", help: "Voters with a live stream plus open sessions." },
+  ringrift_p2p_election_count: { type: "counter", help: "Elections this node started or voted in since it came up." },
+  ringrift_node_info: { type: "gauge", help: "Always 1; the labels say what runs here.", labels: ["node_id", "role", "version"] },
+  ringrift_raft_is_leader: { type: "gauge", help: "1 if this voter leads." },
+  ringrift_raft_has_leader: { type: "gauge", help: "1 if this node knows a leader." },
+  ringrift_raft_term: { type: "gauge", help: "Current term." },
+  ringrift_raft_commit_index: { type: "gauge", help: "Last committed log index known here." },
+  ringrift_raft_applied_index: { type: "gauge", help: "Last log index applied here." },
+  ringrift_raft_apply_lag_entries: { type: "gauge", help: "Committed entries that are not applied yet." },
+  ringrift_raft_leader_changes_total: { type: "counter", help: "Times this node saw another leader than before." },
+  ringrift_raft_voters: { type: "gauge", help: "Configured voters." },
+  ringrift_raft_voters_healthy: { type: "gauge", help: "Voters this node can reach, itself included." },
+  ringrift_raft_fault_tolerance: {
+    type: "gauge",
+    help: "Voters that may still be lost before nothing can be decided; below 0 there is no quorum.",
+  },
+  ringrift_raft_peer_match_lag_entries: {
+    type: "gauge",
+    help: "Leader only: entries that a voter is behind the commit index.",
+    labels: ["peer"],
+  },
+  ringrift_raft_proposals_total: { type: "counter", help: "Commands offered to the log on this node." },
+  ringrift_raft_proposals_failed_total: { type: "counter", help: "Commands refused or dropped by the log." },
+  ringrift_raft_commit_duration_seconds: {
+    type: "histogram",
+    help: "From proposal to commitment, on the leader.",
+    buckets: SECONDS,
+  },
+  ringrift_raft_fsync_duration_seconds: { type: "histogram", help: "One write and fdatasync of the log.", buckets: SECONDS },
+  ringrift_raft_batch_entries: { type: "histogram", help: "Entries made durable by one fdatasync.", buckets: ENTRIES },
+  ringrift_queue_items: { type: "gauge", help: "Work items by queue and state.", labels: ["queue", "state"] },
+  ringrift_job_count: { type: "gauge", help: "Jobs in the replicated state." },
+  ringrift_session_open: { type: "gauge", help: "Open sessions." },
+  ringrift_lock_held: { type: "gauge", help: "Training locks that are held." },
+  ringrift_lock_waiters: { type: "gauge", help: "Sessions waiting for a training lock." },
+  ringrift_registry_versions: { type: "gauge", help: "Versions of a model.", labels: ["model"] },
+  ringrift_registry_canonical_version: { type: "gauge", help: "Version behind the alias canonical.", labels: ["model"] },
+  nodejs_eventloop_lag_seconds: { type: "gauge", help: "99th percentile of the main thread's delay since the last snapshot." },
+  process_resident_memory_bytes: { type: "gauge", help: "Resident memory of the process." },
+  process_cpu_seconds_total: { type: "counter", help: "User and system time of the process." },
+  process_start_time_seconds: { type: "gauge", help: "Start of the process, in seconds since 1970." },
+} as const satisfies Record<string, MetricDefinition>;
+
+export type MetricName = keyof typeof catalogue;

@@ -1,0 +1,53 @@
+import { votesOf, type NodeView } from "./node-view.ts";
+
+/** A named promise about a node. One that does not hold turns `/health` to 503. */
+export interface HealthClause {
+  readonly name: string;
+  /** Null while it holds; else one sentence with the numbers. */
+  readonly broken: string | null;
+}
+
+export interface Health {
+  readonly healthy: boolean;
+  /** `name: sentence` of every broken clause. */
+  readonly reasons: readonly string[];
+}
+
+export type ClusterHealth = "healthy" | "degraded" | "critical";
+
+/** Entries that are committed and not yet applied here; more means that reads and claims lag behind. */
+export const MAX_APPLY_LAG = 50_000;
+
+/** The node's own clauses plus whatever the caller adds (disk, certificates). */
+export function healthOf(view: NodeView, more: readonly HealthClause[] = []): Health {
+  const clauses = [hasLeader(view), hasQuorum(view), appliesInTime(view), ...more];
+  const reasons = clauses.flatMap(({ name, broken }) => (broken === null ? [] : [`${name}: ${broken}`]));
+  return { healthy: reasons.length === 0, reasons };
+}
+
+/**
+ * - `critical`: no leader is known, or fewer voters than a majority can be reached: nothing can be decided.
+ * - `degraded`: decisions are made, but a voter is missing: less can be lost than was planned for.
+ * - `healthy`: a leader, and every voter reachable. Where reachability is not known (a worker), the leader alone counts.
+ */
+export function clusterHealth(view: NodeView): ClusterHealth {
+  const { reachable, needed, total } = votesOf(view);
+  if (view.leaderId === null || (reachable !== null && reachable < needed)) return "critical";
+  return reachable !== null && reachable < total ? "degraded" : "healthy";
+}
+
+function hasLeader({ leaderId }: NodeView): HealthClause {
+  return { name: "has_leader", broken: leaderId === null ? "no leader is known" : null };
+}
+
+function hasQuorum(view: NodeView): HealthClause {
+  const { reachable, needed, total } = votesOf(view);
+  const broken = reachable !== null && reachable < needed ? `${reachable} of ${total} voters reachable, ${needed} needed` : null;
+  return { name: "quorum", broken };
+}
+
+function appliesInTime({ raft }: NodeView): HealthClause {
+  const lag = raft === null ? 0 : raft.commitIndex - raft.appliedIndex;
+  const broken = lag > MAX_APPLY_LAG ? `${lag} committed entries are not applied, limit ${MAX_APPLY_LAG}` : null;
+  return { name: "apply_lag", broken };
+}

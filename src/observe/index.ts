@@ -1,0 +1,13 @@
+export { catalogue, type MetricDefinition, type MetricName } from "./catalogue.ts";
+export { clusterHealth, healthOf, type ClusterHealth, type Health, type HealthClause } from "./health.ts";
+export { nodeMetrics, type NodeMetrics, type ProcessView } from "./node-metrics.ts";
+export {
+  votesOf,
+  type ModelView,
+  type NodeView,
+  type RaftView,
+  type StateView,
+  type VoterView,
+  type Votes,
+} from "./node-view.ts";
+export { type Counter, type Gauge, type Histogram } from "./registry.ts";

@@ -1,0 +1,70 @@
+import type { ClusterId, LogIndex, NodeId, Term } from "#kernel";
+
+/** One look at a node, taken a few times a second: the status page, the metrics and the health clauses all read this one value. */
+export interface NodeView {
+  readonly nodeId: NodeId;
+  readonly clusterId: ClusterId | null;
+  readonly version: string;
+  readonly role: "leader" | "follower" | "candidate" | "preCandidate" | "worker";
+  readonly leaderId: NodeId | null;
+  /** Null on workers, which have no log; a worker knows its leader from its client. */
+  readonly raft: RaftView | null;
+  readonly voters: readonly VoterView[];
+  /** Voters with a live stream (this node included when it is one) plus open sessions. */
+  readonly alivePeers: number;
+  /** Nodes under `hosts`. */
+  readonly totalPeers: number;
+  /** Replicated state; null on workers. */
+  readonly state: StateView | null;
+}
+
+export interface RaftView {
+  readonly term: Term;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  /** Elections this node started or voted in since it came up. */
+  readonly electionCount: number;
+}
+
+export interface VoterView {
+  readonly name: NodeId;
+  /** Null where this node cannot tell (a worker). */
+  readonly alive: boolean | null;
+  /** Known to the leader only. */
+  readonly matchIndex: LogIndex | null;
+}
+
+export interface StateView {
+  /** queue → state → items. */
+  readonly queues: ReadonlyMap<string, Readonly<Record<string, number>>>;
+  readonly jobs: number;
+  readonly sessions: number;
+  readonly locks: { readonly held: number; readonly waiters: number };
+  readonly models: readonly ModelView[];
+}
+
+export interface ModelView {
+  readonly name: string;
+  readonly versions: number;
+  /** Version behind the alias `canonical`. */
+  readonly canonical: number | null;
+  readonly canonicalElo: number | null;
+}
+
+/** The votes of a cluster as operators count them: reachable, needed, configured. */
+export interface Votes {
+  /** Null where this node cannot tell. */
+  readonly reachable: number | null;
+  readonly needed: number;
+  readonly total: number;
+}
+
+export function votesOf(view: NodeView): Votes {
+  const { voters } = view;
+  const told = voters.every((voter) => voter.alive !== null);
+  return {
+    reachable: told ? voters.filter((voter) => voter.alive === true).length : null,
+    needed: Math.floor(voters.length / 2) + 1,
+    total: voters.length,
+  };
+}
