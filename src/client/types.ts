@@ -41,7 +41,7 @@ export interface ClientOptions {
   readonly endpoints: readonly string[];
   /** Refuse to talk to another cluster than this one. */
   readonly clusterId?: ClusterId;
-  /** PEM files; absent = plaintext (loopback only). */
+  /** PEM text; absent = plaintext (loopback only). */
   readonly tls?: { readonly ca: string; readonly cert?: string; readonly key?: string; readonly serverName?: string };
   /** For calls that give none. Default 10,000. */
   readonly timeoutMs?: number;
@@ -179,10 +179,16 @@ export interface LockApi {
   forceRelease(name: string, reason: string, options?: CallOptions): Promise<Lock>;
 }
 
-/** A live session. `lost` aborts when the session has ended or its end can no longer be ruled out. */
+/** A live session. */
 export interface ClientSession {
   readonly id: SessionId;
+  /** Aborts when the session has ended or its end can no longer be ruled out. Stop whatever no fencing token guards. */
   readonly lost: AbortSignal;
+  /**
+   * Aborts when the session is over for good: the server said so, or it was closed. Between `lost` and `ended`, fenced work
+   * may go on (an outage of the quorum stops the sessions' clock too); renewing goes on as well.
+   */
+  readonly ended: AbortSignal;
   readonly work: WorkWrites & {
     claim(
       request: {
