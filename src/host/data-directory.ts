@@ -1,0 +1,170 @@
+import fs from "node:fs";
+import { access, constants, link, mkdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { performance } from "node:perf_hooks";
+import type { DirectoryLock } from "#ports";
+
+/** Why a directory cannot be this process's data directory. `hint` is the way out. */
+export class DataDirectoryError extends Error {
+  override readonly name = "DataDirectoryError";
+  readonly code: "IN_USE" | "UNUSABLE";
+  readonly path: string;
+  readonly hint: string;
+  constructor(code: "IN_USE" | "UNUSABLE", directory: string, problem: string, hint: string, options?: ErrorOptions) {
+    super(`data directory ${directory} ${problem}`, options);
+    this.code = code;
+    this.path = directory;
+    this.hint = hint;
+  }
+}
+
+/**
+ * Makes the data directory if it is absent (0700), checks that it is fit to hold data, and locks it for this process:
+ * by an abstract socket on Linux, elsewhere by a file. Throws {@link DataDirectoryError}.
+ */
+export async function lockDataDirectory(
+  directory: string,
+  how: "socket" | "file" = process.platform === "linux" ? "socket" : "file",
+): Promise<DirectoryLock> {
+  const absolute = path.resolve(directory);
+  const { dev, ino } = await usableDirectory(absolute);
+  return how === "socket" ? await lockBySocket(absolute, `${dev}-${ino}`) : await lockByFile(absolute);
+}
+
+async function usableDirectory(directory: string): Promise<fs.Stats> {
+  const unusable = (problem: string, hint: string, cause?: unknown): DataDirectoryError =>
+    new DataDirectoryError("UNUSABLE", directory, problem, hint, { cause });
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    const isFile = ["EEXIST", "ENOTDIR"].includes(errorCode(thrown));
+    if (isFile) throw unusable("is not a directory", "Name a directory, or move the file away.", thrown);
+    throw unusable(`cannot be made (${errorCode(thrown)})`, `Make it by hand: mkdir -p -m 700 ${directory}`, thrown);
+  }
+  const found = await stat(directory);
+  const self = process.geteuid?.() ?? found.uid;
+  if (found.uid !== self) {
+    throw unusable(
+      `belongs to user ${found.uid}, this process runs as user ${self}`,
+      `Run as its owner, or: chown -R ${self} ${directory}`,
+    );
+  }
+  if ((found.mode & 0o002) !== 0) {
+    throw unusable(`is writable for everyone (mode ${(found.mode & 0o777).toString(8)})`, `chmod 700 ${directory}`);
+  }
+  try {
+    await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (thrown) {
+    throw unusable(
+      `is not writable (${errorCode(thrown)})`,
+      `Check its mode and that the file system is not read-only: chmod 700 ${directory}`,
+      thrown,
+    );
+  }
+  return found;
+}
+
+function inUse(directory: string, by: string): DataDirectoryError {
+  const hint = "Stop that process, or give this one a data directory of its own.";
+  return new DataDirectoryError("IN_USE", directory, `is in use by ${by}`, hint);
+}
+
+/**
+ * An abstract socket named after the directory's device and inode: the kernel lets one process have the name and frees it
+ * when that process dies, however it dies. Nothing is left on disk, and two paths to one directory are one name.
+ * The name lives in a network namespace: containers that share a directory but no network are not kept apart.
+ */
+async function lockBySocket(directory: string, identity: string): Promise<DirectoryLock> {
+  const server = net.createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(errorCode(error) === "EADDRINUSE" ? inUse(directory, "another process") : error));
+    server.listen(`\0ringraft-data-${identity}`, resolve);
+  });
+  server.unref();
+  return {
+    release: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/**
+ * Where there are no abstract sockets: a file that says who holds it, linked into place whole, so that nobody reads half of
+ * it. A holder that is gone loses it: its file is moved aside, and looked at again, for another process may have been faster.
+ */
+async function lockByFile(directory: string): Promise<DirectoryLock> {
+  const file = path.join(directory, "lock");
+  const own = `${file}.${process.pid}`;
+  const aside = `${own}.stale`;
+  const mine: LockHolder = { pid: process.pid, bootId: bootId(), startedMs: Math.round(performance.timeOrigin) };
+  await writeFile(own, JSON.stringify(mine), { mode: 0o600 });
+  try {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      if (await linked(own, file)) return { release: () => unlink(file) };
+      const holder = await readHolder(file);
+      if (holder !== null && isAlive(holder, mine)) throw inUse(directory, `process ${holder.pid}`);
+      await rename(file, aside);
+      const moved = await readHolder(aside);
+      if (moved !== null && isAlive(moved, mine)) {
+        await linked(aside, file);
+        throw inUse(directory, `process ${moved.pid}`);
+      }
+    }
+    throw inUse(directory, "another process that is starting");
+  } finally {
+    await Promise.allSettled([unlink(own), unlink(aside)]);
+  }
+}
+
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (thrown) {
+    if (errorCode(thrown) === "EEXIST") return false;
+    throw thrown;
+  }
+}
+
+interface LockHolder {
+  readonly pid: number;
+  /** Changes with every boot: a pid of an earlier boot means nothing. */
+  readonly bootId: string;
+  readonly startedMs: number;
+}
+
+async function readHolder(file: string): Promise<LockHolder | null> {
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as LockHolder;
+  } catch {
+    return null;
+  }
+}
+
+function isAlive(holder: LockHolder, mine: LockHolder): boolean {
+  if (holder.bootId !== mine.bootId) return false;
+  // The own pid with another start time: a holder that died before this process was given its number.
+  if (holder.pid === mine.pid) return holder.startedMs === mine.startedMs;
+  try {
+    process.kill(holder.pid, 0);
+    return true;
+  } catch (thrown) {
+    return errorCode(thrown) === "EPERM";
+  }
+}
+
+/** Boot time to the minute where the system has no boot id: clocks are adjusted by seconds, not by minutes. */
+function bootId(): string {
+  try {
+    return fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return `boot-${Math.round((Date.now() - os.uptime() * 1000) / 60_000)}`;
+  }
+}
+
+function errorCode(thrown: unknown): string {
+  return String((thrown as { code?: unknown }).code ?? "unknown");
+}
