@@ -1,1 +1,4 @@
 export type * from "./types.ts";
+export { createReplica, defaultReplicaOptions } from "./replica.ts";
+export type { ReplicaOptions, ReplicaPorts, RunningReplica } from "./replica.ts";
+export { snapshotContent, snapshotDocuments } from "./snapshot-content.ts";

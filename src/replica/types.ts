@@ -1,5 +1,6 @@
-import type { LogIndex, NodeId, Outcome, Refusal, Revision, SessionId, Term } from "#kernel";
+import type { ClusterTimeMs, LogIndex, NodeId, Outcome, Refusal, Revision, SessionId, Term } from "#kernel";
 import type { Decision, Event, ObjectKind, ObjectValue, Reader } from "#statemachine";
+import type { EngineStatus } from "#consensus";
 
 /**
  * The replicated state as the doors see it. Everything in and out is a domain value or encoded command bytes; the doors
@@ -27,6 +28,21 @@ export interface Replica {
   watch(request: WatchSpec, sink: WatchSink): () => void;
   leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean };
   readonly appliedIndex: LogIndex;
+}
+
+/** For `/status`, metrics and people. */
+export interface ReplicaStatus {
+  readonly appliedIndex: LogIndex;
+  readonly clusterTimeMs: ClusterTimeMs;
+  readonly snapshotIndex: LogIndex;
+  /** Fingerprint of the state at the last index that is a multiple of 1,000: voters compare theirs. */
+  readonly digest: { readonly index: LogIndex; readonly value: string } | null;
+  readonly inFlight: number;
+  readonly parkedClaims: number;
+  readonly parkedLocks: number;
+  readonly watches: number;
+  readonly counts: ReturnType<Reader["counts"]>;
+  readonly engine: EngineStatus;
 }
 
 export interface SubmitRequest {
@@ -57,6 +73,11 @@ export interface WatchSpec {
 export interface WatchSink {
   /** One revision's events, a snapshot batch, or a bookmark (no events). */
   push(batch: WatchOutput): void;
+  /**
+   * False while the reader is behind: the watch then stays where it is in the shared history, and goes on with a later change
+   * or bookmark. Absent = always ready.
+   */
+  ready?(): boolean;
   /** The watch is over: COMPACTED, OVERLOADED (the reader is too slow), or the node stops. */
   end(refusal: Refusal): void;
 }

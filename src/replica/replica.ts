@@ -1,0 +1,454 @@
+import {
+  type LogIndex,
+  NO_INDEX,
+  NO_TERM,
+  type Outcome,
+  type Refusal,
+  type Revision,
+  type Sequence,
+  type SessionId,
+  type Term,
+  accepted,
+  refusal,
+  refused,
+} from "#kernel";
+import type { Clock, Log, Timer, Timers } from "#ports";
+import type { Entry, SnapshotMeta } from "#raft";
+import type { Command, Decision, Event, Operation, Reader, StateMachine } from "#statemachine";
+import { decodeCommand, encodeCommand, isLeaderOnly } from "#codec";
+import type { Engine, EngineSink, EngineStatus } from "#consensus";
+import { AppliedWaiters } from "./applied-waiters.ts";
+import { ClaimWaiters, isSessionClaim } from "./claim-waiters.ts";
+import { ClusterClock } from "./cluster-clock.ts";
+import { LockWaiters } from "./lock-waiters.ts";
+import { PendingRing, type Slot } from "./pending.ts";
+import { Renewals, type Renewed } from "./renewals.ts";
+import { snapshotContent, snapshotDocuments } from "./snapshot-content.ts";
+import type { Answer, Freshness, Replica, ReplicaStatus, SubmitRequest, WatchSink, WatchSpec } from "./types.ts";
+import { Watches } from "./watches.ts";
+
+export interface ReplicaOptions {
+  /** Applied entries between two snapshots. */
+  readonly snapshotEveryEntries: number;
+  /** What every session gets at least when a leader changes. */
+  readonly electionGraceMs: number;
+  readonly renewIntervalMs: number;
+  /** For requests that name no timeout of their own; and the longest wait for a read. */
+  readonly timeoutMs: number;
+  readonly history: { readonly maxEvents: number; readonly maxBytes: number };
+  readonly bookmarkMs: number;
+}
+
+export const defaultReplicaOptions = {
+  snapshotEveryEntries: 100_000,
+  electionGraceMs: 10_000,
+  renewIntervalMs: 150,
+  timeoutMs: 30_000,
+  history: { maxEvents: 100_000, maxBytes: 64 * 1024 * 1024 },
+  bookmarkMs: 5_000,
+} as const satisfies ReplicaOptions;
+
+export interface ReplicaPorts {
+  /** Opens the engine that delivers to this sink. Its first entry is the one after {@link ReplicaPorts.machine}'s revision. */
+  readonly openEngine: (sink: EngineSink) => Engine;
+  /** The state that recovery restored; empty on a fresh node. */
+  readonly machine: StateMachine;
+  readonly restore: (documents: Iterable<string>) => StateMachine;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+  /** The node cannot go on: stop the process. Everything in flight has been answered "unknown". */
+  readonly onFatal: (error: Error) => void;
+  /** Leader, role, term or connected peers changed. */
+  readonly onStatus?: (status: EngineStatus) => void;
+}
+
+export interface RunningReplica extends Replica {
+  status(): ReplicaStatus;
+  /** Answers everyone who waits. Does not close the engine. */
+  close(): void;
+}
+
+export function createReplica(options: ReplicaOptions, ports: ReplicaPorts): RunningReplica {
+  return new StateReplica(options, ports);
+}
+
+/** Joins one engine with one state machine: commands go in, committed entries come out and are applied, callers are answered. */
+class StateReplica implements RunningReplica, EngineSink {
+  readonly #options: ReplicaOptions;
+  readonly #ports: ReplicaPorts;
+  readonly #engine: Engine;
+  readonly #watches: Watches;
+  readonly #renewals: Renewals;
+  readonly #clock: ClusterClock;
+  readonly #pending = new PendingRing();
+  readonly #claims = new ClaimWaiters((slot) => this.#enqueue(slot));
+  readonly #locks = new LockWaiters();
+  readonly #readers = new AppliedWaiters();
+  #machine: StateMachine;
+  #reader: Reader;
+  #applied: LogIndex;
+  /** The term in which this node leads; null while it does not. */
+  #leadingTerm: Term | null = null;
+  /** Commands of this loop turn: they are proposed as one batch. */
+  #batch: Slot[] = [];
+  #sweeper: Timer | null = null;
+  #clockEntryInFlight = false;
+  #snapshotIndex: LogIndex;
+  #savingSnapshot = false;
+  #digest: ReplicaStatus["digest"] = null;
+  #stopped: Refusal | null = null;
+
+  constructor(options: ReplicaOptions, ports: ReplicaPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#machine = ports.machine;
+    this.#reader = ports.machine.read();
+    this.#applied = ports.machine.revision;
+    this.#snapshotIndex = ports.machine.revision;
+    const { history, bookmarkMs, renewIntervalMs } = options;
+    this.#watches = new Watches({ ...history, bookmarkMs, snapshotBatch: 500 }, ports.timers, this.#applied);
+    this.#renewals = new Renewals(renewIntervalMs, {
+      timers: ports.timers,
+      propose: (operation, respond) => this.#proposeOwn(operation, respond),
+      reader: () => this.#reader,
+    });
+    this.#engine = ports.openEngine(this);
+    this.#clock = new ClusterClock({
+      engine: this.#engine,
+      clock: ports.clock,
+      timers: ports.timers,
+      advance: () => this.#advanceClock(),
+    });
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#applied;
+  }
+
+  leader(): ReturnType<Engine["leader"]> {
+    return this.#engine.leader();
+  }
+
+  status(): ReplicaStatus {
+    return {
+      appliedIndex: this.#applied,
+      clusterTimeMs: this.#machine.clusterTimeMs,
+      snapshotIndex: this.#snapshotIndex,
+      digest: this.#digest,
+      inFlight: this.#pending.size + this.#batch.length,
+      parkedClaims: this.#claims.size,
+      parkedLocks: this.#locks.size,
+      watches: this.#watches.count,
+      counts: this.#reader.counts(),
+      engine: this.#engine.status(),
+    };
+  }
+
+  // ── from the doors ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  submit(request: SubmitRequest, respond: (answer: Answer) => void): void {
+    const decoded = decodeCommand(request.command);
+    if (!decoded.ok) return respond({ kind: "refused", refusal: decoded.refusal });
+    const { command, waitMs } = decoded.value;
+    if (isLeaderOnly(command.operation.kind)) return respond({ kind: "refused", refusal: leaderOnly });
+    const unable = this.#whyNotLeading();
+    if (unable !== null) return respond({ kind: "refused", refusal: unable });
+    const slot = this.#slotFor(request, command, respond);
+    const known = this.#decidedBefore(command);
+    if (known !== null) return this.#locks.answerOrPark(slot, known, this.#reader);
+    if (waitMs > 0 && isSessionClaim(slot)) {
+      this.#claims.admit(slot, this.#nowMs() + waitMs, this.#reader, this.#engine.clusterNow().wallTimeMs);
+      this.#sweep();
+    } else {
+      this.#enqueue(slot);
+    }
+  }
+
+  abandon(request: SubmitRequest): void {
+    if (this.#claims.abandon(request) || this.#locks.abandon(request)) return;
+    const forget = (slot: Slot) => {
+      if (slot.request === request) slot.respond = nobody;
+    };
+    this.#batch.forEach(forget);
+    this.#pending.forEach(forget);
+  }
+
+  renewSession(session: SessionId, respond: (answer: Renewed) => void): void {
+    const unable = this.#whyNotLeading();
+    if (unable === null) this.#renewals.add(session, respond);
+    else respond(refused(unable));
+  }
+
+  async read<T>(
+    freshness: Freshness,
+    query: (reader: Reader) => T,
+  ): Promise<Outcome<{ readonly value: T; readonly revision: Revision }>> {
+    const index = await this.#freshEnough(freshness);
+    if (!index.ok) return index;
+    if (index.value > this.#applied && !(await this.#untilApplied(index.value))) {
+      const message = `revision ${index.value} is not applied here yet, ${this.#applied} is`;
+      return refused(this.#stopped ?? refusal("TIMEOUT", message));
+    }
+    return accepted({ value: query(this.#reader), revision: this.#applied });
+  }
+
+  watch(request: WatchSpec, sink: WatchSink): () => void {
+    if (this.#stopped === null) return this.#watches.start(request, sink, this.#reader);
+    sink.end(this.#stopped);
+    return () => {};
+  }
+
+  close(): void {
+    this.#stop(refusal("UNAVAILABLE", "this node is stopping"));
+  }
+
+  // ── from the engine ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  onCommitted(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#apply(entry);
+    this.#engine.applied(this.#applied);
+    this.#watches.publish(this.#applied);
+    this.#readers.applied(this.#applied);
+    if (this.#leadingTerm !== null) {
+      this.#claims.wake(this.#reader, this.#engine.clusterNow().wallTimeMs);
+      this.#clock.watch(this.#machine);
+    }
+    if (this.#applied - this.#snapshotIndex >= this.#options.snapshotEveryEntries) void this.#saveSnapshot();
+  }
+
+  async onRestore(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
+    const machine = this.#ports.restore(await snapshotDocuments(content));
+    this.#machine = machine;
+    this.#reader = machine.read();
+    this.#applied = meta.index;
+    this.#snapshotIndex = meta.index;
+    this.#watches.restored(meta.index);
+    this.#readers.applied(meta.index);
+  }
+
+  onStatus(status: EngineStatus): void {
+    const { role, term } = status.raft;
+    const leadingTerm = role === "leader" ? term : null;
+    if (leadingTerm !== this.#leadingTerm) {
+      if (this.#leadingTerm !== null) this.#leadershipEnded();
+      this.#leadingTerm = leadingTerm;
+      if (leadingTerm !== null) this.#clock.watch(this.#machine);
+    }
+    this.#ports.onStatus?.(status);
+  }
+
+  onFatal(error: Error): void {
+    this.#stop(refusal("UNAVAILABLE", "this node has failed and stops"));
+    this.#ports.onFatal(error);
+  }
+
+  // ── on the way in ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #whyNotLeading(): Refusal | null {
+    if (this.#stopped !== null) return this.#stopped;
+    if (this.#leadingTerm !== null) return null;
+    const { id } = this.#engine.leader();
+    if (id === null) return noLeader;
+    return refusal("NOT_LEADER", `${id} leads`, { leader: id });
+  }
+
+  #slotFor(request: SubmitRequest, asked: Command, respond: (answer: Answer) => void): Slot {
+    const command = identified(asked, request.principal);
+    const bytes = command === asked ? request.command : encodeCommand(command);
+    const deadlineMs = this.#nowMs() + (request.timeoutMs ?? this.#options.timeoutMs);
+    return { request, command, bytes, deadlineMs, respond, index: NO_INDEX, term: NO_TERM };
+  }
+
+  #decidedBefore({ sessionId, sequence }: Command): Decision | null {
+    return sessionId === null || sequence === null ? null : this.#reader.decided(sessionId, sequence);
+  }
+
+  #proposeOwn(operation: Operation, respond: (answer: Answer) => void): void {
+    const command: Command = { sessionId: null, sequence: null, firstUnackedSequence: 0 as Sequence, operation };
+    const deadlineMs = this.#nowMs() + this.#options.timeoutMs;
+    const bytes = encodeCommand(command);
+    this.#enqueue({ request: null, command, bytes, deadlineMs, respond, index: NO_INDEX, term: NO_TERM });
+  }
+
+  #advanceClock(): void {
+    if (this.#clockEntryInFlight) return;
+    this.#clockEntryInFlight = true;
+    this.#proposeOwn({ kind: "advanceClock" }, () => {
+      this.#clockEntryInFlight = false;
+    });
+  }
+
+  #enqueue(slot: Slot): void {
+    this.#batch.push(slot);
+    if (this.#batch.length === 1) this.#ports.timers.soon(() => this.#proposeBatch());
+  }
+
+  #proposeBatch(): void {
+    const slots = this.#batch;
+    if (slots.length === 0) return;
+    this.#batch = [];
+    const proposed = this.#engine.propose(slots.map((slot) => slot.bytes));
+    if (!proposed.ok) {
+      for (const slot of slots) this.#refuse(slot, proposed.refusal);
+      return;
+    }
+    const { term, firstIndex } = proposed;
+    for (const [offset, slot] of slots.entries()) {
+      slot.index = (firstIndex + offset) as LogIndex;
+      slot.term = term;
+      this.#pending.add(slot);
+    }
+    this.#sweep();
+  }
+
+  #refuse(slot: Slot, why: Refusal): void {
+    this.#claims.settled(slot);
+    slot.respond({ kind: "refused", refusal: why });
+  }
+
+  // ── on the way out ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #apply(entry: Entry): void {
+    this.#record(this.#eventsOf(entry));
+    this.#applied = entry.index;
+    if (entry.index % DIGEST_EVERY === 0) this.#digest = { index: entry.index, value: this.#machine.digest() };
+  }
+
+  #eventsOf(entry: Entry): readonly Event[] {
+    switch (entry.kind) {
+      case "command":
+        return this.#applyCommand(entry);
+      case "leader":
+        return this.#machine.leaderChanged(entry, this.#options.electionGraceMs);
+      case "configuration":
+        return this.#machine.skip(entry);
+    }
+  }
+
+  /** What this node proposed is not decoded again; what another leader put at the index proves that ours was dropped. */
+  #applyCommand(entry: Entry): readonly Event[] {
+    const slot = this.#pending.take(entry.index);
+    if (slot !== null && slot.term === entry.term) return this.#answer(slot, entry);
+    if (slot !== null) this.#refuse(slot, dropped);
+    const decoded = decodeCommand(entry.data);
+    if (decoded.ok) return this.#machine.apply(decoded.value.command, entry).events;
+    // Every door decodes before it proposes, so this is a newer version's command. All voters of this version skip it alike.
+    this.#ports.log.error("entry cannot be read and is skipped", { index: entry.index, why: decoded.refusal.message });
+    return this.#machine.skip(entry);
+  }
+
+  #answer(slot: Slot, entry: Entry): readonly Event[] {
+    const { decision, events } = this.#machine.apply(slot.command, entry);
+    this.#claims.settled(slot);
+    this.#locks.answerOrPark(slot, decision, this.#reader);
+    return events;
+  }
+
+  #record(events: readonly Event[]): void {
+    if (events.length === 0) return;
+    this.#watches.record(events[0]!.revision, events);
+    this.#locks.onEvents(events, this.#reader);
+  }
+
+  #leadershipEnded(): void {
+    const why = refusal("UNKNOWN_OUTCOME", "this node lost the lead while the command was on its way");
+    this.#clock.stop();
+    this.#pending.refuseAll(why);
+    this.#locks.refuseAll(why);
+    const notProposed = this.#whyNotProposed();
+    this.#claims.refuseAll(notProposed);
+    this.#renewals.refuseAll(notProposed);
+  }
+
+  #whyNotProposed(): Refusal {
+    const { id } = this.#engine.leader();
+    return this.#stopped ?? (id === null ? noLeader : refusal("NOT_LEADER", `${id} leads now`, { leader: id }));
+  }
+
+  /** Deadlines are looked at together, ten times a second, and only while somebody waits. */
+  #sweep(): void {
+    this.#sweeper ??= this.#ports.timers.every(SWEEP_MS, () => {
+      const nowMs = this.#nowMs();
+      this.#pending.forEach((slot) => {
+        if (slot.deadlineMs > nowMs) return;
+        slot.respond({ kind: "refused", refusal: stillInTheLog });
+        slot.respond = nobody;
+      });
+      this.#claims.expire(nowMs);
+      this.#locks.expire(nowMs, stillInTheLog);
+      this.#readers.expire(nowMs);
+      if (this.#pending.size + this.#claims.size + this.#locks.size + this.#readers.size === 0) this.#stopSweep();
+    });
+  }
+
+  #stopSweep(): void {
+    this.#sweeper?.cancel();
+    this.#sweeper = null;
+  }
+
+  async #freshEnough(freshness: Freshness): Promise<Outcome<LogIndex>> {
+    if (this.#stopped !== null) return refused(this.#stopped);
+    switch (freshness.mode) {
+      case "linearizable":
+        return await this.#engine.readBarrier();
+      case "min_revision":
+        return accepted(freshness.revision);
+      case "stale":
+        return accepted(this.#applied);
+    }
+  }
+
+  #untilApplied(index: LogIndex): Promise<boolean> {
+    if (this.#stopped !== null) return Promise.resolve(false);
+    this.#sweep();
+    return this.#readers.wait(index, this.#nowMs() + this.#options.timeoutMs);
+  }
+
+  /**
+   * The documents are taken in one go, at one index; writing them may take as long as it takes. Their making is the pause
+   * that a large state causes, and `machine.snapshot()` being lazy is where a later version can slice it.
+   */
+  async #saveSnapshot(): Promise<void> {
+    if (this.#savingSnapshot) return;
+    this.#savingSnapshot = true;
+    this.#snapshotIndex = this.#applied;
+    const content = snapshotContent([...this.#machine.snapshot()]);
+    const saved = await this.#engine.saveSnapshot({ index: this.#applied, digest: this.#machine.digest(), content });
+    this.#savingSnapshot = false;
+    if (saved.ok) this.#ports.log.info("snapshot saved", { index: saved.value.index });
+    else this.#ports.log.warn("snapshot not saved", { why: saved.refusal.message });
+  }
+
+  #stop(why: Refusal): void {
+    if (this.#stopped !== null) return;
+    this.#stopped = why;
+    this.#stopSweep();
+    const slots = this.#batch;
+    this.#batch = [];
+    for (const slot of slots) this.#refuse(slot, why);
+    this.#leadershipEnded();
+    this.#leadingTerm = null;
+    this.#readers.stop();
+    this.#watches.stop();
+  }
+
+  #nowMs(): number {
+    return this.#ports.clock.now().monotonicMs;
+  }
+}
+
+/** The name a caller has proven stands in the log, not the one that it claims. */
+function identified(command: Command, principal: string): Command {
+  const { operation } = command;
+  if (operation.kind !== "openSession" || operation.principal === principal) return command;
+  return { ...command, operation: { ...operation, principal } };
+}
+
+const SWEEP_MS = 100;
+const DIGEST_EVERY = 1_000;
+const nobody = (): void => {};
+const noLeader = refusal("NO_LEADER", "no leader is known");
+const leaderOnly = refusal("PERMISSION_DENIED", "only the leader itself writes this command", { field: "operation" });
+const dropped = refusal("UNAVAILABLE", "another leader took the command's place in the log: it was not done");
+const stillInTheLog = refusal("UNKNOWN_OUTCOME", "the time given is over, and the command may still be carried out");
