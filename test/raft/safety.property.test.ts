@@ -99,7 +99,7 @@ class World {
     }
     assert.ok(
       this.#isWhole(),
-      `not whole after healing: ${this.nodes.map((n) => `${n.id} ${n.role} t${n.term} ${n.commit}/${n.last}`)}`,
+      `not whole after healing: ${this.nodes.map((n) => `${n.id} ${n.role} t${n.term} ${n.commit}/${n.last}`).join()}`,
     );
     const leader = this.net.leaders().at(-1)!;
     assert.equal(leader.propose("after").ok, true);
@@ -148,7 +148,7 @@ class World {
     );
     assert.ok(
       holders.length > this.nodes.length / 2,
-      `${node.id} committed ${index}@${term}, durable on ${holders.map((n) => n.id)}`,
+      `${node.id} committed ${index}@${term}, durable on ${holders.map((n) => n.id).join()}`,
     );
   }
 
