@@ -1,3 +1,5 @@
 export type * from "./types.ts";
 export { StorageError, type StorageErrorCode } from "./error.ts";
 export { openWal, type WalOptions } from "./wal/open.ts";
+export { openSnapshotStore } from "./snapshots/store.ts";
+export { readIdentity, writeIdentity } from "./identity.ts";

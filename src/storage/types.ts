@@ -1,5 +1,6 @@
 import type { ClusterId, LogIndex, NodeId } from "#kernel";
 import type { Entry, HardState, Recovered, SnapshotMeta } from "#raft";
+import type { StorageError } from "./error.ts";
 
 /** One group commit: everything that gathered while the last batch synced. */
 export interface WalBatch {
@@ -37,15 +38,28 @@ export interface SnapshotStore {
   /** Newest first; only snapshots whose footer and digests hold. */
   list(): Promise<readonly SnapshotMeta[]>;
   /** Writes, fsyncs, renames, re-reads and verifies. Keeps the two newest. */
-  save(meta: SnapshotMeta, stateDigest: string, content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void>;
+  save(
+    meta: SnapshotMeta,
+    stateDigest: string,
+    content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  ): Promise<SavedSnapshot>;
   /** Content bytes in order; throws StorageError (CORRUPT) on the first bad chunk. */
   read(index: LogIndex): AsyncIterable<Uint8Array>;
+  /** What the state machine's digest was when the snapshot was saved. */
+  stateDigest(index: LogIndex): Promise<string>;
+  /** Files that are there and do not hold; {@link list} leaves them out. For a warning at start. */
+  damaged(): Promise<readonly StorageError[]>;
   /** Raw file bytes for transfer to another voter. */
   readRaw(index: LogIndex, offset: number, length: number): Promise<{ readonly bytes: Uint8Array; readonly totalBytes: number }>;
   /** Stores raw bytes that another voter sends; offsets must be contiguous. Returns the next offset wanted. */
   receiveRaw(meta: SnapshotMeta, offset: number, bytes: Uint8Array): Promise<number>;
-  /** All bytes are here: verify, fsync, rename. */
-  finishReceive(meta: SnapshotMeta): Promise<void>;
+  /** All bytes are here: fsync, verify, rename. On failure nothing that was there before is touched. */
+  finishReceive(meta: SnapshotMeta): Promise<SavedSnapshot>;
+}
+
+export interface SavedSnapshot {
+  /** `markSnapshot`'s `keepFrom`: with less of the log, the older of the two kept snapshots would be no fallback. */
+  readonly keepWalFrom: LogIndex;
 }
 
 /** Who a data directory belongs to; written once by `cluster init` or at the first join, checked at every start. */

@@ -1,0 +1,56 @@
+import { ClusterId, NodeId } from "#kernel";
+import type { Disk } from "#ports";
+import { writeDurably } from "./durable-file.ts";
+import { StorageError } from "./error.ts";
+import type { DataDirectoryIdentity } from "./types.ts";
+import { readWhole } from "./wal/segments.ts";
+
+export const IDENTITY_FILE = "identity.json";
+const IDENTITY_FORMAT_VERSION = 1;
+
+/** null in a directory that was never initialised. Throws StorageError: CORRUPT, FORMAT_TOO_NEW, IO_FAILED. */
+export async function readIdentity(disk: Disk): Promise<DataDirectoryIdentity | null> {
+  let text: string;
+  try {
+    text = Buffer.from(await readWhole(disk, IDENTITY_FILE)).toString("utf8");
+  } catch (thrown) {
+    if (thrown instanceof StorageError && (thrown.cause as { code?: unknown }).code === "ENOENT") return null;
+    throw thrown;
+  }
+  return parseIdentity(text);
+}
+
+/** Replaces the file whole, or not at all. */
+export async function writeIdentity(disk: Disk, identity: DataDirectoryIdentity): Promise<void> {
+  const text = `${JSON.stringify({
+    format_version: identity.formatVersion,
+    cluster_id: identity.clusterId,
+    node_id: identity.nodeId,
+  })}\n`;
+  await writeDurably(disk, IDENTITY_FILE, Buffer.from(text, "utf8"));
+}
+
+function parseIdentity(text: string): DataDirectoryIdentity {
+  const damaged = (problem: string, cause?: unknown): StorageError =>
+    new StorageError("CORRUPT", problem, { file: IDENTITY_FILE, cause });
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (thrown) {
+    throw damaged("it is not JSON", thrown);
+  }
+  const fields = (typeof parsed === "object" ? parsed : null) as Readonly<Record<string, unknown>> | null;
+  const formatVersion = fields?.["format_version"];
+  if (typeof formatVersion !== "number" || !Number.isSafeInteger(formatVersion) || formatVersion < 1) {
+    throw damaged("format_version is missing");
+  }
+  if (formatVersion > IDENTITY_FORMAT_VERSION) {
+    const problem = `written in format ${formatVersion}; this version reads up to ${IDENTITY_FORMAT_VERSION}`;
+    throw new StorageError("FORMAT_TOO_NEW", problem, { file: IDENTITY_FILE });
+  }
+  const clusterId = fields?.["cluster_id"];
+  const nodeId = fields?.["node_id"];
+  if (typeof clusterId !== "string" || clusterId === "") throw damaged("cluster_id is missing");
+  if (typeof nodeId !== "string" || nodeId === "") throw damaged("node_id is missing");
+  return { formatVersion, clusterId: ClusterId(clusterId), nodeId: NodeId(nodeId) };
+}

@@ -1,0 +1,206 @@
+import type { LogIndex } from "#kernel";
+import type { Disk } from "#ports";
+import type { SnapshotMeta } from "#raft";
+import { StorageError } from "../error.ts";
+import { Serial } from "../serial.ts";
+import type { SavedSnapshot, SnapshotStore } from "../types.ts";
+import { listOrEmpty } from "../wal/segments.ts";
+import { removeIfThere } from "../wal/segment-files.ts";
+import { opened, readSnapshot, verifySnapshot, writeSnapshot } from "./file.ts";
+import { SNAPSHOT_DIRECTORY, type SnapshotFooter, type SnapshotName, parseSnapshotName, snapshotFile } from "./format.ts";
+
+/** The newest, and one to fall back to when the newest rots. */
+const KEPT_SNAPSHOTS = 2;
+
+/** Makes the directory and removes what an interrupted save or transfer left behind. */
+export async function openSnapshotStore(disk: Disk): Promise<SnapshotStore> {
+  try {
+    await disk.makeDirectory(SNAPSHOT_DIRECTORY);
+    await disk.syncDirectory(".");
+  } catch (thrown) {
+    throw StorageError.from(thrown, "making it", SNAPSHOT_DIRECTORY);
+  }
+  for (const name of await listOrEmpty(disk, SNAPSHOT_DIRECTORY)) {
+    if (name.endsWith(".tmp") || name.endsWith(".part")) await removeIfThere(disk, `${SNAPSHOT_DIRECTORY}/${name}`);
+  }
+  return new FileSnapshotStore(disk);
+}
+
+class FileSnapshotStore implements SnapshotStore {
+  readonly #disk: Disk;
+  readonly #serial = new Serial();
+  /** What this process has read through and found whole, or refused: by path. A file never changes under its name. */
+  readonly #checked = new Map<string, SnapshotFooter | StorageError>();
+  /** The transfer under way; one at a time, as there is one leader. */
+  #receiving: { readonly path: string; readonly meta: SnapshotMeta; nextOffset: number } | null = null;
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
+  async list(): Promise<readonly SnapshotMeta[]> {
+    const whole: SnapshotMeta[] = [];
+    for (const name of await this.#names()) {
+      const footer = await this.#check(snapshotFile(name));
+      if (!(footer instanceof StorageError)) whole.push(footer.meta);
+    }
+    return whole;
+  }
+
+  async damaged(): Promise<readonly StorageError[]> {
+    await this.list();
+    return [...this.#checked.values()].filter((checked) => checked instanceof StorageError);
+  }
+
+  save(
+    meta: SnapshotMeta,
+    stateDigest: string,
+    content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  ): Promise<SavedSnapshot> {
+    return this.#serial.run(async () => {
+      const draft = snapshotFile(meta, "tmp");
+      try {
+        const file = await this.#disk.open(draft, { create: true });
+        try {
+          await writeSnapshot(file, meta, stateDigest, content);
+        } finally {
+          await file.close();
+        }
+        return await this.#publish(draft, meta);
+      } catch (thrown) {
+        await removeIfThere(this.#disk, draft).catch(() => undefined);
+        throw StorageError.from(thrown, "saving a snapshot", draft);
+      }
+    });
+  }
+
+  async *read(index: LogIndex): AsyncGenerator<Uint8Array> {
+    yield* readSnapshot(this.#disk, await this.#pathOf(index));
+  }
+
+  async stateDigest(index: LogIndex): Promise<string> {
+    const footer = await this.#check(await this.#pathOf(index));
+    if (footer instanceof StorageError) throw footer;
+    return footer.stateDigest;
+  }
+
+  async readRaw(index: LogIndex, offset: number, length: number): ReturnType<SnapshotStore["readRaw"]> {
+    const path = await this.#pathOf(index);
+    const file = await opened(this.#disk, path);
+    try {
+      return { bytes: await file.read(offset, length), totalBytes: await file.size() };
+    } catch (thrown) {
+      throw StorageError.from(thrown, "reading it", path);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Offset 0 begins a transfer anew: another leader's file of the same state need not be the same bytes. */
+  receiveRaw(meta: SnapshotMeta, offset: number, bytes: Uint8Array): Promise<number> {
+    return this.#serial.run(async () => {
+      const path = snapshotFile(meta, "part");
+      if (offset === 0) this.#receiving = { path, meta, nextOffset: 0 };
+      const receiving = this.#receiving;
+      if (receiving === null || receiving.path !== path) return 0;
+      if (offset !== receiving.nextOffset) return receiving.nextOffset;
+      try {
+        const file = await this.#disk.open(path, { create: true });
+        try {
+          if (offset === 0) await file.truncate(0);
+          await file.write(offset, bytes);
+        } finally {
+          await file.close();
+        }
+      } catch (thrown) {
+        this.#receiving = null;
+        throw StorageError.from(thrown, "receiving a snapshot", path);
+      }
+      receiving.nextOffset += bytes.length;
+      return receiving.nextOffset;
+    });
+  }
+
+  finishReceive(meta: SnapshotMeta): Promise<SavedSnapshot> {
+    return this.#serial.run(async () => {
+      const path = snapshotFile(meta, "part");
+      this.#receiving = null;
+      const file = await opened(this.#disk, path);
+      try {
+        await file.sync();
+      } catch (thrown) {
+        throw StorageError.from(thrown, "receiving a snapshot", path);
+      } finally {
+        await file.close();
+      }
+      checkSame((await verifySnapshot(this.#disk, path)).meta, meta, path);
+      return await this.#publish(path, meta);
+    });
+  }
+
+  /** The draft is synced. It gets its name, is read back from there, and only then may older ones go. */
+  async #publish(draft: string, meta: SnapshotMeta): Promise<SavedSnapshot> {
+    const path = snapshotFile(meta);
+    await this.#disk.rename(draft, path);
+    await this.#disk.syncDirectory(SNAPSHOT_DIRECTORY);
+    this.#checked.delete(path);
+    const footer = await this.#check(path);
+    if (footer instanceof StorageError) throw footer;
+    checkSame(footer.meta, meta, path);
+    return { keepWalFrom: await this.#prune() };
+  }
+
+  /** Returns from which index on the log is needed to start from the oldest snapshot that is kept. */
+  async #prune(): Promise<LogIndex> {
+    const whole = await this.list();
+    const kept = new Set(whole.slice(0, KEPT_SNAPSHOTS).map(snapshotFileOf));
+    const oldestKept = whole.length >= KEPT_SNAPSHOTS ? whole[KEPT_SNAPSHOTS - 1]! : null;
+    for (const name of await this.#names()) {
+      const path = snapshotFile(name);
+      // A damaged one goes as soon as two whole ones are newer than it.
+      if (kept.has(path) || oldestKept === null || name.index > oldestKept.index) continue;
+      await removeIfThere(this.#disk, path);
+      this.#checked.delete(path);
+    }
+    await this.#disk.syncDirectory(SNAPSHOT_DIRECTORY);
+    return ((oldestKept?.index ?? 0) + 1) as LogIndex;
+  }
+
+  /** Newest first. */
+  async #names(): Promise<readonly SnapshotName[]> {
+    const names = (await listOrEmpty(this.#disk, SNAPSHOT_DIRECTORY)).map(parseSnapshotName).filter((name) => name !== null);
+    return names.sort((a, b) => b.index - a.index || b.term - a.term);
+  }
+
+  async #pathOf(index: LogIndex): Promise<string> {
+    const name = (await this.#names()).find((candidate) => candidate.index === index);
+    if (name === undefined)
+      throw new StorageError("NOT_FOUND", `there is no snapshot at index ${index}`, { file: SNAPSHOT_DIRECTORY });
+    return snapshotFile(name);
+  }
+
+  async #check(path: string): Promise<SnapshotFooter | StorageError> {
+    const known = this.#checked.get(path);
+    if (known !== undefined) return known;
+    let result: SnapshotFooter | StorageError;
+    try {
+      result = await verifySnapshot(this.#disk, path);
+    } catch (thrown) {
+      if (!(thrown instanceof StorageError) || thrown.code !== "CORRUPT") throw StorageError.from(thrown, "verifying it", path);
+      result = thrown;
+    }
+    this.#checked.set(path, result);
+    return result;
+  }
+}
+
+const snapshotFileOf = (meta: SnapshotMeta): string => snapshotFile(meta);
+
+function checkSame(found: SnapshotMeta, wanted: SnapshotMeta, file: string): void {
+  if (found.index === wanted.index && found.term === wanted.term) return;
+  throw new StorageError(
+    "CORRUPT",
+    `the snapshot is of index ${found.index} in term ${found.term}, not of ${wanted.index} in term ${wanted.term}`,
+    { file },
+  );
+}
