@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogIndex, Term } from "#kernel";
+import { clusterHealth, healthOf, votesOf } from "#observe";
+import { healthyLeader, leaderless, loseVoters, worker } from "./view.ts";
+
+test("a cluster is healthy with all voters, degraded with a majority, critical without one", () => {
+  assert.deepEqual(
+    [0, 1, 2, 3, 5].map((lost) => clusterHealth(loseVoters(healthyLeader, lost))),
+    ["healthy", "degraded", "degraded", "critical", "critical"],
+  );
+});
+
+test("a cluster without a leader is critical even when every voter is reachable", () => {
+  assert.equal(clusterHealth(leaderless), "critical");
+  assert.deepEqual(healthOf(leaderless), { healthy: false, reasons: ["has_leader: no leader is known"] });
+});
+
+test("a broken clause is named with its numbers", () => {
+  const view = {
+    ...loseVoters(leaderless, 3),
+    raft: { term: Term(1), commitIndex: LogIndex(60_000), appliedIndex: LogIndex(1), electionCount: 0 },
+  };
+  assert.deepEqual(healthOf(view, [{ name: "disk", broken: "3 MiB left" }]), {
+    healthy: false,
+    reasons: [
+      "has_leader: no leader is known",
+      "quorum: 2 of 5 voters reachable, 3 needed",
+      "apply_lag: 59999 committed entries are not applied, limit 50000",
+      "disk: 3 MiB left",
+    ],
+  });
+});
+
+test("a worker that knows a leader is healthy, and does not claim to know who is reachable", () => {
+  assert.deepEqual(healthOf(worker), { healthy: true, reasons: [] });
+  assert.equal(clusterHealth(worker), "healthy");
+  assert.deepEqual(votesOf(worker), { reachable: null, needed: 3, total: 5 });
+});
