@@ -1,5 +1,6 @@
 export { type DecodedCommand, decodeCommand } from "./command-decode.ts";
 export { completeWorkSpec, encodeCommand } from "./command-encode.ts";
+export { type ReceivedRequest, decodeClientFrame } from "./client-frame.ts";
 export { admitCommand, isLeaderOnly } from "./admit.ts";
 export { codecLimits, commandDefaults } from "./limits.ts";
 export { failureCauses, jobPhases, lockStates, sessionStates, versionStates, workStates } from "./enums.ts";
@@ -21,7 +22,7 @@ export {
   sessionFromProto,
   workItemFromProto,
 } from "./objects-decode.ts";
-export { type ReceivedRefusal, refusalToProto, refusalFromProto } from "./refusal.ts";
+export { refusalToProto, refusalFromProto } from "./refusal.ts";
 export {
   type ResponseBody,
   type WatchContent,

@@ -13,23 +13,15 @@ export function refusalToProto(refusal: Refusal, leaderAddress = ""): RefusalMes
   };
 }
 
-export interface ReceivedRefusal {
-  readonly refusal: Refusal;
-  readonly leaderAddress: string | null;
-}
-
 /** A reason of a newer server becomes INTERNAL, its code kept in the message. */
-export function refusalFromProto(message: RefusalMessage): ReceivedRefusal {
+export function refusalFromProto(message: RefusalMessage): Refusal {
   const known = isReason(message.reason);
   return {
-    refusal: {
-      reason: known ? (message.reason as Reason) : "INTERNAL",
-      message: known ? message.message : `${message.reason}: ${message.message}`,
-      field: message.field === "" ? null : message.field,
-      leader: message.leaderId === "" ? null : NodeId(message.leaderId),
-      retryAfterMs: message.retryAfterMs === 0 ? null : message.retryAfterMs,
-    },
-    leaderAddress: message.leaderAddress === "" ? null : message.leaderAddress,
+    reason: known ? (message.reason as Reason) : "INTERNAL",
+    message: known ? message.message : `${message.reason}: ${message.message}`,
+    field: message.field === "" ? null : message.field,
+    leader: message.leaderId === "" ? null : NodeId(message.leaderId),
+    retryAfterMs: message.retryAfterMs === 0 ? null : message.retryAfterMs,
   };
 }
 

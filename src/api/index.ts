@@ -1,0 +1,15 @@
+export {
+  type GrpcApi,
+  type GrpcApiDeps,
+  type GrpcApiOptions,
+  type GrpcLimits,
+  type GrpcServer,
+  type MemberInfo,
+  type NodeStatusInfo,
+  type ServerTls,
+  ListenError,
+  REFUSAL_TRAILER,
+  createGrpcApi,
+  createGrpcServer,
+  defaultGrpcLimits,
+} from "./grpc/index.ts";
