@@ -5,24 +5,14 @@ import os from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
 import type { DirectoryLock } from "#ports";
-
-/** Why a directory cannot be this process's data directory. `hint` is the way out. */
-export class DataDirectoryError extends Error {
-  override readonly name = "DataDirectoryError";
-  readonly code: "IN_USE" | "UNUSABLE";
-  readonly path: string;
-  readonly hint: string;
-  constructor(code: "IN_USE" | "UNUSABLE", directory: string, problem: string, hint: string, options?: ErrorOptions) {
-    super(`data directory ${directory} ${problem}`, options);
-    this.code = code;
-    this.path = directory;
-    this.hint = hint;
-  }
-}
+import { StorageError } from "#storage";
 
 /**
  * Makes the data directory if it is absent (0700), checks that it is fit to hold data, and locks it for this process:
- * by an abstract socket on Linux, elsewhere by a file. Throws {@link DataDirectoryError}.
+ * by an abstract socket on Linux, elsewhere by a file.
+ *
+ * Throws StorageError: UNUSABLE_DIRECTORY (no directory, wrong owner, not writable, writable for everyone) or IN_USE; both
+ * name the path and the way out.
  */
 export async function lockDataDirectory(
   directory: string,
@@ -34,8 +24,8 @@ export async function lockDataDirectory(
 }
 
 async function usableDirectory(directory: string): Promise<fs.Stats> {
-  const unusable = (problem: string, hint: string, cause?: unknown): DataDirectoryError =>
-    new DataDirectoryError("UNUSABLE", directory, problem, hint, { cause });
+  const unusable = (problem: string, hint: string, cause?: unknown): StorageError =>
+    new StorageError("UNUSABLE_DIRECTORY", `data directory ${directory} ${problem}`, { hint, cause });
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
   } catch (thrown) {
@@ -66,9 +56,8 @@ async function usableDirectory(directory: string): Promise<fs.Stats> {
   return found;
 }
 
-function inUse(directory: string, by: string): DataDirectoryError {
-  const hint = "Stop that process, or give this one a data directory of its own.";
-  return new DataDirectoryError("IN_USE", directory, `is in use by ${by}`, hint);
+function inUse(directory: string, by: string): StorageError {
+  return new StorageError("IN_USE", `data directory ${directory} is in use by ${by}`);
 }
 
 /**

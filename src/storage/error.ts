@@ -7,6 +7,7 @@
  * - `TOO_LARGE`: over a documented limit; nothing was written
  * - `NOT_FOUND`: no such snapshot
  * - `CLOSED`: used after `close`
+ * - `IN_USE`, `UNUSABLE_DIRECTORY`: the data directory is another process's, or not fit to hold data
  */
 export type StorageErrorCode =
   | "CORRUPT"
@@ -17,7 +18,9 @@ export type StorageErrorCode =
   | "IO_FAILED"
   | "TOO_LARGE"
   | "NOT_FOUND"
-  | "CLOSED";
+  | "CLOSED"
+  | "IN_USE"
+  | "UNUSABLE_DIRECTORY";
 
 /** Bad news of the disk, for a person: what, in which file, at which byte, and the way out. */
 export class StorageError extends Error {
@@ -65,4 +68,6 @@ const HINTS = {
   TOO_LARGE: "Split what is written.",
   NOT_FOUND: "List the snapshots first: it may have been replaced by a newer one.",
   CLOSED: "The node is stopping.",
+  IN_USE: "Stop the other process, or give this one a data directory of its own.",
+  UNUSABLE_DIRECTORY: "Correct the directory's path, owner or permissions.",
 } as const satisfies Record<StorageErrorCode, string>;

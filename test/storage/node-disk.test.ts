@@ -4,8 +4,9 @@ import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/pr
 import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
+import type { StorageError } from "#storage";
 // The host has no door: it is the top floor, and only its entry points and tests reach inside.
-import { type DataDirectoryError, lockDataDirectory } from "../../src/host/data-directory.ts";
+import { lockDataDirectory } from "../../src/host/data-directory.ts";
 import { nodeDisk } from "../../src/host/disk.ts";
 import { entries, open as openLog, vote } from "./log-fixture.ts";
 
@@ -99,8 +100,8 @@ test("a directory that is not fit to hold data is refused with its path and the 
   const open = path.join(parent, "open");
   await mkdir(open);
   await chmod(open, 0o777);
-  const refused = (directory: string, hint: RegExp) => (error: DataDirectoryError) =>
-    error.code === "UNUSABLE" && error.message.includes(directory) && hint.test(error.hint);
+  const refused = (directory: string, hint: RegExp) => (error: StorageError) =>
+    error.code === "UNUSABLE_DIRECTORY" && error.message.includes(directory) && hint.test(error.hint);
   await assert.rejects(lockDataDirectory(file), refused(file, /Name a directory/));
   await assert.rejects(lockDataDirectory(path.join(file, "below")), refused(file, /Name a directory/));
   await assert.rejects(lockDataDirectory(open), refused(open, /chmod 700/));
