@@ -29,7 +29,14 @@ export function parseConfigDocument(text: string): Parsed {
   const lines = new LineCounter();
   let document: Document;
   try {
-    document = parseDocument(text, { schema: "core", uniqueKeys: true, merge: false, lineCounter: lines, prettyErrors: false });
+    document = parseDocument(text, {
+      schema: "core",
+      uniqueKeys: true,
+      merge: false,
+      resolveKnownTags: false,
+      lineCounter: lines,
+      prettyErrors: false,
+    });
   } catch {
     return failed([whole("the file is nested too deeply to be a configuration")]);
   }
