@@ -24,8 +24,8 @@ const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
   ["<<", "merge keys are not supported"],
 ]);
 
-/** YAML 1.2 core schema: no merge keys, no custom tags, no duplicate keys, bounded aliases and depth. */
-export function parseConfigDocument(text: string): Parsed {
+/** `file` is for messages only. YAML 1.2 core schema: no merge keys, no custom tags, no duplicate keys, bounded aliases and depth. */
+export function parseConfigDocument(file: string, text: string): Parsed {
   const lines = new LineCounter();
   let document: Document;
   try {
@@ -38,20 +38,20 @@ export function parseConfigDocument(text: string): Parsed {
       prettyErrors: false,
     });
   } catch {
-    return failed([whole("the file is nested too deeply to be a configuration")]);
+    return failed([whole(file, "nested too deeply to be a configuration")]);
   }
   const broken = [...document.errors, ...document.warnings].map(({ pos, message }): Problem => {
     const { line, col } = lines.linePos(pos[0]);
-    return { path: "", line, column: col, message: `not valid YAML: ${message}`, hint: null };
+    return { file, path: "", line, column: col, message: `not valid YAML: ${message}`, hint: null };
   });
   if (broken.length > 0) return failed(broken);
-  const forbidden = findForbidden(document, lines);
+  const forbidden = findForbidden(file, document, lines);
   if (forbidden.length > 0) return failed(forbidden);
   try {
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-    return { ok: true, document: { value, locate: (finding) => locate(document, lines, finding) } };
+    return { ok: true, document: { value, locate: (finding) => locate(file, document, lines, finding) } };
   } catch {
-    return failed([whole(`more aliases than the ${MAX_ALIASES} that are allowed`)]);
+    return failed([whole(file, `more aliases than the ${MAX_ALIASES} that are allowed`)]);
   }
 }
 
@@ -59,16 +59,16 @@ function failed(problems: readonly Problem[]): Parsed {
   return { ok: false, problems };
 }
 
-function whole(message: string): Problem {
-  return { path: "", line: null, column: null, message, hint: null };
+function whole(file: string, message: string): Problem {
+  return { file, path: "", line: null, column: null, message, hint: null };
 }
 
-function findForbidden(document: Document, lines: LineCounter): readonly Problem[] {
+function findForbidden(file: string, document: Document, lines: LineCounter): readonly Problem[] {
   const problems: Problem[] = [];
   const report = (node: unknown, path: string, message: string): void => {
     const position = rangeStart(node);
     const { line, col } = lines.linePos(position ?? 0);
-    problems.push({ path, line, column: col, message, hint: null });
+    problems.push({ file, path, line, column: col, message, hint: null });
   };
   visit(document, {
     Pair: (_, pair) => {
@@ -90,10 +90,12 @@ function findForbidden(document: Document, lines: LineCounter): readonly Problem
 }
 
 /** The nearest place that exists: the value or key itself, else whatever it would have stood in. */
-function locate(document: Document, lines: LineCounter, finding: Finding): Problem {
+function locate(file: string, document: Document, lines: LineCounter, finding: Finding): Problem {
   const position = findPosition(document, finding);
   const place = position === null ? null : lines.linePos(position);
+  const fromOutside = String(finding.path[0]).startsWith("RINGRIFT_");
   return {
+    file: fromOutside ? "" : file,
     path: finding.path.map((part, i) => (typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`)).join(""),
     line: place?.line ?? null,
     column: place?.col ?? null,

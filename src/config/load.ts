@@ -82,10 +82,11 @@ type ClusterFile =
 function readClusterFile(request: LoadRequest): ClusterFile {
   const source = readSmallFile(request.file);
   if (!source.ok) return { ok: false, problems: [unreadable(request.file, source.why)] };
-  const canonical = readSmallFile(join(dirname(request.file), "canonical_node_id"));
-  if (!canonical.ok && !canonical.missing) return { ok: false, problems: [unreadable("canonical_node_id", canonical.why)] };
+  const canonicalFile = join(dirname(request.file), "canonical_node_id");
+  const canonical = readSmallFile(canonicalFile);
+  if (!canonical.ok && !canonical.missing) return { ok: false, problems: [unreadable(canonicalFile, canonical.why)] };
 
-  const parsed = parseConfigDocument(source.text);
+  const parsed = parseConfigDocument(request.file, source.text);
   if (!parsed.ok) return parsed;
   const { document } = parsed;
   const { shape, findings, warnings } = checkShape(document.value);
@@ -94,8 +95,8 @@ function readClusterFile(request: LoadRequest): ClusterFile {
   const env = withoutEmpty(request.env);
   const modes = checkModes(env, shape);
   const cluster = checkCluster(shape);
-  const wrong: readonly Finding[] = [...checkClusterId(shape), ...modes.findings, ...cluster.findings];
-  if (wrong.length > 0) return { ok: false, problems: wrong.map(document.locate) };
+  const broken: readonly Finding[] = [...checkClusterId(shape), ...modes.findings, ...cluster.findings];
+  if (broken.length > 0) return { ok: false, problems: broken.map(document.locate) };
   return {
     ok: true,
     document,
@@ -114,7 +115,7 @@ function checkClusterId(shape: FileShape): readonly Finding[] {
 }
 
 function unreadable(file: string, why: string): Problem {
-  return { path: "", line: null, column: null, message: `${file} ${why}`, hint: "give the path of the cluster's YAML file" };
+  return { file, path: "", line: null, column: null, message: why, hint: null };
 }
 
 /** `RINGRIFT_X=` in a unit file means "not set". */

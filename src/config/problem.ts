@@ -1,5 +1,7 @@
 /** Something about the configuration that stops the start (or, in a list of warnings, deserves a look). */
 export interface Problem {
+  /** The file as it was named by the caller; empty for what comes from the environment or the command line. */
+  readonly file: string;
   /** Where, in the file's own spelling (`hosts.a.port`), or the name of an environment variable. Empty = the whole file. */
   readonly path: string;
   /** Counted from 1; null when the problem has no place in the file. */
@@ -20,13 +22,13 @@ export interface Finding {
   readonly atKey?: boolean;
 }
 
-/** Problems as text for a terminal: one paragraph each, with file, line and column in the form editors can jump to. */
-export function explainProblems(problems: readonly Problem[], file = ""): string {
-  return problems.map((problem) => explain(problem, file)).join("\n");
+/** Problems as text for a terminal, a line or two each, with file, line and column in the form that editors jump to. */
+export function explainProblems(problems: readonly Problem[]): string {
+  return problems.map(explain).join("");
 }
 
-function explain(problem: Problem, file: string): string {
-  const place = problem.line === null ? file : `${file === "" ? "line " : `${file}:`}${problem.line}:${problem.column ?? 1}`;
-  const where = [place, problem.path].filter((part) => part !== "").join(" ");
-  return `${where === "" ? "" : `${where}: `}${problem.message}${problem.hint === null ? "" : `\n  ${problem.hint}`}`;
+function explain({ file, line, column, path, message, hint }: Problem): string {
+  const place = line === null ? file : `${file}:${line}:${column ?? 1}`;
+  const where = [place, path].filter((part) => part !== "").join(" ");
+  return `${where === "" ? "" : `${where}: `}${message}\n${hint === null ? "" : `  ${hint}\n`}`;
 }

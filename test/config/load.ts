@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { explainProblems, loadConfig, type LoadRequest, type Loaded, type NodeConfig } from "#config";
+import { explainProblems, loadConfig, type LoadRequest, type Loaded, type NodeConfig, type Problem } from "#config";
 
 const directory = mkdtempSync(join(tmpdir(), "ringraft-config-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -39,15 +39,20 @@ export function loaded(text: string, more: Parameters<typeof load>[1] = {}): Nod
   return result.config;
 }
 
+const explain = (problem: Problem): string =>
+  explainProblems([{ ...problem, file: "" }])
+    .trimEnd()
+    .replace(/^:/, "");
+
 /** The problems as an operator reads them, without the file's name: `line:column path: message`. */
 export function refused(text: string, more: Parameters<typeof load>[1] = {}): readonly string[] {
   const result = load(text, more);
   assert.ok(!result.ok, "the configuration was accepted");
-  return result.problems.map((problem) => explainProblems([problem]).replace(/^line /, ""));
+  return result.problems.map((problem) => explain(problem));
 }
 
 export function warned(text: string, more: Parameters<typeof load>[1] = {}): readonly string[] {
   const result = load(text, more);
   assert.ok(result.ok, result.ok ? "" : explainProblems(result.problems));
-  return result.warnings.map((problem) => explainProblems([problem]).replace(/^line /, ""));
+  return result.warnings.map((problem) => explain(problem));
 }

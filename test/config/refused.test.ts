@@ -7,16 +7,16 @@ import { load, refused, valid, writeConfig } from "./load.ts";
 
 const message = (file: string): string => {
   const result = loadConfig({ file, env: {} });
-  return result.ok ? "accepted" : explainProblems(result.problems, file);
+  return result.ok ? "accepted" : explainProblems(result.problems).trimEnd();
 };
 
 test("row 1: a file that is missing, a folder, too large or not text is named with the reason", () => {
   const there = writeConfig(valid);
-  assert.match(message(`${there}x`), /hosts\.yamlx does not exist\n {2}give the path of the cluster's YAML file$/);
-  assert.match(message(`${there}/x`), /hosts\.yaml\/x does not exist/);
-  assert.match(message(dirname(there)), / is a directory/);
-  assert.match(message("/dev/zero"), /\/dev\/zero is not a regular file/);
-  assert.match(message(writeConfig("#".repeat(262_145))), /has 262145 bytes, over the limit of 262144/);
+  assert.match(message(`${there}x`), /hosts\.yamlx: does not exist$/);
+  assert.match(message(`${there}/x`), /hosts\.yaml\/x: does not exist/);
+  assert.match(message(dirname(there)), /: is a directory$/);
+  assert.match(message("/dev/zero"), /^\/dev\/zero: is not a regular file/);
+  assert.match(message(writeConfig("#".repeat(262_145))), /: has 262145 bytes, over the limit of 262144/);
   writeFileSync(there, Buffer.from([0xff, 0xfe, 0x00]));
   assert.match(message(there), /is not UTF-8 text/);
 });
@@ -208,7 +208,7 @@ test("the monitoring log's container ids, addresses and unprintable names are no
 test("a canonical_node_id that cannot be read stops the start instead of being skipped", () => {
   const file = writeConfig(valid);
   mkdirSync(join(dirname(file), "canonical_node_id"));
-  assert.match(message(file), /^canonical_node_id is a directory|: canonical_node_id is a directory/);
+  assert.match(message(file), /\/canonical_node_id: is a directory$/);
 });
 
 test("a listener that other machines can reach needs TLS or a written insecure", () => {
