@@ -13,3 +13,4 @@ export {
   createGrpcServer,
   defaultGrpcLimits,
 } from "./grpc/index.ts";
+export { statusBody } from "./http/index.ts";
