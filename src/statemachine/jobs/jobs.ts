@@ -46,7 +46,7 @@ export function submitJob(state: State, submit: Of<"submitJob">): Outcome<Reply>
     items: new Set(),
     counts: { ...noWork(), PENDING: submit.items.length },
     total: submit.items.length,
-    percentSum: 0,
+    percentSum: removedShare(submit.items.length),
   };
   state.jobs.set(jobId, record);
   const items = submit.items.map((spec, ordinal) => {

@@ -3,7 +3,7 @@ import type { JobRecord, State, WorkCounts, WorkRecord } from "../state.ts";
 
 const whole = 10_000;
 
-/** Books one item's change (`previous` null: the item is new, or comes from a snapshot) on its job. */
+/** Books one item's change on its job. `previous` null: the item joins, and until then counted like a removed one. */
 export function trackJobItem(state: State, record: WorkRecord, previous: WorkItem | null): void {
   const { item } = record;
   if (item.spec.jobId === null) return;
@@ -14,7 +14,7 @@ export function trackJobItem(state: State, record: WorkRecord, previous: WorkIte
     job.counts[previous.state] -= 1;
     job.counts[item.state] += 1;
   }
-  job.percentSum += share(item) - (previous === null ? 0 : share(previous));
+  job.percentSum += share(item) - (previous === null ? whole : share(previous));
   state.touchedJobs.add(job);
 }
 
