@@ -11,7 +11,6 @@ export interface TrainingOptions {
   readonly updates: number;
   /** Step size at the start; it falls linearly to a tenth of it. */
   readonly learningRate: number;
-  readonly onProgress?: (share: number) => void;
 }
 
 export interface TrainingMetrics {
@@ -27,8 +26,14 @@ export interface TrainingMetrics {
  * probable, others less (REINFORCE with a baseline, Williams 1992). An update that would move a probability further than
  * CLIP away from the one the move was drawn with is left out (PPO, Schulman et al. 2017), which lets one set of games
  * serve several passes.
+ *
+ * Yields the share done every SLICE updates, so that a caller with a session to keep alive can let its event loop run.
  */
-export function train(weights: Weights, games: readonly GameRecord[], options: TrainingOptions): TrainingMetrics {
+export function* train(
+  weights: Weights,
+  games: readonly GameRecord[],
+  options: TrainingOptions,
+): Generator<number, TrainingMetrics> {
   const examples = games.flatMap(examplesOf);
   if (examples.length === 0) throw new RangeError("there is no chosen move to learn from");
   const random = seededRandom(options.seed);
@@ -45,7 +50,7 @@ export function train(weights: Weights, games: readonly GameRecord[], options: T
       entropy += entropyOf(network);
       valueLoss -= Math.log(Math.max(example.won === 1 ? network.value : 1 - network.value, 1e-9));
     }
-    if (update % 2_000 === 0) options.onProgress?.(update / options.updates);
+    if (update % SLICE === 0) yield update / options.updates;
   }
   const counted = options.updates - tail;
   return {
@@ -55,6 +60,9 @@ export function train(weights: Weights, games: readonly GameRecord[], options: T
     valueLoss: valueLoss / counted,
   };
 }
+
+/** About 50 ms. */
+const SLICE = 1_000;
 
 interface Example {
   /** In the frame of the player to move, as is `move`. */
@@ -109,9 +117,7 @@ function step(network: Network, example: Example, rate: number): void {
       const ramp = hidden[base + h]!;
       policyGradient[h]! += policyError * ramp;
       hiddenGradient[h] =
-        ramp > 0
-          ? rate * (policyError * weights[LAYOUT.policy + h]! + (valueError / cellCount) * weights[LAYOUT.value + h]!)
-          : 0;
+        ramp > 0 ? rate * (policyError * weights[LAYOUT.policy + h]! + (valueError / cellCount) * weights[LAYOUT.value + h]!) : 0;
     }
     subtract(weights, LAYOUT.inputBias, hiddenGradient);
     const end = i * MAX_ACTIVE + activeCount[i]!;

@@ -7,7 +7,7 @@ export interface Child<Payload> {
   readonly dataDirectory: string;
   readonly progress: (percent: number, step: string, message?: string) => void;
   /** Connects to the cluster on first use. */
-  readonly client: () => Promise<Client>;
+  readonly client: () => Client;
 }
 
 /** Said by an attempt for which another attempt cannot do better either. */
@@ -25,7 +25,7 @@ export async function runChild<Payload>(run: (child: Child<Payload>) => Promise<
       workId: variable("RINGRAFT_WORK_ID") as WorkId,
       dataDirectory: variable("RINGRAFT_DATA"),
       progress: (percent, step, message = "") => print({ progress: { percent: Math.round(percent), step, message } }),
-      client: async () => (connected ??= await connectFromEnvironment()),
+      client: () => (connected ??= connectFromEnvironment()),
     };
     print({ result: await run(child) });
   } catch (error) {
@@ -36,7 +36,7 @@ export async function runChild<Payload>(run: (child: Child<Payload>) => Promise<
   process.exit(exitCode);
 }
 
-async function connectFromEnvironment(): Promise<Client> {
+function connectFromEnvironment(): Client {
   const clusterId = process.env["RINGRAFT_CLUSTER_ID"];
   return connect({
     endpoints: variable("RINGRAFT_ENDPOINTS").split(","),

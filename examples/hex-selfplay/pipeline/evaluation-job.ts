@@ -1,7 +1,8 @@
+import { setImmediate } from "node:timers/promises";
 import type { Client, Model } from "../client.ts";
 import { readModel } from "../model/model-file.ts";
 import type { GameRecord } from "../play/game-record.ts";
-import { playMatch, winsOf, type Contestant } from "../play/match.ts";
+import { playMatch, winsOf, type Contestant, type MatchOptions } from "../play/match.ts";
 import { deriveSeed } from "../random.ts";
 import { ANCHOR, eloTable } from "../rating/elo-table.ts";
 import { deservesPromotion, scoreText, wilson } from "../rating/score.ts";
@@ -31,16 +32,20 @@ const ANCHOR_OPENINGS = 50;
  * the alias as it was before the match: whoever was canonical then is who was beaten.
  */
 export async function runEvaluation(child: Child<EvaluationPayload>): Promise<EvaluationResult> {
-  const client = await child.client();
+  const client = child.client();
   const { candidate: number, seed } = child.payload;
   const model = await client.models.get(MODEL);
   const alias = opponentOf(model, number);
   const candidate = await contestant(client, number);
   const opponent = await contestant(client, alias.version);
-  const games = play(child, { seed, openings: OPENINGS, first: candidate, second: opponent }, 0);
+  const games = await play(child, { seed, openings: OPENINGS, first: candidate, second: opponent }, 0);
   const extra =
     alias.version > ANCHOR && number !== ANCHOR
-      ? play(child, { seed: deriveSeed(seed, 1), openings: ANCHOR_OPENINGS, first: candidate, second: await contestant(client, ANCHOR) }, games.length)
+      ? await play(
+          child,
+          { seed: deriveSeed(seed, 1), openings: ANCHOR_OPENINGS, first: candidate, second: await contestant(client, ANCHOR) },
+          games.length,
+        )
       : [];
   writeGames(gameFile(child.dataDirectory, "eval", child.workId), [...games, ...extra]);
   const score = wilson(winsOf(number, games), games.length);
@@ -48,14 +53,8 @@ export async function runEvaluation(child: Child<EvaluationPayload>): Promise<Ev
   const promoted = deservesPromotion(score, alias.version === 0 ? "random" : "canonical");
   if (promoted && !alias.alreadyMoved) {
     const versus = alias.version === 0 ? "uniform-random" : `v${alias.version}`;
-    await client.models.setAlias({
-      model: MODEL,
-      alias: CANONICAL,
-      version: number,
-      expectedAliasRevision: alias.revision,
-      reason: `score ${scoreText(score)} against ${versus}; elo ${rating.elo.toFixed(0)} ± ${rating.plusMinus.toFixed(0)}`,
-      by: child.workId,
-    });
+    const reason = `score ${scoreText(score)} against ${versus}; elo ${rating.elo.toFixed(0)} ± ${rating.plusMinus.toFixed(0)}`;
+    await moveAlias(client, { version: number, expectedAliasRevision: alias.revision, reason, by: child.workId });
   }
   return {
     candidate: number,
@@ -68,6 +67,19 @@ export async function runEvaluation(child: Child<EvaluationPayload>): Promise<Ev
     elo: rating.elo,
     eloPlusMinus: rating.plusMinus,
   };
+}
+
+/** Through a session, so that a lost answer does not leave it unknown whether the alias moved. */
+async function moveAlias(
+  client: Client,
+  move: { version: number; expectedAliasRevision: AliasRevision; reason: string; by: string },
+): Promise<void> {
+  const session = await client.openSession({ purpose: "hex evaluation" });
+  try {
+    await session.models.setAlias({ model: MODEL, alias: CANONICAL, ...move });
+  } finally {
+    await session.close();
+  }
 }
 
 type AliasRevision = Model["aliases"][string]["revision"];
@@ -88,11 +100,13 @@ async function contestant(client: Client, number: number): Promise<Contestant> {
   return { number, weights: number === 0 ? null : readModel(await client.models.version(MODEL, { number })) };
 }
 
-function play(child: Child<EvaluationPayload>, match: Parameters<typeof playMatch>[0], firstIndex: number): GameRecord[] {
+async function play(child: Child<EvaluationPayload>, match: MatchOptions, firstIndex: number): Promise<GameRecord[]> {
   const games: GameRecord[] = [];
   for (const game of playMatch(match)) {
     games.push({ ...game, index: firstIndex + game.index });
-    if (games.length % 50 === 0) child.progress((100 * games.length) / (2 * match.openings), "match", `against v${match.second.number}`);
+    if (games.length % 50 !== 0) continue;
+    child.progress((100 * games.length) / (2 * match.openings), "match", `against v${match.second.number}`);
+    await setImmediate();
   }
   return games;
 }

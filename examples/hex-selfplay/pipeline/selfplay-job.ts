@@ -9,7 +9,7 @@ import { MODEL, type SelfplayPayload } from "./work-kinds.ts";
 /** Plays the payload's games and stores them under the item's own name: doing it again replaces the same file. */
 export async function runSelfplay(child: Child<SelfplayPayload>): Promise<{ games: number; moves: number; file: string }> {
   const { payload } = child;
-  const model = payload.modelVersion === 0 ? null : await load(await child.client(), payload.modelVersion);
+  const model = payload.modelVersion === 0 ? null : await load(child.client(), payload.modelVersion);
   const games: GameRecord[] = [];
   for (const game of selfplay({ seed: payload.seed, games: payload.games, model })) {
     games.push(game);

@@ -1,11 +1,12 @@
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { ClientError, type Client, type HeldLock, type Model, type ModelVersion, type SessionModels } from "../client.ts";
 import { FORMAT, modelBytes, readModel, sha256Of, writeModel } from "../model/model-file.ts";
 import { freshWeights } from "../model/network.ts";
 import { train, type TrainingMetrics } from "../model/trainer.ts";
 import { newestGamesOf, pruneSelfplay } from "../store/games.ts";
-import type { Child } from "./child.ts";
+import { DoNotRetry, type Child } from "./child.ts";
 import { BOARD } from "../game/board.ts";
 import { CANONICAL, MODEL, TRAINING_LOCK, type TrainingPayload } from "./work-kinds.ts";
 
@@ -24,7 +25,7 @@ const SELFPLAY_FILES_KEPT = 400;
  * work item that made it, so that however often the item is attempted there is one READY version of it.
  */
 export async function runTraining(child: Child<TrainingPayload>): Promise<TrainingResult> {
-  const client = await child.client();
+  const client = child.client();
   const session = await client.openSession({ purpose: "hex training" });
   try {
     child.progress(0, "lock", `waiting for ${TRAINING_LOCK}`);
@@ -55,7 +56,7 @@ async function makeVersion(
 ): Promise<TrainingResult> {
   const model = await orNull(client.models.get(MODEL));
   const parent = await canonicalVersion(client, model);
-  const { bytes, metrics } = fit(child, parent);
+  const { bytes, metrics } = await fit(child, parent);
   const sha256 = sha256Of(bytes);
   const path = modelPath(child.dataDirectory, (model?.lastVersion ?? 0) + 1, sha256);
   const guards = [lock.guard];
@@ -87,17 +88,23 @@ async function makeVersion(
   return { version: registered.number, sha256 };
 }
 
-function fit(child: Child<TrainingPayload>, parent: ModelVersion | null): { bytes: Buffer; metrics: TrainingMetrics } {
+/** In slices: the session that holds the lock is renewed by this thread. */
+async function fit(
+  child: Child<TrainingPayload>,
+  parent: ModelVersion | null,
+): Promise<{ bytes: Buffer; metrics: TrainingMetrics }> {
   const games = newestGamesOf(child.dataDirectory, parent?.number ?? 0, NEWEST_GAMES);
+  if (games.length === 0) throw new DoNotRetry(`no self-play games of version ${parent?.number ?? 0} in ${child.dataDirectory}`);
   const weights = parent === null ? freshWeights(child.payload.seed) : readModel(parent);
   const moves = games.reduce((sum, game) => sum + game.moves.length, 0);
-  const metrics = train(weights, games, {
-    seed: child.payload.seed,
-    updates: Math.min(moves, MOST_UPDATES),
-    learningRate: LEARNING_RATE,
-    onProgress: (share) => child.progress(5 + 90 * share, "fit", `${games.length} games`),
-  });
-  return { bytes: modelBytes(weights), metrics };
+  const updates = Math.min(moves, MOST_UPDATES);
+  const training = train(weights, games, { seed: child.payload.seed, updates, learningRate: LEARNING_RATE });
+  for (let slice = 0; ; slice++) {
+    const { done, value } = training.next();
+    if (done === true) return { bytes: modelBytes(weights), metrics: value };
+    if (slice % 10 === 0) child.progress(5 + 90 * value, "fit", `${games.length} games`);
+    await setImmediate();
+  }
 }
 
 /** Only the lock's holder registers versions, so the next number is known; readers follow `sourceUri` in any case. */

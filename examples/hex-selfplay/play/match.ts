@@ -36,9 +36,7 @@ export function* playMatch(options: MatchOptions): Generator<GameRecord> {
         seed,
         moves: Uint8Array.from(moves),
         winner,
-        models: swapped
-          ? [options.second.number, options.first.number]
-          : [options.first.number, options.second.number],
+        models: swapped ? [options.second.number, options.first.number] : [options.first.number, options.second.number],
         probabilities: new Float32Array(0),
       };
     }
@@ -58,8 +56,7 @@ function chooser(contestant: Contestant): Chooser {
   return (position) => {
     const policy = network.evaluate(position);
     let best = -1;
-    for (let cell = 0; cell < CELLS; cell++)
-      if (policy[cell]! > 0 && (best < 0 || policy[cell]! > policy[best]!)) best = cell;
+    for (let cell = 0; cell < CELLS; cell++) if (policy[cell]! > 0 && (best < 0 || policy[cell]! > policy[best]!)) best = cell;
     return best >= 0 ? best : position.legalMoves()[0]!;
   };
 }

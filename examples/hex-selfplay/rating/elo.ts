@@ -53,7 +53,7 @@ export function rate(pairings: readonly Pairing[], anchor: ModelNumber): Rating[
 /** The anchor first, then everyone whom games join to it, directly or through others. */
 function joinedTo(anchor: ModelNumber, pairings: readonly Pairing[]): ModelNumber[] {
   const joined = new Set([anchor]);
-  for (let before = 0; before < joined.size; ) {
+  for (let before = 0; before < joined.size;) {
     before = joined.size;
     for (const { first, second } of pairings) {
       if (joined.has(first)) joined.add(second);

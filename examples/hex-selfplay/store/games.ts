@@ -26,7 +26,11 @@ export function writeGames(path: string, games: readonly GameRecord[]): void {
     database.exec(SCHEMA);
     const insert = database.prepare("INSERT INTO games VALUES (?, ?, ?, ?, ?, ?, ?)");
     for (const game of games) {
-      const probabilities = new Uint8Array(game.probabilities.buffer, game.probabilities.byteOffset, game.probabilities.byteLength);
+      const probabilities = new Uint8Array(
+        game.probabilities.buffer,
+        game.probabilities.byteOffset,
+        game.probabilities.byteLength,
+      );
       insert.run(game.index, game.seed, game.winner, game.models[0], game.models[1], game.moves, probabilities);
     }
     database.exec("COMMIT");
