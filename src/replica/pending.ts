@@ -78,5 +78,5 @@ export class PendingRing {
 const MAX_CAPACITY = 1 << 24;
 
 function emptySlots(capacity: number): (Slot | null)[] {
-  return new Array<Slot | null>(capacity).fill(null);
+  return Array.from({ length: capacity }, () => null);
 }

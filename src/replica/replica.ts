@@ -9,6 +9,7 @@ import {
   type SessionId,
   type Term,
   accepted,
+  assertNever,
   refusal,
   refused,
 } from "#kernel";
@@ -323,6 +324,8 @@ class StateReplica implements RunningReplica, EngineSink {
         return this.#machine.leaderChanged(entry, this.#options.electionGraceMs);
       case "configuration":
         return this.#machine.skip(entry);
+      default:
+        return assertNever(entry.kind, "entry kind");
     }
   }
 
@@ -396,6 +399,8 @@ class StateReplica implements RunningReplica, EngineSink {
         return accepted(freshness.revision);
       case "stale":
         return accepted(this.#applied);
+      default:
+        return assertNever(freshness, "freshness");
     }
   }
 

@@ -1,0 +1,45 @@
+import type { PeerCertificate } from "node:tls";
+import type { ClusterId, NodeId } from "#kernel";
+import type { Hello } from "#gen/ringraft/peer/v1/raft.js";
+
+export const PROTOCOL_VERSION = 1;
+
+export interface Identity {
+  readonly self: NodeId;
+  readonly clusterId: ClusterId;
+  /** Changes at every start of the process. */
+  readonly incarnation: number;
+}
+
+export function helloTo(peer: NodeId, { self, clusterId, incarnation }: Identity): Hello {
+  return { clusterId, nodeId: self, peerId: peer, protocolVersion: PROTOCOL_VERSION, incarnation };
+}
+
+/** Why `hello` must not be talked to, with both values; null when it fits. `expected` is null where any known peer may call. */
+export function whyUnfit(
+  hello: Hello | undefined,
+  us: Identity,
+  peers: ReadonlyMap<NodeId, string>,
+  expected: NodeId | null,
+): string | null {
+  if (hello === undefined) return "the first frame is not a Hello";
+  const { clusterId, nodeId, peerId, protocolVersion } = hello;
+  if (protocolVersion !== PROTOCOL_VERSION) return `protocol version ${protocolVersion} there, ${PROTOCOL_VERSION} here`;
+  if (clusterId !== us.clusterId) return `cluster "${clusterId}" there, "${us.clusterId}" here`;
+  if (peerId !== us.self) return `it looks for node "${peerId}", this is "${us.self}"`;
+  if (expected !== null && nodeId !== expected) return `node "${nodeId}" answers where "${expected}" was expected`;
+  if (!peers.has(nodeId as NodeId)) return `node "${nodeId}" is not a peer of "${us.self}"`;
+  return null;
+}
+
+/** A peer's certificate must name it: `node-<id>` among its DNS names, or its id as the common name. */
+export function whyForeignCertificate(
+  certificate: Pick<PeerCertificate, "subject" | "subjectaltname">,
+  peer: NodeId,
+): string | null {
+  const names = (certificate.subjectaltname ?? "").split(", ").map((name) => name.replace(/^DNS:/, ""));
+  const commonNames = [certificate.subject.CN].flat();
+  const accepted: readonly (string | undefined)[] = [`node-${peer}`, peer];
+  if (names.includes(`node-${peer}`) || commonNames.some((name) => accepted.includes(name))) return null;
+  return `the certificate names ${[...names, ...commonNames].filter(Boolean).join(", ")}, not node-${peer}`;
+}

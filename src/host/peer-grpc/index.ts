@@ -1,0 +1,2 @@
+export { createPeerLinks } from "./links.ts";
+export type { GrpcPeerLinks, PeerLinkOptions, PeerLinkPorts, TlsMaterial } from "./links.ts";

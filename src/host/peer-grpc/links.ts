@@ -1,0 +1,128 @@
+import grpc from "@grpc/grpc-js";
+import type { ClusterId, NodeId, Random } from "#kernel";
+import type { Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
+import type { Message } from "#raft";
+import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
+import { Inbound } from "./inbound.ts";
+import { Outbound } from "./outbound.ts";
+import { channelOptions, connectMethod } from "./wire.ts";
+
+/** PEM contents. Both sides show a certificate of `ca` that names their node. */
+export interface TlsMaterial {
+  readonly ca: Buffer;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+export interface PeerLinkOptions {
+  readonly self: NodeId;
+  readonly clusterId: ClusterId;
+  /** Changes at every start of the process. */
+  readonly incarnation: number;
+  /** `host:port` of every other voter. */
+  readonly peers: ReadonlyMap<NodeId, string>;
+  /** Port 0 takes a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly tls: TlsMaterial | null;
+  /** Bytes that may wait for one slow peer; default 32 MiB. */
+  readonly maxQueueBytes?: number;
+}
+
+export interface PeerLinkPorts {
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface GrpcPeerLinks extends PeerLinks<Message> {
+  /** Listens, then dials everybody. Resolves with the port taken; rejects with an error that names a port already in use. */
+  start(): Promise<number>;
+}
+
+/**
+ * Links to the other voters over gRPC streams, one per direction: each node speaks on the stream that it dialled itself and
+ * listens on those that it accepted. Two nodes that dial each other at once need no rule for which stream to keep.
+ *
+ * "Connected" is about the speaking direction. `events` are called only after `start`.
+ */
+export function createPeerLinks(options: PeerLinkOptions, ports: PeerLinkPorts, events: PeerLinkEvents<Message>): GrpcPeerLinks {
+  // Errors reach their callers; lines of another shape on stderr would only break a log of one JSON object per line.
+  grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+  return new StreamLinks(options, ports, events);
+}
+
+class StreamLinks implements GrpcPeerLinks {
+  readonly #options: PeerLinkOptions;
+  readonly #server = new grpc.Server(channelOptions);
+  readonly #outbound = new Map<NodeId, Outbound>();
+  readonly #inbound: Inbound;
+  readonly #connected = new Set<NodeId>();
+
+  constructor(options: PeerLinkOptions, ports: PeerLinkPorts, events: PeerLinkEvents<Message>) {
+    this.#options = options;
+    const { peers, tls, maxQueueBytes = DEFAULT_QUEUE_BYTES } = options;
+    const { log, timers, random } = ports;
+    this.#inbound = new Inbound(
+      { identity: options, peers, requireCertificates: tls !== null },
+      { log, onMessage: events.onMessage, onOpened: (peer) => this.#outbound.get(peer)?.hurry() },
+    );
+    for (const [peer, address] of peers) {
+      const onConnected = () => {
+        this.#connected.add(peer);
+        events.onConnected(peer);
+      };
+      const onDisconnected = () => {
+        this.#connected.delete(peer);
+        events.onDisconnected(peer);
+      };
+      const outboundOptions = { identity: options, peer, address, peers, tls, maxQueueBytes };
+      this.#outbound.set(peer, new Outbound(outboundOptions, { log, timers, random, onConnected, onDisconnected }));
+    }
+  }
+
+  async start(): Promise<number> {
+    this.#server.addService(
+      { connect: connectMethod },
+      { connect: (call: grpc.ServerDuplexStream<PeerFrame, PeerFrame>) => this.#inbound.accept(call) },
+    );
+    const port = await this.#bind();
+    for (const outbound of this.#outbound.values()) outbound.start();
+    return port;
+  }
+
+  send(to: NodeId, message: Message): void {
+    this.#outbound.get(to)?.send(message);
+  }
+
+  connected(): ReadonlySet<NodeId> {
+    return this.#connected;
+  }
+
+  close(): Promise<void> {
+    for (const outbound of this.#outbound.values()) outbound.close();
+    this.#connected.clear();
+    this.#inbound.close();
+    this.#server.forceShutdown();
+    return Promise.resolve();
+  }
+
+  #bind(): Promise<number> {
+    const { host, port } = this.#options.listen;
+    const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+    const bound = Promise.withResolvers<number>();
+    this.#server.bindAsync(address, this.#credentials(), (error, taken) => {
+      if (error === null) bound.resolve(taken);
+      else bound.reject(new Error(`peer port ${port} on ${host} cannot be opened: ${error.message}`, { cause: error }));
+    });
+    return bound.promise;
+  }
+
+  #credentials(): grpc.ServerCredentials {
+    const { tls } = this.#options;
+    if (tls === null) return grpc.ServerCredentials.createInsecure();
+    const { ca, cert, key } = tls;
+    return grpc.ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true);
+  }
+}
+
+const DEFAULT_QUEUE_BYTES = 32 * 1024 * 1024;

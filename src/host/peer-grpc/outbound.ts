@@ -1,0 +1,192 @@
+import grpc from "@grpc/grpc-js";
+import type { NodeId, Random } from "#kernel";
+import type { Log, Timer, Timers } from "#ports";
+import type { Message } from "#raft";
+import { raftMessageToProto } from "#codec";
+import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
+import { type Identity, helloTo, whyForeignCertificate, whyUnfit } from "./handshake.ts";
+import type { TlsMaterial } from "./links.ts";
+import { MAX_FRAME_BYTES, channelOptions, connectMethod, messageBytes } from "./wire.ts";
+
+export interface OutboundOptions {
+  readonly identity: Identity;
+  readonly peer: NodeId;
+  readonly address: string;
+  readonly peers: ReadonlyMap<NodeId, string>;
+  readonly tls: TlsMaterial | null;
+  readonly maxQueueBytes: number;
+}
+
+export interface OutboundPorts {
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly onConnected: () => void;
+  readonly onDisconnected: () => void;
+}
+
+type Stream = grpc.ClientDuplexStream<PeerFrame, PeerFrame>;
+
+/** waiting ─dial→ dialling ─Hello→ open ─lost→ waiting; closed is the end. */
+type State =
+  | { readonly kind: "waiting"; readonly retry: Timer }
+  | { readonly kind: "dialling"; readonly client: grpc.Client; readonly stream: Stream; readonly timeout: Timer }
+  | { readonly kind: "open"; readonly client: grpc.Client; readonly stream: Stream }
+  | { readonly kind: "closed" };
+
+/** The stream on which this node speaks to one peer. Lossy by design: what does not fit or has no stream is dropped whole. */
+export class Outbound {
+  readonly #options: OutboundOptions;
+  readonly #ports: OutboundPorts;
+  #state: State = { kind: "closed" };
+  #failures = 0;
+  #lastComplaint = "";
+  #queue: Message[] = [];
+  #queuedBytes = 0;
+  #flushScheduled = false;
+
+  constructor(options: OutboundOptions, ports: OutboundPorts) {
+    this.#options = options;
+    this.#ports = ports;
+  }
+
+  get isOpen(): boolean {
+    return this.#state.kind === "open";
+  }
+
+  start(): void {
+    this.#dial();
+  }
+
+  /** The peer has just shown that it is up: do not wait for the back-off to end. */
+  hurry(): void {
+    if (this.#state.kind !== "waiting") return;
+    this.#state.retry.cancel();
+    this.#dial();
+  }
+
+  send(message: Message): void {
+    if (this.#state.kind !== "open") return;
+    const bytes = messageBytes(message);
+    if (this.#queuedBytes + bytes > this.#options.maxQueueBytes && this.#queue.length > 0) return; // Raft repeats
+    this.#queue.push(message);
+    this.#queuedBytes += bytes;
+    if (this.#flushScheduled) return;
+    // All that one turn of the engine sends is one frame: the engine works synchronously, so its end is the next microtask.
+    this.#flushScheduled = true;
+    queueMicrotask(() => this.#flush());
+  }
+
+  close(): void {
+    const state = this.#state;
+    this.#state = { kind: "closed" };
+    this.#dropQueue();
+    if (state.kind === "waiting") state.retry.cancel();
+    if (state.kind === "dialling") state.timeout.cancel();
+    if (state.kind === "dialling" || state.kind === "open") hangUp(state);
+  }
+
+  #dial(): void {
+    const { address, identity, peer } = this.#options;
+    const client = new grpc.Client(address, this.#credentials(), channelOptions);
+    const { path, requestSerialize, responseDeserialize } = connectMethod;
+    const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    const timeout = this.#ports.timers.after(HANDSHAKE_TIMEOUT_MS, () => this.#lost(stream, "no answer to the handshake"));
+    this.#state = { kind: "dialling", client, stream, timeout };
+    stream.on("data", (frame: PeerFrame) => this.#onFrame(stream, frame));
+    stream.on("drain", () => this.#flush());
+    stream.on("error", (error: grpc.ServiceError) => this.#lost(stream, error.details || error.message));
+    stream.on("end", () => this.#lost(stream, "the peer ended the stream"));
+    stream.write({ hello: helloTo(peer, identity), messages: [] });
+  }
+
+  /** The address is not the name: the certificate must name the node, wherever it is dialled. */
+  #credentials(): grpc.ChannelCredentials {
+    const { tls, peer } = this.#options;
+    if (tls === null) return grpc.credentials.createInsecure();
+    return grpc.credentials.createSsl(tls.ca, tls.key, tls.cert, {
+      checkServerIdentity: (_host, certificate) => {
+        const why = whyForeignCertificate(certificate, peer);
+        return why === null ? undefined : new Error(why);
+      },
+    });
+  }
+
+  /** dialling → open. The answering Hello is all that the peer says on this stream. */
+  #onFrame(stream: Stream, { hello }: PeerFrame): void {
+    if (this.#state.kind !== "dialling" || this.#state.stream !== stream) return;
+    const { identity, peer, peers } = this.#options;
+    const why = whyUnfit(hello, identity, peers, peer);
+    if (why !== null) return this.#lost(stream, why);
+    const { client, timeout } = this.#state;
+    timeout.cancel();
+    this.#state = { kind: "open", client, stream };
+    this.#failures = 0;
+    this.#lastComplaint = "";
+    this.#ports.onConnected();
+  }
+
+  /** dialling, open → waiting. */
+  #lost(stream: Stream, why: string): void {
+    const state = this.#state;
+    if ((state.kind !== "open" && state.kind !== "dialling") || state.stream !== stream) return;
+    if (state.kind === "dialling") state.timeout.cancel();
+    hangUp(state);
+    this.#dropQueue();
+    const delayMs = backoffMs(this.#failures, this.#ports.random);
+    this.#failures += 1;
+    this.#state = { kind: "waiting", retry: this.#ports.timers.after(delayMs, () => this.#dial()) };
+    this.#complain(why);
+    if (state.kind === "open") this.#ports.onDisconnected();
+  }
+
+  /** Once per cause, not once per attempt. */
+  #complain(why: string): void {
+    if (why === this.#lastComplaint) return;
+    this.#lastComplaint = why;
+    const { peer, address } = this.#options;
+    this.#ports.log.warn("no link to peer", { peer, address, why });
+  }
+
+  /** Stops while the stream is full, and goes on when it has drained: until then the queue is what bounds a slow peer. */
+  #flush(): void {
+    this.#flushScheduled = false;
+    while (this.#state.kind === "open" && this.#queue.length > 0 && !this.#state.stream.writableNeedDrain) {
+      this.#state.stream.write({ messages: this.#takeFrame().map(raftMessageToProto) });
+    }
+  }
+
+  #takeFrame(): readonly Message[] {
+    const queue = this.#queue;
+    if (this.#queuedBytes <= MAX_FRAME_BYTES) {
+      this.#dropQueue();
+      return queue;
+    }
+    let bytes = messageBytes(queue[0]!);
+    let count = 1;
+    while (count < queue.length && bytes + messageBytes(queue[count]!) <= MAX_FRAME_BYTES) bytes += messageBytes(queue[count++]!);
+    this.#queuedBytes -= bytes;
+    this.#queue = queue.slice(count);
+    return queue.slice(0, count);
+  }
+
+  #dropQueue(): void {
+    this.#queue = [];
+    this.#queuedBytes = 0;
+  }
+}
+
+function hangUp({ client, stream }: { readonly client: grpc.Client; readonly stream: Stream }): void {
+  stream.cancel();
+  client.close();
+}
+
+/** 50 ms … 2 s, half of it random, so that peers do not come back in step. */
+function backoffMs(failures: number, random: Random): number {
+  const full = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** failures);
+  return (full * (1 + random())) / 2;
+}
+
+const MIN_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 2_000;
+const HANDSHAKE_TIMEOUT_MS = 5_000;

@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { afterEach, test } from "node:test";
+import { ClusterId, type LogIndex, NodeId, type Term, seededRandom } from "#kernel";
+import type { Log } from "#ports";
+import type { Entry, Message } from "#raft";
+import { systemTimers } from "../../src/host/clock.ts";
+import { type GrpcPeerLinks, createPeerLinks } from "../../src/host/peer-grpc/index.ts";
+
+const a = NodeId("a");
+const b = NodeId("b");
+const open: GrpcPeerLinks[] = [];
+
+afterEach(async () => {
+  for (const links of open.splice(0)) await links.close();
+});
+
+test("two voters connect in both directions and messages arrive whole and in order, many to a frame", async () => {
+  const { left, right } = await pair();
+  const entries = [1, 2, 3].map(entryAt);
+  for (let round = 1; round <= 500; round += 1) left.links.send(b, heartbeat(round));
+  left.links.send(b, append(entries));
+  await until(() => right.messages.length === 501);
+  assert.deepEqual(
+    right.messages.slice(0, 500).map((message) => message.kind === "heartbeat" && message.readRound),
+    Array.from({ length: 500 }, (_, at) => at + 1),
+  );
+  const last = right.messages.at(-1)!;
+  assert.ok(last.kind === "append");
+  assert.deepEqual(
+    last.entries.map(({ data, ...rest }) => ({ ...rest, data: [...data] })),
+    entries.map(({ data, ...rest }) => ({ ...rest, data: [...data] })),
+  );
+  assert.deepEqual([last.from, last.to], [a, b]);
+});
+
+test("a node of another cluster is refused, and both sides log both names once", async () => {
+  const left = await node(a, { clusterId: "blue" });
+  const right = await node(b, { clusterId: "green", peers: new Map([[a, `127.0.0.1:${left.port}`]]) });
+  await until(() => right.warnings.length > 0 && left.warnings.length > 0);
+  assert.match(right.warnings[0]!, /cluster "green" there, "blue" here/);
+  assert.match(left.warnings[0]!, /cluster "green" there, "blue" here/);
+  await new Promise((resolve) => setTimeout(resolve, 300)); // several attempts long
+  assert.deepEqual([left.warnings.length, right.warnings.length], [1, 1]);
+  assert.deepEqual([...right.links.connected()], []);
+});
+
+test("a caller that looks for another node is refused: an address is not a name", async () => {
+  const left = await node(a, {});
+  const right = await node(b, { peers: new Map([[NodeId("c"), `127.0.0.1:${left.port}`]]) });
+  await until(() => right.warnings.length > 0);
+  assert.match(right.warnings[0]!, /looks for node "c", this is "a"/);
+});
+
+test("the loss of a peer is noticed at once, and its return within a second", async () => {
+  const { left, right } = await pair();
+  await right.links.close();
+  await until(() => left.events.includes("-b"));
+  assert.deepEqual([...left.links.connected()], []);
+  await new Promise((resolve) => setTimeout(resolve, 400)); // let the back-off grow
+  const startedAt = performance.now();
+  const again = await node(b, { port: right.port, peers: new Map([[a, `127.0.0.1:${left.port}`]]) });
+  await until(() => left.links.connected().has(b) && again.links.connected().has(a));
+  assert.ok(performance.now() - startedAt < 1_000, `took ${performance.now() - startedAt} ms`);
+  left.links.send(b, heartbeat(7));
+  await until(() => again.messages.length === 1);
+});
+
+test("what does not fit into the queue of a slow peer is dropped whole", async () => {
+  const { left, right } = await pair({ maxQueueBytes: 1_000 });
+  for (let round = 1; round <= 100; round += 1) left.links.send(b, heartbeat(round));
+  left.links.send(NodeId("nobody"), heartbeat(1));
+  await until(() => right.messages.length > 0);
+  left.links.send(b, heartbeat(999));
+  await until(() => right.messages.some((message) => message.kind === "heartbeat" && message.readRound === 999));
+  assert.equal(right.messages.length, Math.floor(1_000 / 64) + 1);
+});
+
+test("a port in use is an error that names the port", async () => {
+  const blocker = createServer();
+  await new Promise<void>((resolve) => blocker.listen(0, "127.0.0.1", resolve));
+  const address = blocker.address();
+  assert.ok(address !== null && typeof address === "object");
+  await assert.rejects(node(a, { port: address.port }), (error: Error) => error.message.includes(`peer port ${address.port} `));
+  await new Promise((resolve) => blocker.close(resolve));
+});
+
+interface TestNode {
+  readonly links: GrpcPeerLinks;
+  readonly port: number;
+  readonly messages: Message[];
+  readonly events: string[];
+  readonly warnings: string[];
+}
+
+interface TestOptions {
+  readonly clusterId?: string;
+  readonly peers?: Map<NodeId, string>;
+  readonly port?: number;
+  readonly maxQueueBytes?: number;
+}
+
+async function pair(options: { readonly maxQueueBytes?: number } = {}): Promise<{ left: TestNode; right: TestNode }> {
+  const peersOfLeft = new Map<NodeId, string>();
+  const reserved = await freePort();
+  peersOfLeft.set(b, `127.0.0.1:${reserved}`);
+  const left = await node(a, { peers: peersOfLeft, ...options });
+  const right = await node(b, { port: reserved, peers: new Map([[a, `127.0.0.1:${left.port}`]]) });
+  await until(() => left.links.connected().has(b) && right.links.connected().has(a));
+  return { left, right };
+}
+
+async function node(self: NodeId, { clusterId = "test", peers, port = 0, maxQueueBytes }: TestOptions): Promise<TestNode> {
+  const messages: Message[] = [];
+  const events: string[] = [];
+  const warnings: string[] = [];
+  const links = createPeerLinks(
+    {
+      self,
+      clusterId: ClusterId(clusterId),
+      incarnation: 1,
+      peers: peers ?? new Map([[self === a ? b : a, "127.0.0.1:1"]]),
+      listen: { host: "127.0.0.1", port },
+      tls: null,
+      ...(maxQueueBytes === undefined ? {} : { maxQueueBytes }),
+    },
+    { timers: systemTimers(), random: seededRandom(1), log: logTo(warnings, peers === undefined) },
+    {
+      onMessage: (_from, message) => messages.push(message),
+      onConnected: (peer) => events.push(`+${peer}`),
+      onDisconnected: (peer) => events.push(`-${peer}`),
+    },
+  );
+  open.push(links);
+  return { links, port: await links.start(), messages, events, warnings };
+}
+
+/** A node without a real peer complains about its unreachable one: not what a test looks at. */
+function logTo(warnings: string[], ignoreLinks: boolean): Log {
+  const log: Log = {
+    debug: () => {},
+    info: () => {},
+    warn: (message, fields) => {
+      if (!ignoreLinks || message !== "no link to peer") warnings.push(`${message}: ${String(fields?.["why"])}`);
+    },
+    error: (message) => warnings.push(message),
+    child: () => log,
+  };
+  return log;
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const address = probe.address();
+  assert.ok(address !== null && typeof address === "object");
+  await new Promise((resolve) => probe.close(resolve));
+  return address.port;
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!holds()) {
+    assert.ok(performance.now() < deadline, "it did not happen within 5 s");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+function heartbeat(readRound: number): Message {
+  return { kind: "heartbeat", from: a, to: b, term: 3 as Term, commitIndex: 0 as LogIndex, readRound };
+}
+
+function append(entries: readonly Entry[]): Message {
+  const at = { prevIndex: 0 as LogIndex, prevTerm: 0 as Term, commitIndex: 0 as LogIndex };
+  return { kind: "append", from: a, to: b, term: 3 as Term, ...at, entries };
+}
+
+function entryAt(index: number): Entry {
+  return {
+    term: 3 as Term,
+    index: index as LogIndex,
+    kind: "command",
+    clusterTimeMs: index as Entry["clusterTimeMs"],
+    wallTimeMs: index as Entry["wallTimeMs"],
+    data: new Uint8Array(100 * index).fill(index),
+  };
+}
