@@ -99,17 +99,14 @@ export function scanSegment(segment: Uint8Array, header: SegmentHeader, start: L
   /** No further record can be read at `at`: the regular end, or damage of one of three kinds. */
   function damageAt(problem: string, record: RecordHeader | null): Damage | null {
     const isWhole = segment.length === header.fileBytes;
+    if (end === SEGMENT_HEADER_BYTES) {
+      // It carries the vote, and was durable before the file got its name.
+      return { verdict: "CORRUPT", offset: at, problem: `${problem}, in the first batch of the segment` };
+    }
     if (isWhole && end === at && used <= at) return null;
     if (!isLast) return { verdict: "CORRUPT", offset: at, problem: isWhole ? problem : wrongSize() };
     if (segment.length > header.fileBytes) return { verdict: "CORRUPT", offset: header.fileBytes, problem: wrongSize() };
     if (record !== null && recordNumber + 1 !== record.recordNumber) return { verdict: "CORRUPT", offset: at, problem };
-    if (end === SEGMENT_HEADER_BYTES) {
-      return {
-        verdict: "CORRUPT",
-        offset: at,
-        problem: `${problem}, in the first batch, which is durable before a segment gets its name`,
-      };
-    }
     const later = laterBatch(bytes, at, header.crc, position.batchNumber + 1);
     if (later !== null) {
       return { verdict: "CORRUPT", offset: at, problem: `${problem}, and a later batch follows at byte ${later}` };

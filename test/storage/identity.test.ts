@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ClusterId, NodeId } from "#kernel";
+import { type StorageError, readIdentity, writeIdentity } from "#storage";
+import { MemoryDisk } from "./memory-disk.ts";
+
+const identity = { formatVersion: 1, clusterId: ClusterId("cluster-a"), nodeId: NodeId("n1") };
+
+test("the identity survives a crash right after it was written, and is absent before", async () => {
+  const disk = new MemoryDisk();
+  assert.equal(await readIdentity(disk), null);
+  await writeIdentity(disk, identity);
+  disk.crash(() => 0.5, 0);
+  assert.deepEqual(await readIdentity(disk), identity);
+});
+
+test("a failed write leaves the identity that was there", async () => {
+  const disk = new MemoryDisk();
+  await writeIdentity(disk, identity);
+  for (const operation of ["write", "sync", "rename"]) {
+    disk.inject((asked) => (asked === operation ? "ENOSPC" : null));
+    await assert.rejects(writeIdentity(disk, { ...identity, nodeId: NodeId("n2") }), {
+      code: "IO_FAILED",
+      file: "identity.json",
+    });
+    disk.inject(null);
+    assert.deepEqual(await readIdentity(disk), identity, operation);
+  }
+});
+
+test("an identity that is damaged or of a newer format is refused with the file's name", async () => {
+  const disk = new MemoryDisk();
+  for (const [text, code] of [
+    ["", "CORRUPT"],
+    ["null", "CORRUPT"],
+    ['{"format_version":1,"cluster_id":"a"}', "CORRUPT"],
+    ['{"format_version":"1","cluster_id":"a","node_id":"b"}', "CORRUPT"],
+    ['{"format_version":1,"cluster_id":7,"node_id":"b"}', "CORRUPT"],
+    ['{"format_version":2,"anything":"else"}', "FORMAT_TOO_NEW"],
+  ] as const) {
+    disk.put("identity.json", Buffer.from(text));
+    await assert.rejects(
+      readIdentity(disk),
+      (error: StorageError) => error.code === code && error.message.startsWith("identity.json: "),
+      text,
+    );
+  }
+});
