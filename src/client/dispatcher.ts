@@ -150,7 +150,7 @@ export class Dispatcher {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#wakeTimer);
-    for (const call of [...this.#open]) {
+    for (const call of this.#open) {
       const outcome = outcomeWhenGivenUp(call.nature, this.#takeBack(call));
       call.reject(clientError("CANCELLED", "the client was closed", outcome));
     }

@@ -67,6 +67,10 @@ export class LiveSession implements ClientSession {
     return this.#ended.signal;
   }
 
+  get state(): "certain" | "uncertain" | "ended" {
+    return this.#lease.state(performance.now());
+  }
+
   async close(): Promise<void> {
     if (this.#closing || this.#ended.signal.aborted) return;
     this.#closing = true;

@@ -189,6 +189,8 @@ export interface ClientSession {
    * may go on (an outage of the quorum stops the sessions' clock too); renewing goes on as well.
    */
   readonly ended: AbortSignal;
+  /** `uncertain` heals when a renewal gets through; `lost` does not go back. */
+  readonly state: "certain" | "uncertain" | "ended";
   readonly work: WorkWrites & {
     claim(
       request: {

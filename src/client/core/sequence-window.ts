@@ -1,4 +1,4 @@
-import { Sequence } from "#kernel";
+import type { Sequence } from "#kernel";
 
 /**
  * A session's request counter and what of it is still open. `firstUnacked` goes with every command: the server may forget
