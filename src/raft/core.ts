@@ -113,10 +113,11 @@ export class Raft {
     return { ok: false, refusal: refusal("NOT_LEADER", message, { leader }) };
   }
 
-  /** Cheap; false means that {@link drain} would yield nothing. */
+  /** Cheap; false means that {@link drain} would yield nothing. True after every tick, so that the next one counts. */
   hasReady(): boolean {
     const state = this.#state;
     return (
+      this.#tickedSinceDrain ||
       state.outbox.hasOutput ||
       (state.role.kind === "leader" && state.role.flushNeeded) ||
       this.#canDeliver ||

@@ -1,4 +1,13 @@
-import { type ClusterTimeMs, invariant, type LogIndex, NO_INDEX, NO_TERM, type Term, type WallTimeMs } from "#kernel";
+import {
+  type ClusterTimeMs,
+  invariant,
+  InvariantError,
+  type LogIndex,
+  NO_INDEX,
+  NO_TERM,
+  type Term,
+  type WallTimeMs,
+} from "#kernel";
 import type { BatchId, Entry, SnapshotMeta } from "./types.ts";
 
 /**
@@ -83,10 +92,12 @@ export class RaftLog {
 
   append(entry: Entry): void {
     const last = this.#last;
-    invariant(
-      entry.index === this.lastIndex + 1 && entry.term >= last.term,
-      `entry ${entry.index} of term ${entry.term} cannot follow entry ${this.lastIndex} of term ${last.term}`,
-    );
+    // Spelled out: the message of `invariant` would be built for every entry.
+    if (entry.index !== last.index + 1 || entry.term < last.term) {
+      throw new InvariantError(
+        `entry ${entry.index} of term ${entry.term} cannot follow entry ${last.index} of term ${last.term}`,
+      );
+    }
     this.#entries.push(entry);
   }
 

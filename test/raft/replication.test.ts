@@ -6,6 +6,8 @@ import { entry, id, logOf, Network, TestNode, voters } from "./network.ts";
 
 const quiet: Partial<RaftOptions> = { preVote: false, checkQuorum: false };
 
+const LETTERS = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+
 type Append = Extract<Message, { kind: "append" }>;
 type Reply = Extract<Message, { kind: "appendReply" | "appendRejected" }>;
 
@@ -237,6 +239,7 @@ describe("a follower", () => {
       node.receive(append(0, 0, logOf(Array(count).fill(1)), 1, commit));
       node.settle();
       assert.equal(node.committed.length, commit);
+      assert.ok(node.marks.includes("append below commit"));
     });
   }
 
@@ -418,7 +421,7 @@ describe("limits", () => {
 
   test("an append carries at most maxMessageBytes, and a follower at most maxInflightBytes unacknowledged", () => {
     const node = streaming();
-    node.propose(..."abcdefghijkl");
+    node.propose(...LETTERS);
     node.settle();
     assert.deepEqual(
       appendsTo(node, 2).map((m) => m.entries.map((e) => e.index)),
@@ -453,7 +456,7 @@ describe("limits", () => {
     net.campaign(1);
     net.tick();
     net.drop = (m) => m.kind === "append" && m.to === id(3);
-    net.propose(1, ..."abcdefghijkl");
+    net.propose(1, ...LETTERS);
     assert.ok(net.node(3).last < net.node(1).last);
     net.heal();
     net.delivered = [];
@@ -501,7 +504,7 @@ describe("limits", () => {
     const node = leader(1, [], 0, { maxCommittedBytes: 3 * 49 });
     node.settle();
     node.autoApply = false;
-    node.propose(..."abcdefg");
+    node.propose(...LETTERS.slice(0, 7));
     node.settle();
     assert.deepEqual(
       node.committed.map((e) => e.index),
