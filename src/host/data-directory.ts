@@ -155,5 +155,5 @@ function bootId(): string {
 }
 
 function errorCode(thrown: unknown): string {
-  return String((thrown as { code?: unknown }).code ?? "unknown");
+  return (thrown as { code?: string }).code ?? "unknown";
 }

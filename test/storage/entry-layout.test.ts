@@ -43,7 +43,7 @@ test("an entry is laid out byte for byte as documented, because logs of old vers
   const bytes = encodeEntry(entry({ index: LogIndex(0x1_0000_0002), kind: "configuration" }));
   assert.equal(
     Buffer.from(bytes).toString("hex"),
-    "03010000" + "03000000" + "0700000000000000" + "0200000001000000" + "0500000001000000" + "fbec48fca1010000" + "010203",
+    ["03010000", "03000000", "0700000000000000", "0200000001000000", "0500000001000000", "fbec48fca1010000", "010203"].join(""),
   );
 });
 

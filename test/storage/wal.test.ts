@@ -133,6 +133,21 @@ test("fsyncgate (ATC '20): what a failed sync left in the page cache is made dur
   assert.deepEqual((await open(disk)).recovered.entries, entries(1, 4));
 });
 
+test("fsyncgate: the mark of a clean stop whose own sync failed is made durable before anything follows it", async () => {
+  for (let size = 0; size <= 512; size += 8) {
+    const disk = new MemoryDisk();
+    const { wal } = await open(disk);
+    await wal.append({ entries: [entry(1, 1, size)], hardState: null });
+    disk.inject((operation, path) => (operation === "sync" && path.endsWith(".wal") ? "EIO" : null));
+    await assert.rejects(wal.close(), code("IO_FAILED"));
+    disk.restart();
+    const second = await open(disk);
+    await second.wal.append({ entries: [entry(2)], hardState: null });
+    disk.crash(() => 0.5, 0);
+    assert.deepEqual((await open(disk)).recovered.entries, [entry(1, 1, size), entry(2)], `${size} bytes before the mark`);
+  }
+});
+
 for (const [operation, failure] of [
   ["write", "ENOSPC"],
   ["write", "EIO"],

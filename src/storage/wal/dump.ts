@@ -116,10 +116,11 @@ function fieldsOf({ type, payload }: ScannedRecord): WalDumpRow["fields"] {
       }
       case "cleanStop":
       case undefined:
-        return { payload_bytes: payload.length };
+        break;
     }
   } catch (thrown) {
     if (!(thrown instanceof LayoutError)) throw thrown;
     return { undecodable: thrown.message };
   }
+  return { payload_bytes: payload.length };
 }
