@@ -4,6 +4,9 @@ import { test } from "node:test";
 import { statusBody } from "../../src/api/http/index.ts";
 import { healthyLeader, leaderless, loseVoters, worker } from "../observe/view.ts";
 
+/** Not everywhere installed; the test is then skipped. */
+const jqProgram = "jq";
+
 // As the pulse thread sends it.
 const sent = (body: object): string => JSON.stringify({ ...body, stale_ms: 12 });
 
@@ -67,10 +70,10 @@ test("a worker's status names the leader and claims nothing about the log", () =
 
 test(
   "the runbooks' jq commands print what operators expect",
-  { skip: spawnSync("jq", ["--version"]).error !== undefined },
+  { skip: spawnSync(jqProgram, ["--version"]).error !== undefined },
   () => {
     const jq = (body: object, ...args: readonly string[]): string => {
-      const { stdout, stderr, status } = spawnSync("jq", [...args], { input: sent(body), encoding: "utf8" });
+      const { stdout, stderr, status } = spawnSync(jqProgram, [...args], { input: sent(body), encoding: "utf8" });
       assert.equal(status, 0, stderr);
       return stdout.trim();
     };
