@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, connect } from "node:net";
-import type { AddressInfo } from "node:net";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { stripTypeScriptTypes } from "node:module";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { after, before, test } from "node:test";
 import type { PulseSnapshot } from "#ports";
 import { Answers } from "../../src/host/pulse/answers.ts";
@@ -165,6 +169,21 @@ test("the thread does not keep a process alive, and a closed pulse frees its por
     const node = spawn(process.execPath, ["--input-type=module", "-e", program + end], { stdio: "ignore" });
     assert.deepEqual(await once(node, "exit"), [code, null]);
   }
+});
+
+test("the thread is found beside its starter in built JavaScript as well", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ringraft-pulse-"));
+  const source = new URL("../../src/host/pulse/", import.meta.url);
+  writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+  for (const name of readdirSync(source)) {
+    const script = stripTypeScriptTypes(readFileSync(new URL(name, source), "utf8"));
+    writeFileSync(join(folder, name.replace(/ts$/, "js")), script.replaceAll(/(from "\.\/[\w-]+)\.ts"/g, '$1.js"'));
+  }
+  const built = (await import(pathToFileURL(join(folder, "index.js")).href)) as { startPulse: typeof startPulse };
+  const own = await built.startPulse({ listen: local, nodeId: "a", onFailure: unexpected });
+  assert.equal((await fetch(`http://127.0.0.1:${own.port}/health`)).status, 503);
+  await own.close();
+  rmSync(folder, { recursive: true });
 });
 
 function raw(request: string): Promise<string> {
