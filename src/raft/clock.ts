@@ -12,10 +12,11 @@ export class LeaderClock {
   #clusterMs: ClusterTimeMs;
   #wallMs: WallTimeMs;
 
-  constructor(last: { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs }) {
+  /** `last` are the times of the log's last entry, `wallMs` the newest reading of this node's wall clock. */
+  constructor(last: { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs }, wallMs: WallTimeMs) {
     this.#baseMs = last.clusterTimeMs;
     this.#clusterMs = last.clusterTimeMs;
-    this.#wallMs = last.wallTimeMs;
+    this.#wallMs = laterWallTime(last.wallTimeMs, wallMs);
   }
 
   get clusterTimeMs(): ClusterTimeMs {

@@ -259,7 +259,7 @@ export class RaftLog {
 }
 
 /** What one entry weighs in every byte limit: its payload and a fixed share for everything around it. */
-export function entryBytes(entry: Entry): number {
+function entryBytes(entry: Entry): number {
   return entry.data.length + ENTRY_OVERHEAD_BYTES;
 }
 

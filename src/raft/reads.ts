@@ -3,7 +3,7 @@ import { isQuorum } from "./quorum/index.ts";
 import type { Configuration, ReadId } from "./types.ts";
 
 /** A read that waits for its index: of this node's own caller, or of a follower that asked by `readIndex`. */
-export interface PendingRead {
+interface PendingRead {
   readonly from: NodeId;
   readonly readId: ReadId;
 }

@@ -215,6 +215,20 @@ describe("the replicated clock", () => {
   });
 });
 
+describe("a leader whose wall clock jumps back", () => {
+  test("stamps no entry earlier than its own opening entry", () => {
+    const node = new TestNode({ id: id(1), configuration: voters(1) });
+    node.step({ kind: "tick", stamp: { monotonicMs: MonotonicMs(0), wallMs: WallTimeMs(5_000) } });
+    node.settle();
+    node.raft.propose([new Uint8Array(1)], { monotonicMs: MonotonicMs(1), wallMs: WallTimeMs(10) });
+    node.settle();
+    assert.deepEqual(
+      node.committed.map((e) => e.wallTimeMs),
+      [5_000, 5_000],
+    );
+  });
+});
+
 describe("options", () => {
   for (const [broken, message] of [
     [{ electionTicks: 1 }, /electionTicks is 1, must be above heartbeatTicks \(1\)/],

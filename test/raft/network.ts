@@ -42,7 +42,7 @@ export function entry(index: number, term: number, data = ""): Entry {
   };
 }
 
-export interface NodeSetup {
+interface NodeSetup {
   readonly id: NodeId;
   readonly configuration: Configuration;
   readonly log?: readonly number[];
@@ -59,7 +59,7 @@ interface Disk {
   snapshot: SnapshotMeta | null;
 }
 
-export interface AppliedState {
+interface AppliedState {
   /** What a snapshot carries: every applied entry as "index:term:data". */
   readonly history: readonly string[];
 }
@@ -269,7 +269,7 @@ export class TestNode {
 }
 
 /** Three chunks, the last one short. */
-export const SNAPSHOT_BYTES = 10;
+const SNAPSHOT_BYTES = 10;
 const CHUNK_BYTES = 4;
 
 export class Network {

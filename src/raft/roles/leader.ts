@@ -1,11 +1,11 @@
-import { type CoreStamp, type Entry, type EntryKind, type Message, type ProposeOutcome, type SnapshotMeta } from "../types.ts";
 import { assertNever, type ClusterTimeMs, invariant, type LogIndex, type NodeId, refusal, type WallTimeMs } from "#kernel";
-import { laterWallTime, LeaderClock } from "../clock.ts";
+import { LeaderClock } from "../clock.ts";
 import { membersOf } from "../configuration.ts";
 import { Progress } from "../progress/index.ts";
 import { committedIndex, isQuorum } from "../quorum/index.ts";
 import { ReadRounds } from "../reads.ts";
 import type { Leading, RaftState } from "../state.ts";
+import type { CoreStamp, Entry, EntryKind, Message, ProposeOutcome, ReadId } from "../types.ts";
 
 /** Won: opens the leadership with an entry of its own term, without which nothing older may be counted as committed (§8). */
 export function becomeLeader(state: RaftState): void {
@@ -20,7 +20,7 @@ export function becomeLeader(state: RaftState): void {
     kind: "leader",
     progress,
     reads: new ReadRounds(),
-    clock: new LeaderClock(log.lastTimes),
+    clock: new LeaderClock(log.lastTimes, state.stamp.wallMs),
     firstOwnIndex: nextIndex,
     uncommittedBytes: log.payloadBetween(log.commitIndex, log.lastIndex),
     heartbeatElapsed: 0,
@@ -30,7 +30,7 @@ export function becomeLeader(state: RaftState): void {
   state.setLeader(state.id);
   state.electionElapsed = 0;
   const { clusterTimeMs, wallTimeMs } = leading.clock;
-  appendOwn(state, "leader", NO_DATA, clusterTimeMs, laterWallTime(wallTimeMs, state.stamp.wallMs));
+  appendOwn(state, "leader", NO_DATA, clusterTimeMs, wallTimeMs);
 }
 
 export function tickLeader(state: RaftState, leading: Leading): void {
@@ -167,7 +167,7 @@ export function handlePeerDisconnected(leading: Leading, peer: NodeId): void {
 }
 
 /** A read waits for the first commit of this term: before it, the commit index may lag behind what an older leader told (§8). */
-export function addRead(leading: Leading, from: NodeId, readId: Parameters<ReadRounds["add"]>[0]["readId"]): void {
+export function addRead(leading: Leading, from: NodeId, readId: ReadId): void {
   leading.reads.add({ from, readId });
   leading.flushNeeded = true;
 }
@@ -327,8 +327,7 @@ function retryTransfer(state: RaftState, to: NodeId, progress: Progress): void {
   const { transfer } = progress;
   if (transfer === null || state.ticks - transfer.sentTick < state.options.electionTicks || !isRecentlyActive(state, progress))
     return;
-  const newest: SnapshotMeta | null = state.snapshot;
-  const index = newest?.index ?? transfer.index;
+  const index = state.snapshot?.index ?? transfer.index;
   const offset = index === transfer.index ? transfer.offset : 0;
   state.mark("snapshot chunk repeated", { to, snapshot: index, offset });
   sendSnapshotFrom(state, to, progress, index, offset);
