@@ -94,7 +94,13 @@ function decodeBackoff(backoff: BackoffMessage | undefined, at: Path): Backoff {
   const { initialMs, multiplier, maxMs, jitter } = commandDefaults.backoff;
   return {
     initialMs: backoff.initialMs || initialMs,
-    multiplier: range(finite(backoff.multiplier || multiplier, at, "backoff.multiplier"), 1, 100, at, "backoff.multiplier"),
+    multiplier: range(
+      finite(backoff.multiplier === 0 ? multiplier : backoff.multiplier, at, "backoff.multiplier"),
+      1,
+      100,
+      at,
+      "backoff.multiplier",
+    ),
     maxMs: backoff.maxMs || maxMs,
     jitter: range(backoff.jitter ?? jitter, 0, 1, at, "backoff.jitter"),
   };
