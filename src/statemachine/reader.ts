@@ -50,6 +50,7 @@ function listWork(
   const records: Iterable<WorkRecord> =
     filter.jobId === undefined ? state.work.values() : (state.jobs.get(filter.jobId)?.items ?? []);
   const past = filter.after === undefined ? undefined : placeOf(filter.after);
+  if (past === null) return [];
   const found: WorkItem[] = [];
   for (const record of records) {
     if (found.length >= filter.limit) break;
@@ -63,19 +64,20 @@ function listWork(
 }
 
 function listJobs(state: State, limit: number, after: string | undefined) {
-  const past = after === undefined ? 0 : (placeOf(after)?.revision ?? 0);
+  const past = after === undefined ? undefined : placeOf(after);
+  if (past === null) return [];
   const found = [];
   for (const { job } of state.jobs.values()) {
     if (found.length >= limit) break;
-    if (job.createRevision > past) found.push(job);
+    if (past === undefined || job.createRevision > past.revision) found.push(job);
   }
   return found;
 }
 
-/** Ids carry the entry and the place within it, so a page goes on behind an item that was removed meanwhile. */
-function placeOf(id: string): { readonly revision: number; readonly ordinal: number } | undefined {
+/** Ids carry the entry and the place within it, so a page goes on behind an item that was removed meanwhile. Null: not an id. */
+function placeOf(id: string): { readonly revision: number; readonly ordinal: number } | null {
   const parts = /^[wj]-(\d+)(?:-(\d+))?$/.exec(id);
-  return parts === null ? undefined : { revision: Number(parts[1]), ordinal: Number(parts[2] ?? 0) };
+  return parts === null ? null : { revision: Number(parts[1]), ordinal: Number(parts[2] ?? 0) };
 }
 
 function isPast(record: WorkRecord, place: { readonly revision: number; readonly ordinal: number }): boolean {

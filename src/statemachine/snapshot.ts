@@ -10,7 +10,7 @@ import type { State } from "./state.ts";
 import { insertWork, ordinalOf } from "./work/items.ts";
 
 /** Raised when a document changes its meaning; a machine refuses formats that it does not know. */
-export const snapshotFormat = 1;
+const snapshotFormat = 1;
 
 /** The first document. The digest is checked after a restore: a snapshot that lost a line does not come to life. */
 interface Header {

@@ -146,7 +146,7 @@ export const noWork = (): WorkCounts => ({
 });
 
 /** Live until the instant of its deadline, also when the cap on timers has put its removal off to the next entry. */
-export function isLive(state: State, record: SessionRecord): boolean {
+function isLive(state: State, record: SessionRecord): boolean {
   return record.session.deadlineMs > state.now;
 }
 

@@ -44,6 +44,7 @@ const refusedFields: readonly (readonly [string, Operation])[] = [
   ["spec.requires.labels[0].values", needs({ labels: [{ key: "a", operator: "in", values: [] }] })],
   ["spec.requires.labels[0].values", needs({ labels: [{ key: "a", operator: "exists", values: ["b"] }] })],
   ["spec.requires.labels[0].values", needs({ labels: [{ key: "a", operator: "gt", values: ["many"] }] })],
+  ["spec.requires.labels[0].operator", needs({ labels: [{ key: "a", operator: "like" as never, values: [] }] })],
   ["worker_id", claim({ workerId: "" })],
   ["queues", claim({ queues: [] })],
   ["queues", claim({ queues: [""] })],

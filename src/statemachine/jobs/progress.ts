@@ -26,7 +26,7 @@ export function refreshJobs(state: State): void {
 }
 
 /** A job's item as it counts for its percent: a finished one is done, however it ended. */
-export function share(item: WorkItem): number {
+function share(item: WorkItem): number {
   if (item.finishedAtMs !== null) return whole;
   return item.progress === null ? 0 : Math.round(item.progress.percent * 100);
 }

@@ -14,7 +14,11 @@ export function workTimerFired(state: State, record: WorkRecord): void {
     cancelNow(state, record, item);
   } else if (spec.deadlineMs !== 0 && isDue(state, item.enqueuedAtMs, spec.deadlineMs)) {
     outOfTime(state, record, "DEADLINE_EXCEEDED", `not finished within deadline_ms ${spec.deadlineMs}`);
-  } else if (awaitsFirstStart(item) && isDue(state, item.enqueuedAtMs, spec.scheduleToStartTimeoutMs)) {
+  } else if (
+    awaitsFirstStart(item) &&
+    spec.scheduleToStartTimeoutMs !== 0 &&
+    isDue(state, item.enqueuedAtMs, spec.scheduleToStartTimeoutMs)
+  ) {
     const message = `not claimed within schedule_to_start_timeout_ms ${spec.scheduleToStartTimeoutMs}`;
     outOfTime(state, record, "SCHEDULE_TO_START_TIMEOUT", message);
   } else if (claim !== null && spec.heartbeatTimeoutMs !== 0 && isDue(state, claim.lastHeartbeatAtMs, spec.heartbeatTimeoutMs)) {

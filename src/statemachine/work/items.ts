@@ -92,7 +92,7 @@ export function promoteScheduled(state: State): void {
  * When this item must act next, on the replicated clock. `run_at_ms` and retry back-off are the exception: they are
  * wall time, and stand in `State.scheduled`.
  */
-export function workDeadline(state: State, item: WorkItem): number | null {
+function workDeadline(state: State, item: WorkItem): number | null {
   const { spec } = item;
   if (item.finishedAtMs !== null) return spec.ttlAfterFinishedMs === 0 ? null : item.finishedAtMs + spec.ttlAfterFinishedMs;
   let deadline = spec.deadlineMs === 0 ? null : item.enqueuedAtMs + spec.deadlineMs;
@@ -179,7 +179,7 @@ function count(state: State, queue: Queue, of: WorkState, by: 1 | -1): void {
   state.workCounts[of] += by;
 }
 
-export function total(counts: WorkCounts): number {
+function total(counts: WorkCounts): number {
   return counts.PENDING + counts.CLAIMED + counts.RUNNING + counts.SUCCEEDED + counts.FAILED + counts.DEAD + counts.CANCELLED;
 }
 

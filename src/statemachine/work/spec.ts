@@ -1,4 +1,4 @@
-import { assertNever, type Refusal, refusal } from "#kernel";
+import { type Refusal, refusal } from "#kernel";
 import { checkCount, checkDuration, checkName, checkText, invalid } from "../check.ts";
 import { fixedLimits } from "../limits.ts";
 import type { MachineLimits } from "../machine-types.ts";
@@ -82,7 +82,8 @@ function checkLabelRule(at: string, rule: LabelRule): Refusal | null {
       if (rule.values.length === 1 && Number.isFinite(numberIn(rule.values[0]))) return null;
       return invalid(`${at}.values`, `must hold one number for ${rule.operator}`);
     default:
-      return assertNever(rule.operator, "label operator");
+      // The protocol carries it as text, so what arrives may be none of these.
+      return invalid(`${at}.operator`, `must be in, not_in, exists, gt or lt, got ${String(rule.operator)}`);
   }
 }
 
