@@ -5,7 +5,7 @@ import { StorageError } from "./error.ts";
 import type { DataDirectoryIdentity } from "./types.ts";
 import { readWhole } from "./wal/segments.ts";
 
-export const IDENTITY_FILE = "identity.json";
+const IDENTITY_FILE = "identity.json";
 const IDENTITY_FORMAT_VERSION = 1;
 
 /** null in a directory that was never initialised. Throws StorageError: CORRUPT, FORMAT_TOO_NEW, IO_FAILED. */

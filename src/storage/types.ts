@@ -26,7 +26,9 @@ export interface OpenedWal {
   readonly wal: WriteAheadLog;
   /** Entries are contiguous and end at the log's end; they may begin before the newest snapshot. */
   readonly recovered: Pick<Recovered, "hardState" | "entries">;
-  /** The newest snapshot that the log was told of. A snapshot store that has none at or behind the first entry is damaged. */
+  /** Index before the first entry of the log: what a snapshot must cover. 0 when the log reaches back to the beginning. */
+  readonly startsAfter: LogIndex;
+  /** The newest snapshot that the log was told of. */
   readonly snapshotMark: SnapshotMeta | null;
   /** There was no log before: this start made it. */
   readonly created: boolean;

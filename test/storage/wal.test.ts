@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClusterId, LogIndex, NodeId } from "#kernel";
-import type { StorageError } from "#storage";
+import { type StorageError, checkHistoryIsWhole } from "#storage";
 import { CLUSTER, NODE, SEGMENT_BYTES, entries, entry, open, snapshotAt, vote } from "./log-fixture.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 
@@ -79,6 +79,25 @@ test("a reset forgets every entry, and the log goes on behind the snapshot", asy
   const { recovered, snapshotMark } = await open(disk);
   assert.deepEqual(recovered, { hardState: vote(3), entries: entries(501, 503, 7) });
   assert.deepEqual(snapshotMark, snapshotAt(500, 7));
+});
+
+test("catalogue 27: a snapshot may be ahead of the log, but the log may not begin behind every usable snapshot", async () => {
+  const disk = new MemoryDisk();
+  const { wal } = await open(disk);
+  for (let i = 1; i <= 100; i++) await wal.append({ entries: [entry(i)], hardState: null });
+  await wal.markSnapshot(snapshotAt(90), LogIndex(80));
+  await wal.close();
+  const opened = await open(disk);
+  assert.ok(opened.startsAfter > 0 && opened.startsAfter < 80, `begins after ${opened.startsAfter}`);
+  checkHistoryIsWhole(opened, snapshotAt(90));
+  checkHistoryIsWhole(opened, snapshotAt(500));
+  checkHistoryIsWhole(opened, snapshotAt(opened.startsAfter));
+  assert.throws(() => checkHistoryIsWhole(opened, snapshotAt(opened.startsAfter - 1)), code("CORRUPT"));
+  assert.throws(() => checkHistoryIsWhole(opened, null), /there is no usable snapshot: what lies between is lost/);
+  await opened.wal.resetTo(snapshotAt(500));
+  await opened.wal.close();
+  assert.throws(() => checkHistoryIsWhole({ startsAfter: LogIndex(500) }, snapshotAt(90)), code("CORRUPT"));
+  assert.equal((await open(disk)).startsAfter, 500);
 });
 
 test("appends that overlap are written one after the other", async () => {

@@ -51,13 +51,13 @@ export async function openWal(disk: Disk, options: WalOptions): Promise<OpenedWa
   const open = last === null ? null : await reopen(disk, last, highestIndex, replay.endsWithCleanStop && tornTail === null);
   await removeIfThere(disk, NEXT_SEGMENT_FILE);
   await removeIfThere(disk, REWRITE_FILE);
-  const { hardState, snapshot, entries, nextIndex } = replay;
+  const { hardState, snapshot, entries, nextIndex, startsAfter } = replay;
   const wal = new SegmentedLog(
     { disk, owner, meta: { clusterId, nodeId }, segmentBytes, clock: options.clock ?? null },
     { sealed, open, position: last?.scan.position ?? LOG_START, nextIndex, hardState, snapshot },
   );
   await wal.start();
-  return { wal, recovered: { hardState, entries }, snapshotMark: snapshot, created: last === null, tornTail };
+  return { wal, recovered: { hardState, entries }, startsAfter, snapshotMark: snapshot, created: last === null, tornTail };
 }
 
 function refuseUnlessTorn({ file, scan: { damage } }: ReadSegment): void {

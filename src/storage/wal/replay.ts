@@ -21,6 +21,11 @@ export class Replay {
     return this.#nextIndex ?? FIRST_INDEX;
   }
 
+  /** Index before the first entry that is left. */
+  get startsAfter(): LogIndex {
+    return (this.nextIndex - this.entries.length - 1) as LogIndex;
+  }
+
   /** Returns the highest index that an entry in this segment has, or 0. Throws StorageError with file and offset. */
   segment({ file, header, scan }: ReadSegment): LogIndex {
     this.#nextIndex ??= header.firstIndex;
@@ -48,7 +53,7 @@ export class Replay {
 
   /** Every entry after the newest snapshot must be here. */
   checkWhole(oldestFile: string): void {
-    const firstIndex = this.nextIndex - this.entries.length;
+    const firstIndex = this.startsAfter + 1;
     const covered = this.snapshot?.index ?? NO_INDEX;
     if (firstIndex > covered + 1) {
       throw corrupt(
@@ -96,8 +101,7 @@ export class Replay {
     if (from > this.nextIndex || from < 1) {
       throw corrupt(file, offset, `a mark forgets entries from ${from} on, but the log ends before ${this.nextIndex}`);
     }
-    const firstIndex = this.nextIndex - this.entries.length;
-    this.entries.length = Math.max(0, from - firstIndex);
+    this.entries.length = Math.max(0, from - this.startsAfter - 1);
     this.#nextIndex = from;
   }
 }

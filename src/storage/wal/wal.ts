@@ -19,7 +19,7 @@ import { type ClusterMeta, encodeClusterMeta, encodeHardState, encodeSnapshotMet
 import { SegmentFiles } from "./segment-files.ts";
 
 /** More than any batch of a sane configuration; a segment's size field ends at 4 GiB. */
-export const MAX_BATCH_BYTES = 1024 * 1024 * 1024;
+const MAX_BATCH_BYTES = 1024 * 1024 * 1024;
 
 /** A segment that is written no more. */
 export interface SealedSegment extends SegmentName {
