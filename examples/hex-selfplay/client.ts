@@ -1,12 +1,12 @@
 /** The only door to the cluster: what `ringraft/client` exports. Nothing else of ringraft is used in this example. */
-import type { Client, ClientSession } from "../../src/client/index.ts";
+import type { Client, ClientOptions, ClientSession } from "../../src/client/index.ts";
 
 export { ClientError, connect } from "../../src/client/index.ts";
 export type { Client, ClientSession, HeldLock, NewWork } from "../../src/client/index.ts";
+export type ClusterId = NonNullable<ClientOptions["clusterId"]>;
 export type WorkId = Parameters<Client["work"]["get"]>[0];
 export type Job = Awaited<ReturnType<Client["jobs"]["get"]>>;
 export type JobId = Job["jobId"];
 export type Model = Awaited<ReturnType<Client["models"]["get"]>>;
 export type ModelVersion = Awaited<ReturnType<Client["models"]["version"]>>;
-export type ClusterId = NonNullable<Parameters<typeof import("../../src/client/index.ts").connect>[0]["clusterId"]>;
 export type SessionModels = ClientSession["models"];
