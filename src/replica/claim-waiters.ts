@@ -26,12 +26,14 @@ export class ClaimWaiters {
 
   /** Proposes the claim when there is something for it, else parks it until `untilMs`. */
   admit(slot: ClaimSlot, untilMs: number, reader: Reader, wallMs: WallTimeMs): void {
-    if (!this.#tryServe(slot, reader, wallMs)) this.#parked.push({ slot, untilMs });
+    if (!this.#tryServe(slot, reader, reader.queueCounts(), wallMs)) this.#parked.push({ slot, untilMs });
   }
 
   /** After events, or when time has passed: lets through what can be served now, in order. */
   wake(reader: Reader, wallMs: WallTimeMs): void {
-    if (this.#parked.length > 0) this.#keep(({ slot }) => !this.#tryServe(slot, reader, wallMs));
+    if (this.#parked.length === 0) return;
+    const counts = reader.queueCounts();
+    this.#keep(({ slot }) => !this.#tryServe(slot, reader, counts, wallMs));
   }
 
   /** The claim was applied or refused: what it did not take is free for others. */
@@ -68,9 +70,8 @@ export class ClaimWaiters {
     for (const { slot } of parked) slot.respond({ kind: "refused", refusal: why });
   }
 
-  #tryServe(slot: ClaimSlot, reader: Reader, wallMs: WallTimeMs): boolean {
+  #tryServe(slot: ClaimSlot, reader: Reader, counts: QueueCounts, wallMs: WallTimeMs): boolean {
     const { sessionId, operation } = slot.command;
-    const counts = reader.queueCounts();
     const free = (queue: string) => (counts.get(queue)?.PENDING ?? 0) - this.#reserved(queue);
     const queue = operation.queues.find((name) => free(name) > 0);
     if (queue === undefined || sessionId === null || !reader.claimable(sessionId, operation.queues, wallMs)) return false;
@@ -98,6 +99,8 @@ export class ClaimWaiters {
 export function isSessionClaim(slot: Slot): slot is ClaimSlot {
   return slot.command.operation.kind === "claimWork" && slot.command.sessionId !== null;
 }
+
+type QueueCounts = ReturnType<Reader["queueCounts"]>;
 
 interface Parked {
   readonly slot: ClaimSlot;

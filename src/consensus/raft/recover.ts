@@ -1,20 +1,19 @@
-import { NO_TERM } from "#kernel";
+import { NO_INDEX } from "#kernel";
 import type { Entry, HardState, Recovered, SnapshotMeta } from "#raft";
-import type { OpenedWal, SnapshotStore } from "#storage";
+import { type OpenedWal, type SnapshotStore, StorageError } from "#storage";
 
 /**
  * Joins the log and the snapshots of a data directory into one history.
  *
  * A crash in the middle of an installation leaves the received snapshot durable and the log not yet reset. If the log holds
  * the snapshot's last entry, what follows it still counts (paper §7); otherwise the log belongs to a history that the
- * snapshot replaced, or has a gap before it, and is reset here.
+ * snapshot replaced, and is reset here. Throws StorageError (CORRUPT) when entries are missing between the two.
  */
 export async function recoverRaft(opened: Pick<OpenedWal, "wal" | "recovered">, snapshots: SnapshotStore): Promise<Recovered> {
   const snapshot = (await snapshots.list())[0] ?? null;
-  const { entries } = opened.recovered;
-  if (snapshot === null) return { hardState: opened.recovered.hardState, snapshot, entries };
+  const following = entriesAfter(opened.recovered.entries, snapshot);
+  if (snapshot === null) return { hardState: opened.recovered.hardState, snapshot, entries: following ?? [] };
   const hardState = atLeastTermOf(snapshot, opened.recovered.hardState);
-  const following = entriesAfter(entries, snapshot);
   if (following === null) await opened.wal.resetTo(snapshot);
   return { hardState, snapshot, entries: following ?? [] };
 }
@@ -27,11 +26,18 @@ function atLeastTermOf(snapshot: SnapshotMeta, hardState: HardState): HardState 
   return hardState.term >= snapshot.term ? hardState : { term: snapshot.term, votedFor: null };
 }
 
-/** The entries behind `snapshot`, or null when the log does not continue it. */
-function entriesAfter(entries: readonly Entry[], snapshot: SnapshotMeta): readonly Entry[] | null {
+/**
+ * The entries behind `snapshot`, or null when the log belongs to a history that it replaced. Entries that are missing between
+ * the two are damage: they may have been acknowledged, so nothing is thrown away over it.
+ */
+function entriesAfter(entries: readonly Entry[], snapshot: SnapshotMeta | null): readonly Entry[] | null {
   const first = entries[0];
   if (first === undefined) return [];
-  if (first.index === snapshot.index + 1) return first.term >= snapshot.term ? entries : null;
-  const termAtSnapshot = entries[snapshot.index - first.index]?.term ?? NO_TERM;
-  return termAtSnapshot === snapshot.term ? entries.slice(snapshot.index + 1 - first.index) : null;
+  const behind = snapshot?.index ?? NO_INDEX;
+  if (first.index > behind + 1) {
+    throw new StorageError("CORRUPT", `the log begins at ${first.index}, but the newest readable snapshot is at ${behind}`);
+  }
+  if (snapshot === null) return entries;
+  if (first.index === behind + 1) return first.term >= snapshot.term ? entries : null;
+  return entries[behind - first.index]?.term === snapshot.term ? entries.slice(behind + 1 - first.index) : null;
 }

@@ -1,0 +1,328 @@
+import assert from "node:assert/strict";
+import { ClusterId, MonotonicMs, NodeId, type Random, Sequence, SessionId, WallTimeMs, seededRandom } from "#kernel";
+import type { Clock, Log, PeerLinks, Timers } from "#ports";
+import { encodeCommand } from "#codec";
+import { type EngineStatus, type RaftEngine, createRaftEngine, recoverRaft } from "#consensus";
+import { type Message, Raft, defaultRaftOptions } from "#raft";
+import {
+  type Answer,
+  type ReplicaOptions,
+  type RunningReplica,
+  createReplica,
+  defaultReplicaOptions,
+  snapshotDocuments,
+} from "#replica";
+import { type Operation, createStateMachine, restoreStateMachine } from "#statemachine";
+import { openSnapshotStore, openWal } from "#storage";
+import { MemoryDisk } from "../storage/memory-disk.ts";
+
+export const TICK_MS = 10;
+export const ELECTION_TICKS = 10;
+const CLUSTER = ClusterId("test");
+const WALL_OFFSET_MS = 1_750_000_000_000;
+
+export interface ClusterOptions extends Partial<ReplicaOptions> {
+  readonly keepEntries?: number;
+  readonly snapshotChunkBytes?: number;
+  readonly seed?: number;
+}
+
+/** One process: gone for ever when it is killed; its disk stays. */
+export interface TestNode {
+  readonly id: NodeId;
+  readonly engine: RaftEngine;
+  readonly replica: RunningReplica;
+  readonly statuses: EngineStatus[];
+  readonly fatals: Error[];
+  readonly peers: Set<NodeId>;
+  alive: boolean;
+  /** Alive, but nothing of it runs: SIGSTOP. */
+  paused: boolean;
+}
+
+/** Whole replicas on memory disks, in simulated time: nothing sleeps, and a run is a function of its seed. */
+export class TestCluster {
+  readonly ids: readonly NodeId[];
+  readonly disks = new Map<NodeId, MemoryDisk>();
+  readonly nodes = new Map<NodeId, TestNode>();
+  readonly #options: ClusterOptions;
+  readonly #random: Random;
+  readonly #cut = new Set<NodeId>();
+  #nowMs = 1_000;
+  #soon: { readonly node: NodeId; readonly run: () => void }[] = [];
+  #timers: { readonly isAlive: () => boolean; atMs: number; readonly periodMs: number | null; readonly run: () => void }[] = [];
+  #wire: Message[] = [];
+  /** Sent messages by kind, for tests that count. */
+  readonly sent = new Map<string, number>();
+
+  static async start(options: ClusterOptions = {}, size = 3): Promise<TestCluster> {
+    const cluster = new TestCluster(options, size);
+    for (const id of cluster.ids) await cluster.boot(id);
+    return cluster;
+  }
+
+  private constructor(options: ClusterOptions, size: number) {
+    this.#options = options;
+    this.#random = seededRandom(options.seed ?? 7);
+    this.ids = Array.from({ length: size }, (_, at) => NodeId(`n${at + 1}`));
+    for (const id of this.ids) this.disks.set(id, new MemoryDisk());
+  }
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  node(id: NodeId): TestNode {
+    return this.nodes.get(id)!;
+  }
+
+  async boot(id: NodeId): Promise<TestNode> {
+    const disk = this.disks.get(id)!;
+    const state = { alive: true };
+    const { clock, timers, log } = this.#world(id, () => state.alive);
+    const snapshots = await openSnapshotStore(disk);
+    const opened = await openWal(disk, { clusterId: CLUSTER, nodeId: id, segmentBytes: 64 * 1024 });
+    const recovered = await recoverRaft(opened, snapshots);
+    const initialConfiguration = { voters: this.ids, votersOutgoing: null, learners: [] };
+    const chunkBytes = this.#options.snapshotChunkBytes ?? 4_096;
+    const raftOptions = { ...defaultRaftOptions, electionTicks: ELECTION_TICKS, heartbeatTicks: 2 };
+    const raft = new Raft(
+      { ...raftOptions, id, initialConfiguration, snapshotChunkBytes: chunkBytes },
+      recovered,
+      seededRandom(Math.floor(this.#random() * 2 ** 31)),
+    );
+    const machine =
+      recovered.snapshot === null
+        ? createStateMachine()
+        : restoreStateMachine(await snapshotDocuments(snapshots.read(recovered.snapshot.index)));
+    const peers: PeerLinks<Message> & { readonly up: Set<NodeId> } = {
+      up: new Set(),
+      send: (_to, message) => {
+        this.sent.set(message.kind, (this.sent.get(message.kind) ?? 0) + 1);
+        if (state.alive) this.#wire.push(message);
+      },
+      connected: () => peers.up,
+      close: () => Promise.resolve(),
+    };
+    let engine: RaftEngine | null = null;
+    const statuses: EngineStatus[] = [];
+    const fatals: Error[] = [];
+    const replica = createReplica(
+      { ...defaultReplicaOptions, electionGraceMs: 2_000, timeoutMs: 5_000, ...this.#options },
+      {
+        openEngine: (sink) => {
+          const engineOptions = { self: id, tickMs: TICK_MS, snapshotChunkBytes: chunkBytes };
+          engine = createRaftEngine(
+            { ...engineOptions, keepEntries: this.#options.keepEntries ?? 10 },
+            { raft, wal: opened.wal, snapshots, peers, clock, timers, log },
+            sink,
+          );
+          return engine;
+        },
+        machine,
+        restore: (documents) => restoreStateMachine(documents),
+        clock,
+        timers,
+        log,
+        onFatal: (error) => {
+          fatals.push(error);
+          state.alive = false;
+        },
+        onStatus: (status) => statuses.push(status),
+      },
+    );
+    const started: TestNode = {
+      id,
+      engine: engine!,
+      replica,
+      statuses,
+      fatals,
+      peers: peers.up,
+      paused: false,
+      get alive() {
+        return state.alive;
+      },
+      set alive(alive) {
+        state.alive = alive;
+      },
+    };
+    this.nodes.set(id, started);
+    this.#connect(started);
+    started.engine.start();
+    return started;
+  }
+
+  /** `kill -9`, and with `survival` below 1 a power cut: what was not synced is lost by chance. */
+  async kill(id: NodeId, survival = 1): Promise<void> {
+    const disk = this.disks.get(id)!;
+    disk.stopAt = disk.operations;
+    this.node(id).alive = false;
+    await this.settle();
+    this.#disconnect(id);
+    if (survival < 1) disk.crash(this.#random, survival);
+    else disk.restart();
+  }
+
+  /** Cuts `id` off from everybody; the links notice. */
+  isolate(id: NodeId): void {
+    this.#cut.add(id);
+    this.#disconnect(id);
+  }
+
+  heal(id: NodeId): void {
+    this.#cut.delete(id);
+    this.#connect(this.node(id));
+  }
+
+  /** The leader that a majority follows, after letting time pass until there is one. */
+  async leader(withinMs = 5_000): Promise<TestNode> {
+    const deadlineMs = this.#nowMs + withinMs;
+    for (;;) {
+      const leaders = [...this.nodes.values()].filter(
+        ({ id, alive, paused, engine }) => alive && !paused && !this.#cut.has(id) && engine.status().raft.ownTermCommitted,
+      );
+      if (leaders.length === 1) return leaders[0]!;
+      assert.ok(this.#nowMs < deadlineMs, `no single leader within ${withinMs} ms: ${leaders.map(({ id }) => id).join()}`);
+      await this.run(TICK_MS);
+    }
+  }
+
+  followers(leader: TestNode): readonly TestNode[] {
+    return [...this.nodes.values()].filter((node) => node !== leader && node.alive);
+  }
+
+  /** Lets simulated time pass. */
+  async run(ms: number): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    await this.settle();
+    for (;;) {
+      const due = this.#timers.filter((timer) => timer.atMs <= untilMs).toSorted((a, b) => a.atMs - b.atMs)[0];
+      if (due === undefined) break;
+      this.#nowMs = Math.max(this.#nowMs, due.atMs);
+      if (due.periodMs === null) this.#timers.splice(this.#timers.indexOf(due), 1);
+      else due.atMs += due.periodMs;
+      if (due.isAlive()) due.run();
+      else if (due.periodMs !== null) this.#timers.splice(this.#timers.indexOf(due), 1);
+      await this.settle();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  async until(holds: () => boolean, withinMs = 5_000): Promise<void> {
+    const deadlineMs = this.#nowMs + withinMs;
+    await this.settle();
+    while (!holds()) {
+      assert.ok(this.#nowMs < deadlineMs, `it did not happen within ${withinMs} simulated ms`);
+      await this.run(TICK_MS);
+    }
+  }
+
+  /** Runs everything that needs no time: turns of the loop, deliveries, the disks' promises. */
+  async settle(): Promise<void> {
+    for (let idle = 0; idle < 3; idle += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#soon.length === 0 && this.#wire.length === 0) continue;
+      idle = -1;
+      const soon = this.#soon;
+      this.#soon = [];
+      for (const { node, run } of soon) if (this.#isRunning(node)) run();
+      const wire = this.#wire;
+      this.#wire = [];
+      for (const message of wire) this.#deliver(message);
+    }
+  }
+
+  #isRunning(id: NodeId): boolean {
+    const node = this.nodes.get(id);
+    return node === undefined || (node.alive && !node.paused);
+  }
+
+  #deliver(message: Message): void {
+    const { from, to } = message;
+    if (this.#cut.has(from) || this.#cut.has(to)) return;
+    const target = this.nodes.get(to);
+    if (target !== undefined && target.alive && !target.paused) target.engine.onMessage(from, message);
+  }
+
+  #connect(node: TestNode): void {
+    for (const other of this.nodes.values()) {
+      if (other === node || !other.alive || this.#cut.has(other.id)) continue;
+      other.peers.add(node.id);
+      node.peers.add(other.id);
+      other.engine.onPeerConnected(node.id);
+      node.engine.onPeerConnected(other.id);
+    }
+  }
+
+  #disconnect(id: NodeId): void {
+    const lost = this.node(id);
+    for (const other of this.nodes.values()) {
+      if (other.id === id) continue;
+      other.peers.delete(id);
+      lost.peers.delete(other.id);
+      other.engine.onPeerDisconnected(id);
+      if (lost.alive) lost.engine.onPeerDisconnected(other.id);
+    }
+  }
+
+  #world(id: NodeId, isAlive: () => boolean): { readonly clock: Clock; readonly timers: Timers; readonly log: Log } {
+    const now = () => ({ monotonicMs: MonotonicMs(this.#nowMs), wallMs: WallTimeMs(WALL_OFFSET_MS + this.#nowMs) });
+    const add = (delayMs: number, periodMs: number | null, run: () => void) => {
+      const running = () => isAlive() && this.#isRunning(id);
+      const timer = { isAlive: periodMs === null ? running : isAlive, atMs: this.#nowMs + delayMs, periodMs, run };
+      const guarded = { ...timer, run: () => (running() ? run() : undefined) };
+      this.#timers.push(guarded);
+      return { cancel: () => void (this.#timers = this.#timers.filter((known) => known !== guarded)) };
+    };
+    const timers: Timers = {
+      after: (delayMs, run) => add(delayMs, null, run),
+      every: (periodMs, run) => add(periodMs, periodMs, run),
+      soon: (run) => void this.#soon.push({ node: id, run: () => (isAlive() ? run() : undefined) }),
+    };
+    return { clock: { now }, timers, log: silent };
+  }
+}
+
+const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => silent };
+
+export interface Asked {
+  readonly answers: Answer[];
+}
+
+/** Submits one operation and gathers its answers: there must be exactly one in the end. */
+export function ask(
+  node: TestNode,
+  operation: Operation,
+  more: { readonly session?: SessionId; readonly sequence?: number; readonly waitMs?: number; readonly timeoutMs?: number } = {},
+): Asked {
+  const { session = null, sequence = 0, waitMs = 0, timeoutMs = null } = more;
+  const command = encodeCommand(
+    {
+      sessionId: session,
+      sequence: session === null ? null : Sequence(sequence),
+      firstUnackedSequence: Sequence(0),
+      operation,
+    },
+    waitMs,
+  );
+  const answers: Answer[] = [];
+  node.replica.submit({ command, principal: "tester", timeoutMs }, (answer) => answers.push(answer));
+  return { answers };
+}
+
+/** The one accepted reply; fails on anything else. */
+export function replyOf({ answers }: Asked) {
+  assert.equal(answers.length, 1, "exactly one answer");
+  const answer = answers[0]!;
+  assert.ok(answer.kind === "decided", `refused: ${JSON.stringify(answer)}`);
+  assert.ok(answer.decision.outcome.ok, `refused: ${JSON.stringify(answer.decision.outcome)}`);
+  return answer.decision.outcome.value;
+}
+
+/** The one refusal's reason, from the door or from the log. */
+export function reasonOf({ answers }: Asked): string {
+  assert.equal(answers.length, 1, "exactly one answer");
+  const answer = answers[0]!;
+  if (answer.kind === "refused") return answer.refusal.reason;
+  return answer.decision.outcome.ok ? "accepted" : answer.decision.outcome.refusal.reason;
+}
