@@ -50,6 +50,8 @@ export class TestCluster {
   readonly #cut = new Set<NodeId>();
   #nowMs = 1_000;
   #soon: { readonly node: NodeId; readonly run: () => void }[] = [];
+  /** What paused nodes would have done. */
+  #stalled: { readonly node: NodeId; readonly run: () => void }[] = [];
   #timers: { readonly isAlive: () => boolean; atMs: number; readonly periodMs: number | null; readonly run: () => void }[] = [];
   #wire: Message[] = [];
   /** Sent messages by kind, for tests that count. */
@@ -191,6 +193,13 @@ export class TestCluster {
     return [...this.nodes.values()].filter((node) => node !== leader && node.alive);
   }
 
+  /** SIGCONT: what was due meanwhile runs now. */
+  resume(id: NodeId): void {
+    this.node(id).paused = false;
+    this.#soon.push(...this.#stalled.filter(({ node }) => node === id));
+    this.#stalled = this.#stalled.filter(({ node }) => node !== id);
+  }
+
   /** Lets simulated time pass. */
   async run(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
@@ -225,16 +234,14 @@ export class TestCluster {
       idle = -1;
       const soon = this.#soon;
       this.#soon = [];
-      for (const { node, run } of soon) if (this.#isRunning(node)) run();
+      for (const task of soon) {
+        if (this.nodes.get(task.node)?.paused === true) this.#stalled.push(task);
+        else task.run();
+      }
       const wire = this.#wire;
       this.#wire = [];
       for (const message of wire) this.#deliver(message);
     }
-  }
-
-  #isRunning(id: NodeId): boolean {
-    const node = this.nodes.get(id);
-    return node === undefined || (node.alive && !node.paused);
   }
 
   #deliver(message: Message): void {
@@ -268,11 +275,13 @@ export class TestCluster {
   #world(id: NodeId, isAlive: () => boolean): { readonly clock: Clock; readonly timers: Timers; readonly log: Log } {
     const now = () => ({ monotonicMs: MonotonicMs(this.#nowMs), wallMs: WallTimeMs(WALL_OFFSET_MS + this.#nowMs) });
     const add = (delayMs: number, periodMs: number | null, run: () => void) => {
-      const running = () => isAlive() && this.#isRunning(id);
-      const timer = { isAlive: periodMs === null ? running : isAlive, atMs: this.#nowMs + delayMs, periodMs, run };
-      const guarded = { ...timer, run: () => (running() ? run() : undefined) };
-      this.#timers.push(guarded);
-      return { cancel: () => void (this.#timers = this.#timers.filter((known) => known !== guarded)) };
+      const onTime = () => {
+        if (this.nodes.get(id)?.paused !== true) run();
+        else if (periodMs === null) this.#stalled.push({ node: id, run });
+      };
+      const timer = { isAlive, atMs: this.#nowMs + delayMs, periodMs, run: onTime };
+      this.#timers.push(timer);
+      return { cancel: () => void (this.#timers = this.#timers.filter((known) => known !== timer)) };
     };
     const timers: Timers = {
       after: (delayMs, run) => add(delayMs, null, run),
