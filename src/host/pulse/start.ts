@@ -1,3 +1,4 @@
+import { getCompileCacheDir } from "node:module";
 import { Worker } from "node:worker_threads";
 import type { PulseFeed, PulseSnapshot } from "#ports";
 import { BEAT_MS, type FromPulse, type PulseStart, type ToPulse } from "./messages.ts";
@@ -37,7 +38,13 @@ const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thre
 export async function startPulse(options: PulseOptions): Promise<Pulse> {
   const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const start: PulseStart = { ...options.listen, nodeId: options.nodeId, beats };
-  const thread = new Worker(THREAD, { workerData: start, env: {}, argv: [], execArgv: [], resourceLimits: HEAP_LIMITS });
+  const thread = new Worker(THREAD, {
+    workerData: start,
+    env: threadEnvironment(),
+    argv: [],
+    execArgv: [],
+    resourceLimits: HEAP_LIMITS,
+  });
   const port = await listening(thread, options);
   thread.unref();
 
@@ -73,6 +80,12 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
       clearTimeout(overdue);
     },
   };
+}
+
+/** No secrets for a thread that talks to everybody. With a warm cache it also spares the type stripper: 12 MB less. */
+function threadEnvironment(): Record<string, string> {
+  const cache = getCompileCacheDir();
+  return cache === undefined ? {} : { NODE_COMPILE_CACHE: cache };
 }
 
 function listening(thread: Worker, { listen }: PulseOptions): Promise<number> {
