@@ -278,6 +278,8 @@ export class Network {
   /** Messages that a test wants lost. */
   drop: (message: Message) => boolean = () => false;
   delivered: Message[] = [];
+  /** False: a whole snapshot waits until the test calls {@link installWhole}. */
+  installsAtOnce = true;
 
   constructor(nodes: readonly TestNode[]) {
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
@@ -344,7 +346,7 @@ export class Network {
     this.delivered.push(message);
     target.receive(message);
     target.pump();
-    this.installWhole(target);
+    if (this.installsAtOnce) this.installWhole(target);
   }
 
   installWhole(target: TestNode): void {

@@ -67,6 +67,7 @@ class World {
       (voter, i) => new TestNode({ id: voter, configuration, options, random: seededRandom(seed * 31 + i) }),
     );
     this.net = new Network(this.nodes);
+    this.net.installsAtOnce = false;
   }
 
   step(): void {
@@ -74,7 +75,8 @@ class World {
     const dice = this.random();
     if (!node.isUp) {
       if (dice < 0.3) node.restart();
-    } else if (dice < 0.1) node.tick();
+    } else if (dice < 0.12) node.tick();
+    else if (node.hasWholeSnapshot && this.random() < 0.3) this.#install(node);
     else if (dice < 0.6) this.#deliverOne();
     else if (dice < 0.85) node.sync(1 + Math.floor(this.random() * 2));
     else if (dice < 0.92) this.#pick([node, ...this.net.leaders()]).propose(...this.#newCommands());
@@ -93,6 +95,8 @@ class World {
     for (const node of this.nodes) if (!node.isUp) node.restart();
     this.#inFlight = [];
     this.net.heal();
+    this.net.installsAtOnce = true;
+    for (const node of this.nodes) this.net.installWhole(node);
     for (let i = 0; i < 200 && !this.#isWhole(); i++) {
       this.net.tick();
       this.check();
@@ -187,6 +191,11 @@ class World {
     if (node.raft.status().appliedIndex > (node.disk.snapshot?.index ?? 0)) node.compact(this.random() < 0.7 ? 0 : 3);
   }
 
+  #install(node: TestNode): void {
+    this.installs++;
+    this.net.installWhole(node);
+  }
+
   #crash(node: TestNode): void {
     this.crashes++;
     this.#forgetReadsOf(node);
@@ -220,9 +229,7 @@ class World {
     const fate = this.random();
     if (fate > this.repeatRate) this.#inFlight.splice(at, 1); // else it arrives again
     if (fate > 1 - this.lossRate) return;
-    const before = this.nodes.find((node) => node.id === message.to)?.disk.snapshot;
     this.net.deliver(message);
-    if (this.nodes.find((node) => node.id === message.to)?.disk.snapshot !== before) this.installs++;
   }
 
   #collect(): void {
