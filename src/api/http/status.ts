@@ -49,7 +49,7 @@ function stateBody(state: StateView): Readonly<Record<string, unknown>> {
     models: Object.fromEntries(
       state.models.map((model) => [
         model.name,
-        { versions: model.versions, canonical_version: model.canonical, canonical_elo: model.canonicalElo },
+        { versions: model.versions, canonical_version: model.canonical, canonical_reason: model.canonicalReason },
       ]),
     ),
   };
