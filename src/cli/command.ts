@@ -1,6 +1,7 @@
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { RefusalError, surfaces } from "#kernel";
 import { ClientError } from "#client";
+import { StartError } from "#host";
 
 /** One command of the CLI: `name` is what the user types, `run` gets what follows and returns the exit code. */
 export interface Command {
@@ -56,7 +57,9 @@ export function exitWith(error: unknown): void {
 
 function describe(error: unknown): { readonly message: string; readonly hint: string | null; readonly code: number } {
   if (error instanceof UsageError) return { message: error.message, hint: null, code: 2 };
-  if (error instanceof CommandError) return { message: error.message, hint: error.hint, code: error.exitCode };
+  if (error instanceof CommandError || error instanceof StartError) {
+    return { message: error.message, hint: error.hint, code: error.exitCode };
+  }
   if (error instanceof ClientError || error instanceof RefusalError) {
     const surface = surfaces[error.refusal.reason];
     return { message: `${error.refusal.reason}: ${error.refusal.message}`, hint: surface.hint, code: surface.exit };

@@ -48,7 +48,8 @@ export interface ModelView {
   readonly versions: number;
   /** Version behind the alias `canonical`. */
   readonly canonical: number | null;
-  readonly canonicalElo: number | null;
+  /** Why it was promoted, in the words of whoever moved the alias. */
+  readonly canonicalReason: string | null;
 }
 
 /** The votes of a cluster as operators count them: reachable, needed, configured. */

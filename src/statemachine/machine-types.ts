@@ -87,6 +87,7 @@ export interface Reader {
     readonly locksHeld: number;
     readonly work: Readonly<Record<WorkState, number>>;
     readonly models: number;
+    readonly jobs: number;
   };
   /** Every object of these kinds (all when empty) whose key starts with `prefix`: the "snapshot" half of snapshot-then-follow. */
   objects(kinds: readonly ObjectKind[], prefix: string): Iterable<ObjectValue & { readonly key: string }>;

@@ -32,6 +32,7 @@ export function readerOf(state: State): Reader {
       locksHeld: state.locksHeld,
       work: { ...state.workCounts },
       models: state.models.size,
+      jobs: state.jobs.size,
     }),
     objects: (kinds, prefix) => objects(state, kinds, prefix),
   };

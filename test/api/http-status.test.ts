@@ -41,7 +41,7 @@ test("/status has the runbooks' fields, with indexes and term as strings and cou
     jobs: 3,
     sessions: 3,
     locks: { held: 1, waiters: 2 },
-    models: { hex8_2p: { versions: 4, canonical_version: 3, canonical_elo: 87.5 } },
+    models: { hex8_2p: { versions: 4, canonical_version: 3, canonical_reason: "elo 87.5" } },
   });
 });
 

@@ -24,7 +24,7 @@ export const healthyLeader: NodeView = {
     jobs: 3,
     sessions: 3,
     locks: { held: 1, waiters: 2 },
-    models: [{ name: "hex8_2p", versions: 4, canonical: 3, canonicalElo: 87.5 }],
+    models: [{ name: "hex8_2p", versions: 4, canonical: 3, canonicalReason: "elo 87.5" }],
   },
 };
 

@@ -51,26 +51,26 @@ interface StatusBody {
   readonly term?: string;
   readonly alive_peers?: number;
   readonly voters?: Readonly<Record<string, { readonly alive: boolean }>>;
-  readonly queue?: Readonly<Record<string, number>>;
-  readonly models?: readonly {
-    readonly name: string;
-    readonly canonical: { readonly version: number; readonly reason: string } | null;
-  }[];
+  /** Items of all queues by state. */
+  readonly work?: Readonly<Record<string, number>>;
+  readonly models?: Readonly<
+    Record<string, { readonly canonical_version: number | null; readonly canonical_reason: string | null }>
+  >;
 }
 
 function fromStatus(body: StatusBody): Progress {
   const voters = Object.values(body.voters ?? {});
-  const queue = body.queue ?? {};
-  const canonical = body.models?.find((model) => model.canonical !== null)?.canonical;
+  const work = body.work ?? {};
+  const canonical = Object.values(body.models ?? {}).find((model) => model.canonical_version !== null);
   return {
     leader: body.leader_id ?? null,
     term: body.term ?? "0",
     votersAlive: voters.filter((voter) => voter.alive).length,
     votersTotal: voters.length,
     peersAlive: body.alive_peers ?? 0,
-    pending: queue["pending"] ?? 0,
-    running: (queue["claimed"] ?? 0) + (queue["running"] ?? 0),
-    done: queue["succeeded"] ?? 0,
-    model: canonical == null ? "none yet" : `v${canonical.version} (${canonical.reason})`,
+    pending: work["PENDING"] ?? 0,
+    running: (work["CLAIMED"] ?? 0) + (work["RUNNING"] ?? 0),
+    done: work["SUCCEEDED"] ?? 0,
+    model: canonical === undefined ? "none yet" : `v${canonical.canonical_version} (${canonical.canonical_reason ?? ""})`,
   };
 }

@@ -4,7 +4,7 @@ import type { Log } from "#ports";
 import type { Message } from "#raft";
 import { raftMessageFromProto } from "#codec";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
-import { type Identity, helloTo, whyForeignCertificate, whyUnfit } from "./handshake.ts";
+import { type Identity, PROTOCOL_VERSION, helloTo, whyForeignCertificate, whyUnfit } from "./handshake.ts";
 
 export interface InboundOptions {
   readonly identity: Identity;
@@ -56,6 +56,10 @@ export class Inbound {
 
   #greet(call: Call, { hello }: PeerFrame): NodeId | null {
     const { identity, peers } = this.#options;
+    if (hello?.clusterId === "" && hello.protocolVersion === PROTOCOL_VERSION && peers.has(hello.nodeId as NodeId)) {
+      this.#tellCluster(call, hello.nodeId as NodeId);
+      return null;
+    }
     const why = whyUnfit(hello, identity, peers, null) ?? this.#whyForeign(call, hello!.nodeId as NodeId);
     if (why !== null) {
       this.#refuse(call, why);
@@ -68,6 +72,15 @@ export class Inbound {
     call.write({ hello: helloTo(peer, identity), messages: [] });
     this.#events.onOpened(peer);
     return peer;
+  }
+
+  /** A voter with an empty disk asks which cluster to join. It is told the name, and that is all of this stream. */
+  #tellCluster(call: Call, peer: NodeId): void {
+    const why = this.#whyForeign(call, peer);
+    if (why !== null) return this.#refuse(call, why);
+    this.#events.log.info("a voter with an empty data directory asks for the cluster's id", { peer });
+    call.write({ hello: helloTo(peer, this.#options.identity), messages: [] });
+    call.end();
   }
 
   #whyForeign(call: Call, peer: NodeId): string | null {

@@ -87,8 +87,8 @@ export class Outbound {
   }
 
   #dial(): void {
-    const { address, identity, peer } = this.#options;
-    const client = new grpc.Client(address, this.#credentials(), channelOptions);
+    const { address, identity, peer, tls } = this.#options;
+    const client = new grpc.Client(address, peerCredentials(tls, peer), channelOptions);
     const { path, requestSerialize, responseDeserialize } = connectMethod;
     const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     const timeout = this.#ports.timers.after(HANDSHAKE_TIMEOUT_MS, () => this.#lost(stream, "no answer to the handshake"));
@@ -98,18 +98,6 @@ export class Outbound {
     stream.on("error", (error: grpc.ServiceError) => this.#lost(stream, error.details || error.message));
     stream.on("end", () => this.#lost(stream, "the peer ended the stream"));
     stream.write({ hello: helloTo(peer, identity), messages: [] });
-  }
-
-  /** The address is not the name: the certificate must name the node, wherever it is dialled. */
-  #credentials(): grpc.ChannelCredentials {
-    const { tls, peer } = this.#options;
-    if (tls === null) return grpc.credentials.createInsecure();
-    return grpc.credentials.createSsl(tls.ca, tls.key, tls.cert, {
-      checkServerIdentity: (_host, certificate) => {
-        const why = whyForeignCertificate(certificate, peer);
-        return why === null ? undefined : new Error(why);
-      },
-    });
   }
 
   /** dialling → open. The answering Hello is all that the peer says on this stream. */
@@ -174,6 +162,17 @@ export class Outbound {
     this.#queue = [];
     this.#queuedBytes = 0;
   }
+}
+
+/** The address is not the name: the certificate must name the node, wherever it is dialled. */
+export function peerCredentials(tls: TlsMaterial | null, peer: NodeId): grpc.ChannelCredentials {
+  if (tls === null) return grpc.credentials.createInsecure();
+  return grpc.credentials.createSsl(tls.ca, tls.key, tls.cert, {
+    checkServerIdentity: (_host, certificate) => {
+      const why = whyForeignCertificate(certificate, peer);
+      return why === null ? undefined : new Error(why);
+    },
+  });
 }
 
 function hangUp({ client, stream }: { readonly client: grpc.Client; readonly stream: Stream }): void {

@@ -1,0 +1,5 @@
+export { initialiseCluster } from "./cluster-init.ts";
+export type { ConfigurationRequest } from "./configuration.ts";
+export { nodeDisk } from "./disk.ts";
+export { serve } from "./serve.ts";
+export { StartError } from "./start-error.ts";

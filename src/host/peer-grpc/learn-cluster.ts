@@ -1,0 +1,60 @@
+import grpc from "@grpc/grpc-js";
+import { ClusterId, type NodeId } from "#kernel";
+import type { Log, Timers } from "#ports";
+import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
+import { helloTo } from "./handshake.ts";
+import type { TlsMaterial } from "./links.ts";
+import { peerCredentials } from "./outbound.ts";
+import { channelOptions, connectMethod } from "./wire.ts";
+
+export interface LearnClusterOptions {
+  readonly self: NodeId;
+  readonly incarnation: number;
+  readonly peers: ReadonlyMap<NodeId, string>;
+  readonly tls: TlsMaterial | null;
+}
+
+/**
+ * For a voter with an empty data directory: asks the other voters which cluster this is, until one of them knows, or `signal`
+ * aborts (then null). A node never names a cluster by itself.
+ */
+export async function learnCluster(
+  options: LearnClusterOptions,
+  ports: { readonly timers: Timers; readonly log: Log },
+  signal: AbortSignal,
+): Promise<ClusterId | null> {
+  ports.log.info("data directory is empty: asking the other voters which cluster to join", {
+    voters: [...options.peers.keys()].join(","),
+  });
+  while (!signal.aborted) {
+    const answers = await Promise.all([...options.peers].map(([peer, address]) => ask(options, peer, address)));
+    const known = new Set(answers.filter((answer) => answer !== null));
+    if (known.size > 1) ports.log.error("the other voters belong to different clusters", { clusters: [...known].join(",") });
+    const [only] = known;
+    if (known.size === 1 && only !== undefined) return only;
+    await new Promise<void>((resolve) => ports.timers.after(RETRY_MS, resolve));
+  }
+  return null;
+}
+
+/** One handshake without a cluster id; the answering Hello carries it, and that is the end of the stream. */
+function ask(options: LearnClusterOptions, peer: NodeId, address: string): Promise<ClusterId | null> {
+  const client = new grpc.Client(address, peerCredentials(options.tls, peer), channelOptions);
+  const { path, requestSerialize, responseDeserialize } = connectMethod;
+  const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, { deadline: Date.now() + ANSWER_MS });
+  const { promise, resolve } = Promise.withResolvers<ClusterId | null>();
+  stream.on("data", ({ hello }: PeerFrame) => {
+    const isPeer = hello !== undefined && hello.nodeId === peer && hello.clusterId !== "";
+    resolve(isPeer ? ClusterId(hello.clusterId) : null);
+  });
+  stream.on("error", () => resolve(null));
+  stream.on("end", () => resolve(null));
+  stream.write({ hello: helloTo(peer, { ...options, clusterId: ClusterId("") }), messages: [] });
+  return promise.finally(() => {
+    stream.cancel();
+    client.close();
+  });
+}
+
+const ANSWER_MS = 1_000;
+const RETRY_MS = 250;

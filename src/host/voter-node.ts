@@ -1,0 +1,202 @@
+import { randomInt } from "node:crypto";
+import type { NodeConfig } from "#config";
+import { type ClusterId, exitCodes, type NodeId, seededRandom } from "#kernel";
+import type { DirectoryLock, Disk, Log, PeerLinkEvents, PeerLinks } from "#ports";
+import type { Message } from "#raft";
+import { nodeMetrics } from "#observe";
+import { readIdentity, writeIdentity } from "#storage";
+import { startVoter, type Voter } from "#node";
+import { createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
+import { systemClock, systemTimers } from "./clock.ts";
+import { nodeDisk } from "./disk.ts";
+import type { RunningNode } from "./lifecycle.ts";
+import { createPeerLinks, learnCluster, type TlsMaterial } from "./peer-grpc/index.ts";
+import type { Pulse } from "./pulse/index.ts";
+import { StartError } from "./start-error.ts";
+import { feedPulse } from "./status-feed.ts";
+import { readTls } from "./tls.ts";
+import { stateView, voterView } from "./voter-view.ts";
+
+export interface NodePorts {
+  readonly log: Log;
+  readonly pulse: Pulse;
+  /** Held until the node has stopped. */
+  readonly directory: DirectoryLock;
+  /** The process must end now. */
+  readonly onFatal: (error: Error) => void;
+  /** Aborted when the node is asked to stop while it still waits for a cluster to join. */
+  readonly signal: AbortSignal;
+}
+
+const timers = systemTimers();
+const clock = systemClock();
+
+/** A voter in the real world, started downwards and stopped upwards. Null when it was stopped before it had a cluster. */
+export async function startVoterNode(config: NodeConfig, ports: NodePorts): Promise<RunningNode | null> {
+  const { log } = ports;
+  const incarnation = Date.now();
+  const peerTls = readTls(config.tls.peer);
+  const clientTls = readTls(config.tls.client);
+  const disk = nodeDisk(config.dataDirectory);
+  const clusterId = await identify(config, disk, peerTls, incarnation, ports);
+  if (clusterId === null) return null;
+
+  const metrics = nodeMetrics();
+  const voter = await startVoter(
+    { ...config, clusterId },
+    {
+      disk,
+      clock,
+      timers,
+      random: seededRandom(randomInt(2 ** 32)),
+      log,
+      openPeers: (events) => openPeers(config, clusterId, peerTls, incarnation, events, log),
+      onFatal: ports.onFatal,
+      meter: {
+        synced: (durationMs, entries) => {
+          metrics.fsyncDuration.observe(durationMs / 1000);
+          metrics.batchEntries.observe(entries);
+        },
+        proposed: (commands) => metrics.proposals.add(commands),
+        proposalsRefused: (commands) => metrics.proposalsFailed.add(commands),
+        committed: (durationMs) => metrics.commitDuration.observe(durationMs / 1000),
+      },
+    },
+  );
+  const doors = await openDoors(config, clusterId, voter, clientTls, log);
+  const feed = feedPulse(ports.pulse, metrics, () => lookAt(config, clusterId, voter), timers);
+  log.info("voter is up", { cluster_id: clusterId, client_port: config.listen.client, peer_port: config.listen.peer });
+  return {
+    stop: async () => {
+      feed.cancel();
+      await doors.close();
+      await voter.close();
+      await ports.pulse.close();
+      await ports.directory.release();
+    },
+  };
+}
+
+/** The data directory says which cluster this is; an empty one asks the other voters and writes their answer down. */
+async function identify(
+  config: NodeConfig,
+  disk: Disk,
+  tls: TlsMaterial | null,
+  incarnation: number,
+  { log, signal }: NodePorts,
+): Promise<ClusterId | null> {
+  const identity = await readIdentity(disk);
+  if (identity !== null) return checkedIdentity(config, identity);
+  const peers = peerAddresses(config);
+  const clusterId =
+    config.clusterId ?? (await learnCluster({ self: config.nodeId, incarnation, peers, tls }, { timers, log }, signal));
+  if (clusterId === null) return null;
+  await writeIdentity(disk, { formatVersion: 1, clusterId, nodeId: config.nodeId });
+  log.info("joined", { cluster_id: clusterId });
+  return clusterId;
+}
+
+/** Throws {@link StartError} (exit 78) when the directory is another node's or another cluster's. Changes nothing. */
+export function checkedIdentity(
+  config: NodeConfig,
+  identity: { readonly nodeId: NodeId; readonly clusterId: ClusterId },
+): ClusterId {
+  const wrong = (what: string, theirs: string, ours: string): StartError =>
+    new StartError(
+      exitCodes.config,
+      `data directory ${config.dataDirectory} belongs to ${what} ${theirs}, not to ${ours}`,
+      "Point data_dir at this node's own directory, or correct the configuration. Nothing was changed.",
+    );
+  if (identity.nodeId !== config.nodeId) throw wrong("node", identity.nodeId, config.nodeId);
+  if (config.clusterId !== null && identity.clusterId !== config.clusterId)
+    throw wrong("cluster", identity.clusterId, config.clusterId);
+  return identity.clusterId;
+}
+
+async function openPeers(
+  config: NodeConfig,
+  clusterId: ClusterId,
+  tls: TlsMaterial | null,
+  incarnation: number,
+  events: PeerLinkEvents<Message>,
+  log: Log,
+): Promise<PeerLinks<Message>> {
+  const links = createPeerLinks(
+    {
+      self: config.nodeId,
+      clusterId,
+      incarnation,
+      peers: peerAddresses(config),
+      listen: { host: config.listen.host, port: config.listen.peer },
+      tls,
+    },
+    { timers, random: seededRandom(randomInt(2 ** 32)), log },
+    events,
+  );
+  await links.start();
+  return links;
+}
+
+async function openDoors(
+  config: NodeConfig,
+  clusterId: ClusterId,
+  { replica }: Voter,
+  tls: TlsMaterial | null,
+  log: Log,
+): Promise<{ close(): Promise<void> }> {
+  const limits = defaultGrpcLimits;
+  const api = createGrpcApi(
+    { clusterId, memberId: config.nodeId, limits },
+    {
+      replica,
+      timers,
+      log,
+      statusOf: () => {
+        const { engine, clusterTimeMs } = replica.status();
+        const { role, term, leader, commitIndex, appliedIndex, electionCount } = engine.raft;
+        return { role, term, leaderId: leader, commitIndex, appliedIndex, electionCount, clusterTimeMs };
+      },
+      members: () => {
+        const { raft } = replica.status().engine;
+        return raft.configuration.voters.map((nodeId) => ({
+          nodeId,
+          clientAddress: clientAddress(config, nodeId),
+          voter: true,
+          leader: nodeId === raft.leader,
+        }));
+      },
+    },
+  );
+  const server = createGrpcServer({ tls: tls === null ? null : { cert: tls.cert, key: tls.key, clientCa: null }, limits });
+  api.register(server.server);
+  await server.listen(config.listen.host, config.listen.client);
+  api.setServing(true);
+  return {
+    close: async () => {
+      api.close();
+      await server.close();
+    },
+  };
+}
+
+async function lookAt(config: NodeConfig, clusterId: ClusterId, { replica }: Voter) {
+  const state = await replica.read({ mode: "stale" }, stateView);
+  if (!state.ok) throw new Error(state.refusal.message);
+  return voterView(config, clusterId, replica, state.value.value);
+}
+
+function peerAddresses(config: NodeConfig): ReadonlyMap<NodeId, string> {
+  return new Map(
+    config.voters
+      .filter((voter) => voter !== config.nodeId)
+      .map((voter) => {
+        const host = config.hosts.get(voter)!;
+        return [voter, `${host.address}:${host.ports.peer}`];
+      }),
+  );
+}
+
+export function clientAddress(config: NodeConfig, nodeId: NodeId): string {
+  const host = config.hosts.get(nodeId);
+  return host === undefined ? "" : `${host.address}:${host.ports.client}`;
+}

@@ -1,0 +1,134 @@
+import type { ClusterId, NodeId, Random } from "#kernel";
+import type { Clock, Disk, Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
+import { type Configuration, defaultRaftOptions, type Message, Raft, type SnapshotMeta } from "#raft";
+import { createStateMachine, restoreStateMachine, type StateMachine } from "#statemachine";
+import { openSnapshotStore, openWal, type SnapshotStore } from "#storage";
+import { createRaftEngine, type RaftEngine, recoverRaft } from "#consensus";
+import { createReplica, defaultReplicaOptions, type RunningReplica, snapshotDocuments } from "#replica";
+import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
+
+export interface VoterOptions {
+  readonly nodeId: NodeId;
+  readonly clusterId: ClusterId;
+  readonly timing: { readonly tickMs: number; readonly heartbeatMs: number; readonly electionMs: number };
+  readonly raft: {
+    readonly maxMessageBytes: number;
+    readonly maxInflightBytes: number;
+    readonly maxUncommittedBytes: number;
+    readonly snapshotEveryEntries: number;
+    readonly keepEntries: number;
+    readonly segmentBytes: number;
+  };
+  readonly sessions: { readonly electionGraceMs: number; readonly renewIntervalMs: number };
+}
+
+/** The world as a voter sees it. Real in `host`; a simulator fills the same. */
+export interface VoterPorts {
+  /** Rooted at the data directory, which is this voter's alone. */
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly openPeers: (events: PeerLinkEvents<Message>) => Promise<PeerLinks<Message>>;
+  /** The node cannot go on: end the process. Called at most once. */
+  readonly onFatal: (error: Error) => void;
+  readonly meter: VoterMeter;
+}
+
+export interface Voter {
+  readonly replica: RunningReplica;
+  close(): Promise<void>;
+}
+
+/**
+ * Everything of a voter below its doors, wired once. Read downwards it is the start, read upwards the stop: disk, recovery,
+ * peers, engine, replica.
+ */
+export async function startVoter(options: VoterOptions, ports: VoterPorts): Promise<Voter> {
+  const { clusterId, nodeId } = options;
+  const { disk, clock, timers, random, log } = ports;
+
+  const snapshots = await openSnapshotStore(disk);
+  const opened = await openWal(disk, { clusterId, nodeId, segmentBytes: options.raft.segmentBytes, clock });
+  if (opened.tornTail !== null) log.warn("torn tail of the log cut off: it was never acknowledged", { ...opened.tornTail });
+  const recovered = await recoverRaft(opened, snapshots);
+  const machine = await restore(snapshots, recovered.snapshot);
+  const raft = new Raft(raftOptions(options), recovered, random);
+
+  let engine: RaftEngine | null = null;
+  const peers = await ports.openPeers({
+    onMessage: (from, message) => engine?.onMessage(from, message),
+    onConnected: (peer) => engine?.onPeerConnected(peer),
+    onDisconnected: (peer) => engine?.onPeerDisconnected(peer),
+  });
+  const replica = createReplica(
+    { ...defaultReplicaOptions, ...options.sessions, snapshotEveryEntries: options.raft.snapshotEveryEntries },
+    {
+      openEngine: meteredEngine(
+        (sink) => {
+          engine = createRaftEngine(
+            {
+              self: nodeId,
+              tickMs: options.timing.tickMs,
+              snapshotChunkBytes: defaultRaftOptions.snapshotChunkBytes,
+              keepEntries: options.raft.keepEntries,
+            },
+            { raft, wal: meteredWal(opened.wal, clock, ports.meter), snapshots, peers, clock, timers, log },
+            sink,
+          );
+          return engine;
+        },
+        clock,
+        ports.meter,
+      ),
+      machine,
+      restore: (documents) => restoreStateMachine(documents),
+      clock,
+      timers,
+      log,
+      onFatal: ports.onFatal,
+    },
+  );
+  const started: RaftEngine = engine!;
+  started.start();
+
+  return {
+    replica,
+    close: async () => {
+      replica.close();
+      await started.close();
+      await peers.close();
+      await opened.wal.close();
+    },
+  };
+}
+
+async function restore(snapshots: SnapshotStore, newest: SnapshotMeta | null): Promise<StateMachine> {
+  if (newest === null) return createStateMachine();
+  return restoreStateMachine(await snapshotDocuments(snapshots.read(newest.index)));
+}
+
+function raftOptions(options: VoterOptions): ConstructorParameters<typeof Raft>[0] {
+  const { maxMessageBytes, maxInflightBytes, maxUncommittedBytes } = options.raft;
+  return {
+    ...defaultRaftOptions,
+    id: options.nodeId,
+    initialConfiguration: nobody,
+    electionTicks: electionTicks(options),
+    heartbeatTicks: Math.max(1, Math.round(options.timing.heartbeatMs / options.timing.tickMs)),
+    maxMessageBytes,
+    maxInflightBytes,
+    maxUncommittedBytes,
+  };
+}
+
+function electionTicks({ timing }: VoterOptions): number {
+  return Math.round(timing.electionMs / timing.tickMs);
+}
+
+/**
+ * A node without a log belongs to no configuration: it answers and takes entries, and stands for election only once the log
+ * has told it that it votes. So an empty disk can never form a second cluster.
+ */
+const nobody: Configuration = { voters: [], votersOutgoing: null, learners: [] };
