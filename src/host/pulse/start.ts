@@ -46,6 +46,7 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
     resourceLimits: HEAP_LIMITS,
   });
   const port = await listening(thread, options);
+  thread.unref();
 
   const counter = new Int32Array(beats);
   const beat = setInterval(() => Atomics.add(counter, 0, 1), BEAT_MS);
