@@ -14,6 +14,8 @@ export class WireReader implements IBinaryReader {
   pos = 0;
   readonly len: number;
   readonly #bytes: Uint8Array;
+  /** The same bytes as a Buffer, made when the first longer text is read. */
+  #view: Buffer | null = null;
   #number = 0;
 
   constructor(bytes: Uint8Array) {
@@ -166,13 +168,14 @@ export class WireReader implements IBinaryReader {
 
   #utf8(start: number, end: number): string {
     const bytes = this.#bytes;
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("utf8");
+    this.#view ??= Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const text = this.#view.toString("utf8", start, end);
     // Buffer writes U+FFFD for bad bytes; a text that has one is read again by the decoder that tells the two apart.
     return text.includes("\uFFFD") ? strictText(bytes.subarray(start, end)) : text;
   }
 }
 
-const SHORT_TEXT = 24;
+const SHORT_TEXT = 12;
 
 const doubleBytes = new Uint8Array(8);
 const doubleView = new DataView(doubleBytes.buffer);

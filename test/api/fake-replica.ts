@@ -42,7 +42,7 @@ export class FakeReplica implements Replica {
   renewSession(_session: SessionId, respond: (answer: typeof this.renewed) => void): void {
     respond(this.renewed);
   }
-  read<T>(freshness: Freshness, query: (reader: Reader) => T): ReturnType<Replica["read"]> & Promise<never> {
+  read(freshness: Freshness, query: (reader: Reader) => unknown): Promise<never> {
     this.reads.push(freshness);
     const answer = this.readAnswers
       ? Promise.resolve(accepted({ value: query(this.reader as Reader), revision: this.appliedIndex }))

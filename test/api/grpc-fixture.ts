@@ -3,13 +3,13 @@ import { type ClientDuplexStream, Client, type Metadata, type ServiceError, cred
 import type { IMessageType } from "@protobuf-ts/runtime";
 import { ClusterId, type ClusterTimeMs, type LogIndex, NodeId, type Term } from "#kernel";
 import type { Log, Timers } from "#ports";
-import { type GrpcLimits, createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
+import { type GrpcLimits, type ServerTls, createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
 import { decodeMessage, encodeMessage } from "#codec";
 import { ClientFrame, type Request, type Response, ServerFrame } from "#gen/ringraft/v1/stream.js";
 import { FakeReplica } from "./fake-replica.ts";
 
 /** The client port over a fake replica, on a loopback socket that ends with the test. */
-export async function startDoors(t: TestContext, limits: Partial<GrpcLimits> = {}) {
+export async function startDoors(t: TestContext, limits: Partial<GrpcLimits> = {}, tls: ServerTls | null = null) {
   const replica = new FakeReplica();
   const all = { ...defaultGrpcLimits, ...limits };
   const api = createGrpcApi(
@@ -33,7 +33,7 @@ export async function startDoors(t: TestContext, limits: Partial<GrpcLimits> = {
       log: silent,
     },
   );
-  const grpcServer = createGrpcServer({ tls: null, limits: all });
+  const grpcServer = createGrpcServer({ tls, limits: all });
   api.register(grpcServer.server);
   api.setServing(true);
   const port = await grpcServer.listen("127.0.0.1", 0);

@@ -293,6 +293,27 @@ test("answers larger than a frame are split, none is lost", async (t) => {
   assert.ok(stream.frames.length >= 6, `6 MB came in ${stream.frames.length} frames`);
 });
 
+test("a client that does not read is not read from either, and finds every answer when it reads again", async (t) => {
+  const { replica, client } = await startDoors(t);
+  const large = { ...item, result: "r".repeat(60_000) };
+  replica.answerNow = () => decided({ kind: "work", item: large, deduplicated: false });
+  const stream = openStream(client);
+  stream.call.pause();
+  for (let id = 1; id <= 200; id++) stream.send({ id, body: command });
+  await replica.until(() => replica.submitted.length > 0);
+  // The first answers fill the window of HTTP/2; what the client goes on sending stays in its own buffers.
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let id = 201; id <= 400; id++) stream.send({ id, body: command });
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(replica.submitted.length < 400, "requests were taken from a client that does not read");
+  stream.call.resume();
+  const ids = (await stream.next(400)).map(({ id }) => id);
+  assert.deepEqual(
+    ids,
+    Array.from({ length: 400 }, (_, i) => i + 1),
+  );
+});
+
 test("a session's renewal is answered with the session; an ended one with SESSION_EXPIRED", async (t) => {
   const { replica, client } = await startDoors(t);
   const session = new Samples(seededRandom(2)).session();

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { Metadata, type ServiceError } from "@grpc/grpc-js";
+import { Metadata, type ServiceError, credentials, Client, status } from "@grpc/grpc-js";
 import { refusal, seededRandom } from "#kernel";
 import { ListenError, REFUSAL_TRAILER, createGrpcServer, defaultGrpcLimits } from "#api";
 import { decodeCommand, decodeMessage, encodeMessage } from "#codec";
@@ -106,14 +110,14 @@ test("reads answer with header, refusals with NOT_FOUND (5)", async (t) => {
   const types = { request: GetWorkRequest, response: WorkResponse };
   const missing = await unary(client, "/ringraft.v1.WorkService/Get", types, { workId: "w1" });
   assert.deepEqual([missing.error?.code, trailerOf(missing.error).reason], [5, "NOT_FOUND"]);
-  const status = await unary(
+  const answer = await unary(
     client,
     "/ringraft.v1.ClusterService/Status",
     { request: StatusRequest, response: StatusResponse },
     {},
   );
   assert.deepEqual(
-    [status.value!.role, status.value!.commitIndex, status.value!.header!.leaderId, status.value!.header!.revision],
+    [answer.value!.role, answer.value!.commitIndex, answer.value!.header!.leaderId, answer.value!.header!.revision],
     ["follower", 42, "n2", 41],
   );
   const members = await unary(
@@ -227,7 +231,7 @@ test("the health service follows the node", async (t) => {
   api.setServing(false);
   assert.equal(await check(""), 2);
   const unknown = await check("pod");
-  assert.ok(typeof unknown === "object" && unknown.code === 5);
+  assert.ok(typeof unknown === "object" && unknown.code === status.NOT_FOUND);
 });
 
 for (const version of ["v1", "v1alpha"]) {
@@ -264,7 +268,7 @@ test("every method of the protocol is served: none answers UNIMPLEMENTED", async
       if (method.clientStreaming || method.serverStreaming) continue;
       const types = { request: method.I, response: method.O };
       const { error } = await unary(client, `/${service.typeName}/${method.name}`, types, method.I.create());
-      assert.notEqual(error?.code, 12, `${service.typeName}/${method.name}`);
+      assert.notEqual(error?.code, status.UNIMPLEMENTED, `${service.typeName}/${method.name}`);
       if (error !== null) assert.ok(["FENCED", "INVALID_ARGUMENT"].includes(trailerOf(error).reason), method.name);
     }
   }
@@ -275,14 +279,41 @@ test("a port in use is named, with the code that systems use for it", async (t) 
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
   t.after(() => taken.close());
   const { port } = taken.address() as { readonly port: number };
-  const { listen, close } = createGrpcServer({ tls: null, limits: defaultGrpcLimits });
-  await assert.rejects(listen("127.0.0.1", port), (error) => {
+  const server = createGrpcServer({ tls: null, limits: defaultGrpcLimits });
+  await assert.rejects(server.listen("127.0.0.1", port), (error) => {
     assert.ok(error instanceof ListenError);
     assert.equal(error.code, "EADDRINUSE");
     assert.match(error.message, new RegExp(`port ${port} is already in use`));
     return true;
   });
-  await close(10);
+  await server.close(10);
+});
+
+test("TLS: the server proves itself, and a client certificate is asked for when a CA for clients is given", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "ringraft-tls-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const file = (name: string): string => join(directory, name);
+  const subject = ["-subj", "/CN=worker-7", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  const keyPair = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  const made = spawnSync("openssl", ["req", ...keyPair, "-keyout", file("key"), "-out", file("cert"), ...subject]);
+  if (made.status !== 0) {
+    t.skip("no openssl here to make certificates with");
+    return;
+  }
+  const [cert, key] = [readFileSync(file("cert")), readFileSync(file("key"))];
+  const { replica, port } = await startDoors(t, {}, { cert, key, clientCa: cert });
+  replica.answerNow = fenced;
+  const codeWith = async (secret: ReturnType<typeof credentials.createSsl>) => {
+    const client = new Client(`localhost:${port}`, secret);
+    const { error } = await unary(client, claimPath, claimTypes, claim);
+    client.close();
+    return error?.code;
+  };
+  assert.equal(await codeWith(credentials.createSsl(cert, key, cert)), status.FAILED_PRECONDITION);
+  assert.equal(replica.submitted[0]!.request.principal, "worker-7");
+  assert.equal(await codeWith(credentials.createSsl(cert)), status.UNAVAILABLE);
+  assert.equal(await codeWith(credentials.createInsecure()), status.UNAVAILABLE);
+  assert.equal(replica.submitted.length, 1);
 });
 
 test("HTTP/1 on the client port is closed without harm to others (catalogue 34)", async (t) => {

@@ -1,4 +1,4 @@
-import { Server, ServerCredentials, type ServerOptions } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerOptions, logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import type { GrpcLimits } from "./limits.ts";
 
 /** PEM contents, not paths: whoever assembles the node reads the files. */
@@ -30,6 +30,8 @@ export class ListenError extends Error {
 
 /** A grpc-js server with every limit set: left alone, grpc-js bounds neither streams nor a session's memory. `tls` null = plaintext. */
 export function createGrpcServer(options: { readonly tls: ServerTls | null; readonly limits: GrpcLimits }): GrpcServer {
+  // Every failure reaches us as a value; grpc-js would print it a second time, past the node's own log.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server(serverOptions(options.limits));
   const credentials = credentialsOf(options.tls);
   return {
