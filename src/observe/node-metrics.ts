@@ -25,26 +25,30 @@ export interface NodeMetrics {
 
 export function nodeMetrics(): NodeMetrics {
   const registry = new Registry();
+  /** Rendered once the node turns out to keep a log: a worker's zeros would be read as a voter that does nothing. */
+  const log = new Registry();
+  let keepsLog = false;
   const leaderChanges = registry.counter("ringrift_raft_leader_changes_total");
   let lastLeader: string | null = null;
   return {
-    proposals: registry.counter("ringrift_raft_proposals_total"),
-    proposalsFailed: registry.counter("ringrift_raft_proposals_failed_total"),
-    commitDuration: registry.histogram("ringrift_raft_commit_duration_seconds"),
-    fsyncDuration: registry.histogram("ringrift_raft_fsync_duration_seconds"),
-    batchEntries: registry.histogram("ringrift_raft_batch_entries"),
+    proposals: log.counter("ringrift_raft_proposals_total"),
+    proposalsFailed: log.counter("ringrift_raft_proposals_failed_total"),
+    commitDuration: log.histogram("ringrift_raft_commit_duration_seconds"),
+    fsyncDuration: log.histogram("ringrift_raft_fsync_duration_seconds"),
+    batchEntries: log.histogram("ringrift_raft_batch_entries"),
     update(view, process) {
       // The first leader is no change; "none" in between is not a leader.
       if (view.leaderId !== null) {
         if (lastLeader !== null && lastLeader !== view.leaderId) leaderChanges.add();
         lastLeader = view.leaderId;
       }
+      keepsLog ||= view.raft !== null;
       updateCluster(registry, view);
       updateRaft(registry, view);
       if (view.state !== null) updateState(registry, view.state);
       updateProcess(registry, process);
     },
-    render: () => registry.render(),
+    render: () => registry.render() + (keepsLog ? log.render() : ""),
   };
 }
 

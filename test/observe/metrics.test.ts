@@ -64,8 +64,19 @@ test("fault tolerance is how many more voters may be lost, and negative without 
 
 test("a worker reports no Raft state that it does not have", () => {
   const text = lines((metrics) => metrics.update(worker, idle));
-  assert.ok(!text.some((line) => line.startsWith("ringrift_raft_term") || line.startsWith("ringrift_raft_voters_healthy")));
+  const raft = text.filter((line) => line.startsWith("ringrift_raft_"));
+  assert.deepEqual(raft, ["ringrift_raft_has_leader 1", "ringrift_raft_leader_changes_total 0", "ringrift_raft_voters 5"]);
   assert.ok(text.includes("ringrift_p2p_is_leader 0"));
+});
+
+test("a voter shows its log's counters from the start, at zero", () => {
+  const text = lines((metrics) => {
+    metrics.update(healthyLeader, idle);
+    metrics.fsyncDuration.observe(0.003);
+  });
+  assert.ok(text.includes("ringrift_raft_proposals_total 0"));
+  assert.ok(text.includes('ringrift_raft_fsync_duration_seconds_bucket{le="0.0025"} 0'));
+  assert.ok(text.includes('ringrift_raft_fsync_duration_seconds_bucket{le="0.005"} 1'));
 });
 
 test("a histogram counts up to and including each bound, and sums", () => {
