@@ -1,6 +1,6 @@
 import { NO_INDEX } from "#kernel";
 import type { Entry, HardState, Recovered, SnapshotMeta } from "#raft";
-import { type OpenedWal, type SnapshotStore, StorageError } from "#storage";
+import { type OpenedWal, type SnapshotStore, StorageError, type WriteAheadLog } from "#storage";
 
 /**
  * Joins the log and the snapshots of a data directory into one history.
@@ -9,7 +9,10 @@ import { type OpenedWal, type SnapshotStore, StorageError } from "#storage";
  * the snapshot's last entry, what follows it still counts (paper §7); otherwise the log belongs to a history that the
  * snapshot replaced, and is reset here. Throws StorageError (CORRUPT) when entries are missing between the two.
  */
-export async function recoverRaft(opened: Pick<OpenedWal, "wal" | "recovered">, snapshots: SnapshotStore): Promise<Recovered> {
+export async function recoverRaft(
+  opened: { readonly wal: Pick<WriteAheadLog, "resetTo">; readonly recovered: OpenedWal["recovered"] },
+  snapshots: Pick<SnapshotStore, "list">,
+): Promise<Recovered> {
   const snapshot = (await snapshots.list())[0] ?? null;
   const following = entriesAfter(opened.recovered.entries, snapshot);
   if (snapshot === null) return { hardState: opened.recovered.hardState, snapshot, entries: following ?? [] };
