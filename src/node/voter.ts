@@ -49,8 +49,9 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   const { clusterId, nodeId } = options;
   const { disk, clock, timers, random, log } = ports;
 
-  const snapshots = await openSnapshotStore(disk);
+  // The log first: it refuses a foreign or damaged directory before anything in it is touched.
   const opened = await openWal(disk, { clusterId, nodeId, segmentBytes: options.raft.segmentBytes, clock });
+  const snapshots = await openSnapshotStore(disk);
   if (opened.tornTail !== null) log.warn("torn tail of the log cut off: it was never acknowledged", { ...opened.tornTail });
   const recovered = await recoverRaft(opened, snapshots);
   const machine = await restore(snapshots, recovered.snapshot);

@@ -89,8 +89,7 @@ export function devConfig(layout: DevLayout, { handlers, workingFolder, workerSe
     "worker:",
     `  queues: [${queue}]`,
     ...workerSettings.map((line) => `  ${line}`),
-    "  handlers:",
-    ...handlers.flatMap(handler),
+    ...(handlers.length === 0 ? [] : ["  handlers:", ...handlers.flatMap(handler)]),
     "",
   ].join("\n");
 }
