@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { ClusterId, MonotonicMs, NodeId, type Random, Sequence, SessionId, WallTimeMs, seededRandom } from "#kernel";
+import { ClusterId, MonotonicMs, NodeId, type Random, Sequence, type SessionId, WallTimeMs, seededRandom } from "#kernel";
 import type { Clock, Log, PeerLinks, Timers } from "#ports";
 import { encodeCommand } from "#codec";
-import { type EngineStatus, type RaftEngine, createRaftEngine, recoverRaft } from "#consensus";
-import { type Message, Raft, defaultRaftOptions } from "#raft";
+import { type EngineSink, type EngineStatus, type RaftEngine, createRaftEngine, recoverRaft } from "#consensus";
+import { type Entry, type Message, Raft, defaultRaftOptions } from "#raft";
 import {
   type Answer,
   type ReplicaOptions,
@@ -32,6 +32,8 @@ export interface TestNode {
   readonly id: NodeId;
   readonly engine: RaftEngine;
   readonly replica: RunningReplica;
+  /** Every entry that the engine handed to this process. */
+  readonly committed: readonly Entry[];
   readonly statuses: EngineStatus[];
   readonly fatals: Error[];
   readonly peers: Set<NodeId>;
@@ -109,6 +111,7 @@ export class TestCluster {
     let engine: RaftEngine | null = null;
     const statuses: EngineStatus[] = [];
     const fatals: Error[] = [];
+    const committed: Entry[] = [];
     const replica = createReplica(
       { ...defaultReplicaOptions, electionGraceMs: 2_000, timeoutMs: 5_000, ...this.#options },
       {
@@ -117,7 +120,7 @@ export class TestCluster {
           engine = createRaftEngine(
             { ...engineOptions, keepEntries: this.#options.keepEntries ?? 10 },
             { raft, wal: opened.wal, snapshots, peers, clock, timers, log },
-            sink,
+            recording(sink, committed),
           );
           return engine;
         },
@@ -137,6 +140,7 @@ export class TestCluster {
       id,
       engine: engine!,
       replica,
+      committed,
       statuses,
       fatals,
       peers: peers.up,
@@ -290,6 +294,18 @@ export class TestCluster {
     };
     return { clock: { now }, timers, log: silent };
   }
+}
+
+function recording(sink: EngineSink, committed: Entry[]): EngineSink {
+  return {
+    onCommitted: (entries) => {
+      committed.push(...entries);
+      sink.onCommitted(entries);
+    },
+    onRestore: (meta, content) => sink.onRestore(meta, content),
+    onStatus: (status) => sink.onStatus(status),
+    onFatal: (error) => sink.onFatal(error),
+  };
 }
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => silent };
