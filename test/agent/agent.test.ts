@@ -111,7 +111,9 @@ test("a program that cannot be started, and a kind without a handler, are retrya
   queue.add("w-1", "gone");
   queue.add("w-2", "nobody");
   await queue.until(() => queue.told.length === 2);
-  const codes = queue.told.map((told) => (told.kind === "complete" ? told.error?.code : "")).toSorted();
+  const codes = queue.told
+    .map((told) => (told.kind === "complete" ? told.error?.code : undefined) ?? "")
+    .toSorted((a, b) => a.localeCompare(b));
   assert.deepEqual(codes, ["NO_HANDLER", "SPAWN_FAILED"]);
 });
 
