@@ -302,9 +302,9 @@ test("a client that does not read is not read from either, and finds every answe
   for (let id = 1; id <= 200; id++) stream.send({ id, body: command });
   await replica.until(() => replica.submitted.length > 0);
   // The first answers fill the window of HTTP/2; what the client goes on sending stays in its own buffers.
-  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 500; turn++) await new Promise((resolve) => setImmediate(resolve));
   for (let id = 201; id <= 400; id++) stream.send({ id, body: command });
-  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 500; turn++) await new Promise((resolve) => setImmediate(resolve));
   assert.ok(replica.submitted.length < 400, "requests were taken from a client that does not read");
   stream.call.resume();
   const ids = (await stream.next(400)).map(({ id }) => id);

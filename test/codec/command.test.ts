@@ -261,7 +261,7 @@ test("a door refuses what only a leader writes", () => {
 test("a leader's operation cannot hide behind a wrong wire type, a length or a second operation", () => {
   const advance = Buffer.from([0xea, 0x03, 0x00]);
   // session_id sent as a varint: the generated reader would take the number for a length.
-  const shifted = Buffer.concat([Buffer.from([0x08, 0x02]), advance]);
+  const shifted = Buffer.concat([Buffer.from([0x08, 0x00]), encode(asked("startWork", held))]);
   assert.equal(decodeCommand(shifted).ok, false);
   assert.equal(admitCommand(shifted, "mallory").ok, false);
   // A nested text that claims to be longer than the operation around it.
