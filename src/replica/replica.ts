@@ -316,10 +316,14 @@ class StateReplica implements RunningReplica, EngineSink {
     if (entry.index % DIGEST_EVERY === 0) this.#digest = { index: entry.index, value: this.#machine.digest() };
   }
 
+  /** What this node proposed is not decoded again; what another leader put at the index proves that ours was dropped. */
   #eventsOf(entry: Entry): readonly Event[] {
+    const slot = this.#pending.take(entry.index);
+    if (slot !== null && slot.term === entry.term) return this.#answer(slot, entry);
+    if (slot !== null) this.#refuse(slot, dropped);
     switch (entry.kind) {
       case "command":
-        return this.#applyCommand(entry);
+        return this.#applyForeign(entry);
       case "leader":
         return this.#machine.leaderChanged(entry, this.#options.electionGraceMs);
       case "configuration":
@@ -329,11 +333,7 @@ class StateReplica implements RunningReplica, EngineSink {
     }
   }
 
-  /** What this node proposed is not decoded again; what another leader put at the index proves that ours was dropped. */
-  #applyCommand(entry: Entry): readonly Event[] {
-    const slot = this.#pending.take(entry.index);
-    if (slot !== null && slot.term === entry.term) return this.#answer(slot, entry);
-    if (slot !== null) this.#refuse(slot, dropped);
+  #applyForeign(entry: Entry): readonly Event[] {
     const decoded = decodeCommand(entry.data);
     if (decoded.ok) return this.#machine.apply(decoded.value.command, entry).events;
     // Every door decodes before it proposes, so this is a newer version's command. All voters of this version skip it alike.

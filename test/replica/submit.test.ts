@@ -179,6 +179,7 @@ test("a linearizable read on any voter sees every write that was answered before
   const leader = await cluster.leader();
   const asked = ask(leader, enqueue());
   await cluster.until(() => asked.answers.length === 1);
+  assert.equal(leader.engine.readBarrier(), leader.engine.readBarrier(), "one barrier for all callers of a turn");
   const before = cluster.sent.get("heartbeat") ?? 0;
   const reads = [...cluster.nodes.values()].flatMap(({ replica }) =>
     Array.from({ length: 20 }, () => replica.read({ mode: "linearizable" }, (reader) => reader.counts().work.PENDING)),

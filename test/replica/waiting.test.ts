@@ -27,6 +27,21 @@ test("a claim waits outside the log until an item comes, and one item wakes one 
   );
 });
 
+test("a claim that was decided is not held up again: the next leader answers its repetition at once, with the same items", async () => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  const session = await openSession(cluster, leader, 60_000);
+  ask(leader, enqueue());
+  const first = ask(leader, claim(), { session, sequence: 1, waitMs: 30_000 });
+  await cluster.run(200);
+  await cluster.kill(leader.id);
+  const next = await cluster.leader();
+  const again = ask(next, claim(), { session, sequence: 1, waitMs: 30_000 });
+  assert.deepEqual(replyOf(again), replyOf(first));
+  const reply = replyOf(again);
+  assert.ok(reply.kind === "claimed" && reply.items.length === 1);
+});
+
 test("a claim whose wait is over answers empty, through the log", async () => {
   const cluster = await TestCluster.start();
   const leader = await cluster.leader();
