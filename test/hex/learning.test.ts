@@ -26,7 +26,7 @@ after(() => rmSync(directory, { recursive: true }));
 const RANDOM: Contestant = { number: 0, weights: null };
 
 describe("learning from self-play", () => {
-  const first = { number: 1, weights: fitted(freshWeights(1), [...selfplay({ seed: 1, games: 600, model: null })]) };
+  const first = { number: 1, weights: fitted(freshWeights(1), [...selfplay({ seed: 1, games: 200, model: null })]) };
 
   it("beats uniform-random play in at least 80 % after one generation of random games", () => {
     const games = [...playMatch({ seed: 2, openings: 100, first, second: RANDOM })];
@@ -35,7 +35,7 @@ describe("learning from self-play", () => {
   });
 
   it("beats version 1 with 95 % confidence after one generation of version 1's own games", () => {
-    const games = [...selfplay({ seed: 3, games: 1_000, model: first })];
+    const games = [...selfplay({ seed: 3, games: 800, model: first })];
     const second = { number: 2, weights: fitted(first.weights.slice(), games) };
     const match = [...playMatch({ seed: 4, openings: 150, first: second, second: first })];
     const score = wilson(winsOf(2, match), match.length);
@@ -120,7 +120,7 @@ describe("a model file", () => {
 
 function fitted(weights: Weights, games: readonly GameRecord[]): Weights {
   const updates = games.reduce((sum, game) => sum + game.moves.length, 0);
-  for (const _ of train(weights, games, { seed: 1, updates, learningRate: 0.1 }));
+  for (const _ of train(weights, games, { seed: 1, updates, learningRate: 0.05 }));
   return weights;
 }
 

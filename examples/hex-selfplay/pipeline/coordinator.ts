@@ -97,8 +97,10 @@ async function submit(
   if (generation > BRISK_GENERATIONS) await sleep(REST_MS);
   const modelVersion = await canonicalNumber(client);
   const items = Array.from({ length: options.selfplayItems }, (_, i) => {
-    const games = { generation, seed: deriveSeed(seed, i), games: options.gamesPerItem, modelVersion };
-    return item("selfplay", `${generation}/${i}`, games satisfies SelfplayPayload);
+    // Random games teach little beyond the first few hundred.
+    const games = modelVersion === 0 ? Math.ceil(options.gamesPerItem / 12) : options.gamesPerItem;
+    const payload = { generation, seed: deriveSeed(seed, i), games, modelVersion } satisfies SelfplayPayload;
+    return item("selfplay", `${generation}/${i}`, payload);
   });
   return submitJob(session, "selfplay", generation, items);
 }

@@ -15,9 +15,9 @@ export interface TrainingResult {
   readonly sha256: string;
 }
 
-const NEWEST_GAMES = 6_000;
+const NEWEST_GAMES = 9_600;
 const MOST_UPDATES = 300_000;
-const LEARNING_RATE = 0.1;
+const LEARNING_RATE = 0.05;
 const SELFPLAY_FILES_KEPT = 400;
 
 /**
