@@ -41,6 +41,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
       "raft",
       "storage",
       "statemachine",
+      "replica",
       "node",
       "api",
       "client",

@@ -17,7 +17,8 @@ export class StartError extends Error {
     if (error instanceof StartError) return error;
     if (error instanceof StorageError)
       return new StartError(storageExits[error.code], error.message, error.hint, { cause: error });
-    if (isPortInUse(error)) return new StartError(exitCodes.temporary, error.message, null, { cause: error });
+    const listener = listenerExit(error);
+    if (listener !== null) return new StartError(listener, (error as Error).message, null, { cause: error });
     const message = error instanceof Error ? error.message : String(error);
     return new StartError(exitCodes.failed, message, null, { cause: error });
   }
@@ -37,6 +38,9 @@ const storageExits = {
   IN_USE: exitCodes.temporary,
 } as const satisfies Record<StorageErrorCode, number>;
 
-function isPortInUse(error: unknown): error is Error {
-  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+/** A port in use may be free again at the next try; one that may not be opened, or an address that is not ours, will not. */
+function listenerExit(error: unknown): number | null {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  if (code === "EADDRINUSE") return exitCodes.temporary;
+  return code === "EACCES" || code === "EADDRNOTAVAIL" ? exitCodes.config : null;
 }

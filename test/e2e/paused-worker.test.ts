@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,9 +9,9 @@ import { RealCluster } from "./real-cluster.ts";
 const program = `
   const fs = require("node:fs");
   const { RINGRAFT_NODE_ID: node, RINGRAFT_FENCING_TOKEN: token } = process.env;
-  fs.appendFileSync(process.argv[1], node + " started " + token + "\\n");
+  fs.appendFileSync(process.argv[2], node + " started " + token + "\\n");
   setTimeout(() => {
-    fs.appendFileSync(process.argv[1], node + " finished " + token + "\\n");
+    fs.appendFileSync(process.argv[2], node + " finished " + token + "\\n");
     console.log(JSON.stringify({ result: { by: node, token } }));
   }, 3000);
 `;
@@ -22,11 +22,13 @@ test(
   async () => {
     const scratch = mkdtempSync(join(tmpdir(), "ringraft-paused-"));
     const journal = join(scratch, "journal");
+    const script = join(scratch, "work.cjs");
+    writeFileSync(script, program);
     const cluster = await RealCluster.start({
       voters: 3,
       workers: 2,
       workerSettings: ["slots: 1", "ttl: 3s"],
-      handlers: [{ kind: "test.wait", command: [process.execPath, "-e", program, journal], timeoutSeconds: 60 }],
+      handlers: [{ kind: "test.wait", command: [process.execPath, script, journal], timeoutSeconds: 60 }],
     });
     try {
       const client = cluster.client();

@@ -2,6 +2,7 @@ import grpc from "@grpc/grpc-js";
 import type { ClusterId, NodeId, Random } from "#kernel";
 import type { Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import type { Message } from "#raft";
+import { ListenError } from "#api";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import { Inbound } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
@@ -112,7 +113,7 @@ class StreamLinks implements GrpcPeerLinks {
     const bound = Promise.withResolvers<number>();
     this.#server.bindAsync(address, this.#credentials(), (error, taken) => {
       if (error === null) bound.resolve(taken);
-      else bound.reject(new Error(`peer port ${port} on ${host} cannot be opened: ${error.message}`, { cause: error }));
+      else bound.reject(listenError(error, address, port));
     });
     return bound.promise;
   }
@@ -123,6 +124,13 @@ class StreamLinks implements GrpcPeerLinks {
     const { ca, cert, key } = tls;
     return grpc.ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true);
   }
+}
+
+/** grpc-js gives the system's code in its text only. */
+function listenError(cause: Error, address: string, port: number): ListenError {
+  const code = /\bE[A-Z]{3,}\b/.exec(cause.message)?.[0] ?? "ELISTEN";
+  const why = code === "EADDRINUSE" ? `port ${port} is already in use` : `cannot be opened: ${cause.message}`;
+  return new ListenError(code, `peer port ${port} (${address}): ${why}`, { cause });
 }
 
 const DEFAULT_QUEUE_BYTES = 32 * 1024 * 1024;
