@@ -1,6 +1,7 @@
 import { type ChannelCredentials, Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 import type { Response, ServerFrame } from "#gen/ringraft/v1/stream.js";
 import type { Call } from "./call.ts";
+import { clientError } from "./client-error.ts";
 import { decodeServerFrame, FrameWriter } from "./frame.ts";
 import type { ClientOptions } from "./types.ts";
 
@@ -150,6 +151,11 @@ export class Link {
 /** `tls` holds PEM text. Without it the connection is plain, which servers accept on loopback only. */
 export function channelCredentials(tls: ClientOptions["tls"]): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure();
+  for (const [name, text] of Object.entries(tls)) {
+    if (name !== "serverName" && !text.includes("-----BEGIN")) {
+      throw clientError("INVALID_ARGUMENT", `tls.${name} must be PEM text, not the name of a file`);
+    }
+  }
   const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
   return credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
 }

@@ -178,3 +178,7 @@ test("closing the client rejects what is open", async (t) => {
   await made.close();
   assert.deepEqual([(await pending).code, (await pending).outcome], ["CANCELLED", "unknown"]);
 });
+
+test("a file name where PEM text belongs is refused by name", () => {
+  assert.throws(() => connect({ endpoints: ["127.0.0.1:1"], tls: { ca: "/etc/ca.pem" } }), /tls\.ca must be PEM text/);
+});
