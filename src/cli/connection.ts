@@ -1,5 +1,6 @@
 import { UsageError } from "./command.ts";
-import { type Client, connect } from "#client";
+import { readFileSync } from "node:fs";
+import { type Client, type ClientOptions, connect } from "#client";
 
 /** Options that every command over the client's protocol takes. */
 export const connectionOptions = {
@@ -30,20 +31,34 @@ export async function withClient<T>(values: ConnectionValues, use: (client: Clie
   const client = connect({
     endpoints: endpoints(values.endpoint),
     timeoutMs: timeoutMs(values.timeout),
-    ...(values.ca === undefined
-      ? {}
-      : {
-          tls: {
-            ca: values.ca,
-            ...(values.cert === undefined ? {} : { cert: values.cert }),
-            ...(values.key === undefined ? {} : { key: values.key }),
-          },
-        }),
+    ...tlsOf(values),
   });
   try {
     return await use(client);
   } finally {
     await client.close();
+  }
+}
+
+function tlsOf({ ca, cert, key }: ConnectionValues): Pick<ClientOptions, "tls"> {
+  if (ca === undefined) {
+    if (cert !== undefined || key !== undefined) throw new UsageError("--cert and --key need --ca");
+    return {};
+  }
+  return {
+    tls: {
+      ca: pem(ca),
+      ...(cert === undefined ? {} : { cert: pem(cert) }),
+      ...(key === undefined ? {} : { key: pem(key) }),
+    },
+  };
+}
+
+function pem(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -11,6 +11,7 @@ import type { RunningNode } from "./lifecycle.ts";
 import { openProcesses } from "./process.ts";
 import { StartError } from "./start-error.ts";
 import { feedPulse } from "./status-feed.ts";
+import { readTls } from "./tls.ts";
 import { version } from "./version.ts";
 import { checkedIdentity, clientAddress, type NodePorts } from "./voter-node.ts";
 
@@ -27,11 +28,11 @@ export async function startWorkerNode(config: NodeConfig, ports: NodePorts): Pro
   const identity = await readIdentity(disk);
   const known = identity === null ? config.clusterId : checkedIdentity(config, identity);
   const endpoints = config.voters.map((voter) => clientAddress(config, voter));
-  const tls = config.tls.client;
+  const tls = readTls(config.tls.client);
   const client = connect({
     endpoints,
     ...(known === null ? {} : { clusterId: known }),
-    ...(tls === null ? {} : { tls: { ca: tls.ca, cert: tls.cert, key: tls.key } }),
+    ...(tls === null ? {} : { tls: { ca: tls.ca.toString(), cert: tls.cert.toString(), key: tls.key.toString() } }),
   });
   const watcher = new ClusterWatcher(config, client, known);
   const looking = timers.every(LOOK_PERIOD_MS, () => {

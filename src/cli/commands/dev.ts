@@ -119,7 +119,7 @@ async function prepare(layout: DevLayout, say: (line: string) => void): Promise<
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(
     layout.configFile,
-    devConfig(layout, { handlers: handlers(), workingFolder: packageFolder(), workerSettings: ["slots: 2"], queue: "hex" }),
+    devConfig(layout, { handlers: handlers(), workingFolder: packageFolder(), workerSettings: ["slots: 2"], queue: "default" }),
     { mode: 0o600 },
   );
   const first = layout.nodes[0]!.name;
@@ -135,7 +135,7 @@ function clear(layout: DevLayout): void {
 }
 
 function handlers(): readonly DevHandler[] {
-  const kinds = { selfplay: 300, train: 600, evaluate: 600, coordinate: 86_400 };
+  const kinds = { selfplay: 300, train: 600, evaluate: 600, coordinate: 30 * 86_400 };
   return Object.entries(kinds).map(([verb, timeoutSeconds]) => ({
     kind: `hex.${verb}`,
     command: [process.execPath, pipelineProgram(), verb],
