@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ClientError, type Client, type Model, type ModelVersion, type WorkId } from "../../examples/hex-selfplay/client.ts";
+import {
+  ClientError,
+  type Client,
+  type FencingToken,
+  type Model,
+  type ModelVersion,
+  type WorkId,
+} from "../../examples/hex-selfplay/client.ts";
 import { sha256Of } from "../../examples/hex-selfplay/model/model-file.ts";
 import type { Child } from "../../examples/hex-selfplay/pipeline/child.ts";
 import { runEvaluation } from "../../examples/hex-selfplay/pipeline/evaluation-job.ts";
@@ -178,6 +185,13 @@ describe("a training job", () => {
   const train = (workId: string) => runTraining(child(workId, { generation: 0, seed: 7 }));
 
   function child<Payload>(workId: string, payload: Payload): Child<Payload> {
-    return { payload, workId: workId as WorkId, dataDirectory: data, progress: () => undefined, client: () => cluster.client() };
+    return {
+      payload,
+      workId: workId as WorkId,
+      fencingToken: 7 as FencingToken,
+      dataDirectory: data,
+      progress: () => undefined,
+      client: () => cluster.client(),
+    };
   }
 });

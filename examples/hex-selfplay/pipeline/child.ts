@@ -1,9 +1,11 @@
-import { connect, type Client, type ClusterId, type WorkId } from "../client.ts";
+import { connect, type Client, type ClusterId, type FencingToken, type WorkId } from "../client.ts";
 
 /** How a child talks to the worker node that runs it: payload on standard input, identity in the environment, lines of JSON out. */
 export interface Child<Payload> {
   readonly payload: Payload;
   readonly workId: WorkId;
+  /** Of the claim under which this attempt runs. */
+  readonly fencingToken: FencingToken;
   readonly dataDirectory: string;
   readonly progress: (percent: number, step: string, message?: string) => void;
   /** Connects to the cluster on first use. */
@@ -23,6 +25,7 @@ export async function runChild<Payload>(run: (child: Child<Payload>) => Promise<
     const child: Child<Payload> = {
       payload: await payloadFromInput<Payload>(),
       workId: variable("RINGRAFT_WORK_ID") as WorkId,
+      fencingToken: Number(variable("RINGRAFT_FENCING_TOKEN")) as FencingToken,
       dataDirectory: variable("RINGRAFT_DATA"),
       progress: (percent, step, message = "") => print({ progress: { percent: Math.round(percent), step, message } }),
       client: () => (connected ??= connectFromEnvironment()),

@@ -66,6 +66,7 @@ async function makeVersion(
     sourceUri: pathToFileURL(path).href,
     format: FORMAT,
     workId: child.workId,
+    fencingToken: child.fencingToken,
     parentVersion: parent?.number ?? 0,
     tags: { generation: String(child.payload.generation) },
     guards,

@@ -6,7 +6,7 @@ import { checkGuards } from "../locks/guards.ts";
 import type { Model, ModelAlias, ModelVersion } from "../objects.ts";
 import type { Reply } from "../reply.ts";
 import type { ModelRecord, SessionRecord, State } from "../state.ts";
-import { claimedBy } from "../work/lifecycle.ts";
+import { claimedUnder } from "../work/lifecycle.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { readonly kind: K }>;
 
@@ -15,7 +15,7 @@ export function registerVersion(state: State, session: SessionRecord | null, reg
   if (session === null) return refuse("INVALID_ARGUMENT", "an upload needs a session", "session_id");
   const problem = checkRegistration(register);
   if (problem !== null) return refused(problem);
-  const unfit = checkClaim(state, session, register) ?? checkGuards(state, register.guards) ?? checkModelRoom(state, register);
+  const unfit = checkClaim(state, register) ?? checkGuards(state, register.guards) ?? checkModelRoom(state, register);
   if (unfit !== null) return refused(unfit);
   const record = state.models.get(register.model) ?? newModel(state, register);
   const number = record.model.lastVersion + 1;
@@ -73,7 +73,7 @@ export function commitVersion(state: State, session: SessionRecord | null, commi
   if (version.sessionId === null || version.sessionId !== session?.session.sessionId) {
     return refuse("FENCED", `${versionKey(version)} is being uploaded by another session`);
   }
-  const unfit = checkClaim(state, session, version) ?? checkGuards(state, commit.guards);
+  const unfit = checkClaim(state, version) ?? checkGuards(state, commit.guards);
   if (unfit !== null) return refused(unfit);
   const ready = putVersion(state, record, {
     ...version,
@@ -207,14 +207,16 @@ function checkRegistration(register: Of<"registerVersion">): Refusal | null {
   );
 }
 
-/** The claim that a version was made under must still be the session's own. */
+/**
+ * The claim that a version was made under must still be the present one. Its session is the worker node's; the program that
+ * registers has one of its own, so the token alone is what counts.
+ */
 function checkClaim(
   state: State,
-  session: SessionRecord,
   made: { readonly workId: ModelVersion["workId"]; readonly fencingToken: Revision | null },
 ): Refusal | null {
   if (made.workId === null || made.fencingToken === null) return null;
-  const claimed = claimedBy(state, session, made.workId, made.fencingToken);
+  const claimed = claimedUnder(state, made.workId, made.fencingToken);
   return claimed.ok ? null : claimed.refusal;
 }
 

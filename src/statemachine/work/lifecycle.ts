@@ -147,14 +147,26 @@ export function claimedBy(
   workId: WorkId,
   token: FencingToken,
 ): Outcome<{ readonly record: WorkRecord; readonly claim: Claim }> {
+  const claimed = claimedUnder(state, workId, token);
+  if (!claimed.ok || claimed.value.claim.sessionId === session?.session.sessionId) return claimed;
+  return fenced(workId, token);
+}
+
+/** The same for a party that is not the claim's session but was handed its token. */
+export function claimedUnder(
+  state: State,
+  workId: WorkId,
+  token: FencingToken,
+): Outcome<{ readonly record: WorkRecord; readonly claim: Claim }> {
   const record = state.work.get(workId);
   if (record === undefined) return unknownWork(workId);
   const { claim } = record.item;
-  if (claim === null || claim.fencingToken !== token || claim.sessionId !== session?.session.sessionId) {
-    return refuse("FENCED", `token ${token} does not hold ${workId} any more`, "fencing_token");
-  }
+  if (claim === null || claim.fencingToken !== token) return fenced(workId, token);
   return accepted({ record, claim });
 }
+
+const fenced = (workId: WorkId, token: FencingToken): Outcome<never> =>
+  refuse("FENCED", `token ${token} does not hold ${workId} any more`, "fencing_token");
 
 const workReply = (record: WorkRecord): Outcome<Reply> => accepted({ kind: "work", item: record.item, deduplicated: false });
 
