@@ -7,6 +7,7 @@ import { lockDataDirectory } from "./data-directory.ts";
 import { type RunningNode, untilStopped } from "./lifecycle.ts";
 import { pinoLog } from "./pino.ts";
 import { startPulse } from "./pulse/index.ts";
+import { settle } from "./settle.ts";
 import { StartError } from "./start-error.ts";
 import { version } from "./version.ts";
 import { startVoterNode } from "./voter-node.ts";
@@ -48,7 +49,9 @@ async function start(config: NodeConfig, log: Log, signal: AbortSignal): Promise
     onFailure: onFatal,
   });
   const ports = { log, pulse, directory, onFatal, signal };
-  return config.role === "voter" ? startVoterNode(config, ports) : startWorkerNode(config, ports);
+  const node = await (config.role === "voter" ? startVoterNode(config, ports) : startWorkerNode(config, ports));
+  settle();
+  return node;
 }
 
 /** Never resolves for a start that succeeds. */

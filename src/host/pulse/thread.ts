@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import { flushCompileCache } from "node:module";
 import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { Answers } from "./answers.ts";
@@ -32,7 +33,11 @@ server.once("error", (error: NodeJS.ErrnoException) => {
   tell({ kind: "failed", code: error.code ?? "UNKNOWN", message: error.message });
   close();
 });
-server.listen(start.port, start.host, () => tell({ kind: "listening", port: (server.address() as AddressInfo).port }));
+server.listen(start.port, start.host, () => {
+  tell({ kind: "listening", port: (server.address() as AddressInfo).port });
+  // A node may die by SIGKILL and would strip and compile everything again.
+  flushCompileCache();
+});
 
 function tell(message: FromPulse): void {
   parentPort?.postMessage(message, []);
