@@ -7,6 +7,8 @@ import { ProcessGroup } from "./processes.ts";
 /**
  * - `progress`: each caller reports progress of its own running work item. Like etcd's put: one object, overwritten.
  * - `enqueue`: each call makes a new work item, with all of its indexes.
+ *
+ * Both ask for the brief answer, as etcd's put and the floor do, which answer without the value.
  */
 export type BenchCommand = "progress" | "enqueue";
 
@@ -24,7 +26,7 @@ export async function startRingraft(commandBytes: number, command: BenchCommand,
   const text = "a".repeat(commandBytes - ENVELOPE_BYTES);
   const commitOne =
     command === "enqueue"
-      ? () => session.work.enqueue({ kind: "bench", queue: "bench", payload: text })
+      ? () => session.work.brief.enqueue({ kind: "bench", queue: "bench", payload: text })
       : await progressOf(session, callers, text);
   return {
     name: "ringraft",
@@ -47,7 +49,7 @@ async function progressOf(session: Session, callers: number, text: string): Prom
   await Promise.all(items.map((item) => session.work.start(item.workId, item.claim!.fencingToken)));
   return (caller) => {
     const item = items[caller]!;
-    return session.work.progress(item.workId, item.claim!.fencingToken, { percent: 50, step: "", message: text });
+    return session.work.brief.progress(item.workId, item.claim!.fencingToken, { percent: 50, step: "", message: text });
   };
 }
 

@@ -6,6 +6,8 @@ import {
   modelVersionFromProto,
   sessionFromProto,
   watchBatchFromProto,
+  type WorkBrief,
+  workBriefFromProto,
   workItemFromProto,
 } from "#codec";
 import type { Job, Lock, Model, ModelVersion, Session, WorkItem } from "#statemachine";
@@ -22,6 +24,10 @@ export function itemOf(response: Response): WorkItem {
 export function enqueuedOf(response: Response): { readonly item: WorkItem; readonly deduplicated: boolean } {
   const { work } = body(response, "work");
   return { item: workItemFromProto(present(work.item, "item")), deduplicated: work.deduplicated };
+}
+
+export function briefOf(response: Response): WorkBrief {
+  return workBriefFromProto(body(response, "workBrief").workBrief);
 }
 
 export function claimedOf(response: Response): readonly WorkItem[] {

@@ -41,6 +41,8 @@ export class Call {
   command: Uint8Array | null = null;
   /** Everything that is not a command. A watch moves its body on, so that being sent again means being resumed. */
   body: RequestBody | null = null;
+  /** The answer may leave out the object that the command changed. */
+  brief = false;
   owner: CallOwner | null = null;
   sequence: Sequence | null = null;
   /** A watch gets its batches here, any number before the answer that ends it. */

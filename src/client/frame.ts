@@ -1,5 +1,5 @@
-import { decodeMessage, encodeMessage } from "#codec";
-import { Request, ServerFrame } from "#gen/ringraft/v1/stream.js";
+import { encodeMessage } from "#codec";
+import { Request } from "#gen/ringraft/v1/stream.js";
 import type { Call, RequestBody } from "./call.ts";
 import { timeLeftForServer } from "./core/deadlines.ts";
 
@@ -25,11 +25,11 @@ export class FrameWriter {
   add(call: Call, nowMs: number): void {
     const timeoutMs = timeLeftForServer(call.deadlineMs, nowMs);
     if (call.command === null) this.addBody(call.id, timeoutMs, call.body!);
-    else this.#push({ kind: "command", id: call.id, timeoutMs, bytes: call.command });
+    else this.#push({ kind: "command", id: call.id, timeoutMs, brief: call.brief, bytes: call.command });
   }
 
   addBody(id: number, timeoutMs: number, body: RequestBody): void {
-    this.#push({ kind: "request", bytes: encodeMessage(Request, { id, timeoutMs, body }) });
+    this.#push({ kind: "request", bytes: encodeMessage(Request, { id, timeoutMs, brief: false, body }) });
   }
 
   take(): Buffer {
@@ -48,12 +48,14 @@ export class FrameWriter {
   }
 }
 
-export function decodeServerFrame(bytes: Uint8Array): ServerFrame {
-  return decodeMessage(ServerFrame, bytes);
-}
-
 type Part =
-  | { readonly kind: "command"; readonly id: number; readonly timeoutMs: number; readonly bytes: Uint8Array }
+  | {
+      readonly kind: "command";
+      readonly id: number;
+      readonly timeoutMs: number;
+      readonly brief: boolean;
+      readonly bytes: Uint8Array;
+    }
   /** An encoded Request. */
   | { readonly kind: "request"; readonly bytes: Uint8Array };
 
@@ -61,13 +63,14 @@ type Part =
 const REQUESTS = 0x0a;
 const ID = 0x08;
 const TIMEOUT_MS = 0x10;
+const BRIEF = 0x38;
 const COMMAND = 0x1a;
 
 function requestSize(part: Part): number {
   const length = part.bytes.length;
   if (part.kind === "request") return length;
   const timeoutSize = part.timeoutMs === 0 ? 0 : 1 + varintSize(part.timeoutMs);
-  return 1 + varintSize(part.id) + timeoutSize + 1 + varintSize(length) + length;
+  return 1 + varintSize(part.id) + timeoutSize + (part.brief ? 2 : 0) + 1 + varintSize(length) + length;
 }
 
 function writePart(frame: Buffer, start: number, part: Part): number {
@@ -75,6 +78,7 @@ function writePart(frame: Buffer, start: number, part: Part): number {
   if (part.kind === "command") {
     at = writeVarint(frame, writeByte(frame, at, ID), part.id);
     if (part.timeoutMs !== 0) at = writeVarint(frame, writeByte(frame, at, TIMEOUT_MS), part.timeoutMs);
+    if (part.brief) at = writeByte(frame, writeByte(frame, at, BRIEF), 1);
     at = writeVarint(frame, writeByte(frame, at, COMMAND), part.bytes.length);
   }
   frame.set(part.bytes, at);

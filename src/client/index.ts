@@ -1,6 +1,7 @@
 export { connect } from "./connect.ts";
 export { ClientError } from "./client-error.ts";
 export type {
+  BriefWorkWrites,
   CallOptions,
   Client,
   ClientOptions,
@@ -19,5 +20,7 @@ export type {
   WatchBatch,
   WatchOptions,
   WorkApi,
+  WorkBrief,
+  WorkOutcome,
   WorkWrites,
 } from "./types.ts";

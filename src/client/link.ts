@@ -1,8 +1,9 @@
 import { type ChannelCredentials, Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import { decodeServerFrame } from "#codec";
 import type { Response, ServerFrame } from "#gen/ringraft/v1/stream.js";
 import type { Call } from "./call.ts";
 import { clientError } from "./client-error.ts";
-import { decodeServerFrame, FrameWriter } from "./frame.ts";
+import { FrameWriter } from "./frame.ts";
 import type { ClientOptions } from "./types.ts";
 
 /** What the node at the other end says about itself and the leader. */

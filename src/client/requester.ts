@@ -17,6 +17,7 @@ export interface Writer {
 export interface WriteExtra {
   /** Long poll of a claim. */
   readonly waitMs?: number;
+  readonly brief?: boolean;
   /** Patience when the caller names none; default: the client's. */
   readonly timeoutMs?: number;
 }
@@ -87,6 +88,7 @@ export class Requester implements Writer {
     if (tooLarge !== null) return Promise.reject(tooLarge);
     const call = this.call(nature, true, decode, options, extra);
     call.command = command;
+    call.brief = extra?.brief ?? false;
     return this.start<T>(call, true);
   }
 }

@@ -32,6 +32,7 @@ export class SessionWriter implements Writer, CallOwner {
     }
     const call = this.#requester.call("deduplicated", true, decode, options, extra);
     call.owner = this;
+    call.brief = extra?.brief ?? false;
     const promise = this.#requester.start<T>(call, false);
     if (this.#window.span < MAX_SPAN && this.#held.length === 0) this.#admit(call, operation, extra?.waitMs ?? 0);
     else this.#held.push({ call, operation, waitMs: extra?.waitMs ?? 0 });

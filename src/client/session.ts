@@ -7,7 +7,7 @@ import { Lease } from "./core/lease.ts";
 import type { Requester } from "./requester.ts";
 import { SessionWriter } from "./session-writer.ts";
 import type { CallOptions, ClientSession, HeldLock, SessionOptions } from "./types.ts";
-import { jobWrites, modelWrites, workWrites } from "./writes.ts";
+import { briefWorkWrites, completion, jobWrites, modelWrites, workWrites } from "./writes.ts";
 
 export async function openSession(requester: Requester, options: SessionOptions = {}): Promise<LiveSession> {
   const sentAtMs = performance.now();
@@ -100,14 +100,11 @@ export class LiveSession implements ClientSession {
       start: (workId, fencingToken, options) => writer.write({ kind: "startWork", workId, fencingToken }, itemOf, options),
       progress: (workId, fencingToken, progress, options) =>
         writer.write({ kind: "progressWork", workId, fencingToken, progress }, itemOf, options),
-      complete: (workId, fencingToken, { result, error, guards }, options) =>
-        writer.write(
-          { kind: "completeWork", workId, fencingToken, result: result ?? "", error: error ?? null, guards: guards ?? [] },
-          itemOf,
-          options,
-        ),
+      complete: (workId, fencingToken, outcome, options) =>
+        writer.write(completion(workId, fencingToken, outcome), itemOf, options),
       release: (workId, fencingToken, reason, options) =>
         writer.write({ kind: "releaseWork", workId, fencingToken, reason }, itemOf, options),
+      brief: briefWorkWrites(writer),
     };
   }
 

@@ -16,6 +16,9 @@ import type {
   WorkSpec,
   WorkState,
 } from "#statemachine";
+import type { WorkBrief } from "#codec";
+
+export type { WorkBrief };
 
 /**
  * The TypeScript client. Every method that can fail rejects with a `ClientError`: `error.refusal.reason` is the stable
@@ -97,6 +100,24 @@ export interface WorkWrites {
   enqueue(work: NewWork, options?: CallOptions): Promise<{ readonly item: WorkItem; readonly deduplicated: boolean }>;
   cancel(workId: WorkId, reason: string, options?: CallOptions): Promise<WorkItem>;
   requeue(workId: WorkId, options?: CallOptions): Promise<WorkItem>;
+}
+
+/**
+ * Work writes for callers that need no more than that it was done and whether to stop: the answer has some 20 bytes instead
+ * of the whole item with its payload. Done, refused and retried like the others.
+ */
+export interface BriefWorkWrites {
+  enqueue(work: NewWork, options?: CallOptions): Promise<WorkBrief>;
+  start(workId: WorkId, fencingToken: FencingToken, options?: CallOptions): Promise<WorkBrief>;
+  progress(workId: WorkId, fencingToken: FencingToken, progress: Progress, options?: CallOptions): Promise<WorkBrief>;
+  complete(workId: WorkId, fencingToken: FencingToken, outcome: WorkOutcome, options?: CallOptions): Promise<WorkBrief>;
+}
+
+/** How an attempt ended: a result, or an error. */
+export interface WorkOutcome {
+  readonly result?: string;
+  readonly error?: WorkError;
+  readonly guards?: readonly Guard[];
 }
 
 export interface JobApi extends JobWrites {
@@ -204,13 +225,10 @@ export interface ClientSession {
     start(workId: WorkId, fencingToken: FencingToken, options?: CallOptions): Promise<WorkItem>;
     /** The returned item says whether a cancel was requested. */
     progress(workId: WorkId, fencingToken: FencingToken, progress: Progress, options?: CallOptions): Promise<WorkItem>;
-    complete(
-      workId: WorkId,
-      fencingToken: FencingToken,
-      outcome: { readonly result?: string; readonly error?: WorkError; readonly guards?: readonly Guard[] },
-      options?: CallOptions,
-    ): Promise<WorkItem>;
+    complete(workId: WorkId, fencingToken: FencingToken, outcome: WorkOutcome, options?: CallOptions): Promise<WorkItem>;
     release(workId: WorkId, fencingToken: FencingToken, reason: string, options?: CallOptions): Promise<WorkItem>;
+    /** The same writes, answered without the item. */
+    readonly brief: BriefWorkWrites;
   };
   readonly jobs: JobWrites;
   readonly models: ModelWrites;

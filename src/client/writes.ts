@@ -1,8 +1,9 @@
+import type { FencingToken, WorkId } from "#kernel";
 import type { Operation } from "#statemachine";
 import { completeWorkSpec } from "#codec";
-import { enqueuedOf, itemOf, jobAnswerOf, modelAnswerOf, submittedOf, versionOf } from "./answers.ts";
-import type { Writer } from "./requester.ts";
-import type { JobWrites, ModelWrites, WorkWrites } from "./types.ts";
+import { briefOf, enqueuedOf, itemOf, jobAnswerOf, modelAnswerOf, submittedOf, versionOf } from "./answers.ts";
+import type { WriteExtra, Writer } from "./requester.ts";
+import type { BriefWorkWrites, JobWrites, ModelWrites, WorkOutcome, WorkWrites } from "./types.ts";
 
 /** The writes that a client and a session have in common; only the promise behind them differs. */
 export function workWrites(writer: Writer): WorkWrites {
@@ -11,6 +12,24 @@ export function workWrites(writer: Writer): WorkWrites {
     cancel: (workId, reason, options) => writer.write({ kind: "cancelWork", workId, reason, by: "" }, itemOf, options),
     requeue: (workId, options) => writer.write({ kind: "requeueWork", workId }, itemOf, options),
   };
+}
+
+/** Their answers leave out the item: etcd's put answers with a header only, too. */
+export function briefWorkWrites(writer: Writer): BriefWorkWrites {
+  return {
+    enqueue: (work, options) => writer.write({ kind: "enqueueWork", spec: completeWorkSpec(work) }, briefOf, options, BRIEF),
+    start: (workId, fencingToken, options) => writer.write({ kind: "startWork", workId, fencingToken }, briefOf, options, BRIEF),
+    progress: (workId, fencingToken, progress, options) =>
+      writer.write({ kind: "progressWork", workId, fencingToken, progress }, briefOf, options, BRIEF),
+    complete: (workId, fencingToken, outcome, options) =>
+      writer.write(completion(workId, fencingToken, outcome), briefOf, options, BRIEF),
+  };
+}
+
+const BRIEF: WriteExtra = { brief: true };
+
+export function completion(workId: WorkId, fencingToken: FencingToken, { result, error, guards }: WorkOutcome): Operation {
+  return { kind: "completeWork", workId, fencingToken, result: result ?? "", error: error ?? null, guards: guards ?? [] };
 }
 
 export function jobWrites(writer: Writer): JobWrites {

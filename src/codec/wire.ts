@@ -22,9 +22,10 @@ export function decodeRequest<T extends object>(type: IMessageType<T>, bytes: Ui
 }
 
 const writer = new WireWriter();
-const writeOptions: BinaryWriteOptions = { writeUnknownFields: false, writerFactory: () => writer.reset() };
+/** For encoders that are written by hand and leave the rare messages to the generated code. */
+export const writeOptions: BinaryWriteOptions = { writeUnknownFields: false, writerFactory: () => writer.reset() };
 const readerFactory = (bytes: Uint8Array): WireReader => new WireReader(bytes);
-const lenientRead: BinaryReadOptions = { readUnknownField: false, readerFactory };
+export const lenientRead: BinaryReadOptions = { readUnknownField: false, readerFactory };
 const strictRead: BinaryReadOptions = {
   readUnknownField: (typeName, _message, fieldNumber) => {
     throw new WireError(`field ${fieldNumber} of ${typeName} is not known to this version`);

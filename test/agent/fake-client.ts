@@ -133,7 +133,7 @@ export class FakeSession {
   constructor(queue: FakeQueue, id: string) {
     this.#queue = queue;
     const held = <T>(workId: WorkId, token: FencingToken, act: () => T): Promise<T> => this.#held(workId, token, act);
-    const work: Omit<ClientSession["work"], "enqueue" | "cancel" | "requeue"> = {
+    const work: Omit<ClientSession["work"], "enqueue" | "cancel" | "requeue" | "brief"> = {
       claim: (request, options) => queue.claim(this, request.maxItems ?? 1, options!.signal!),
       start: (workId, token) => held(workId, token, () => queue.put(workId, { state: "RUNNING" })),
       progress: (workId, token, progress) =>

@@ -50,7 +50,9 @@ export async function startDoors(t: TestContext, limits: Partial<GrpcLimits> = {
 }
 
 export interface StreamClient {
-  send(...requests: { readonly id: number; readonly timeoutMs?: number; readonly body: Request["body"] }[]): void;
+  send(
+    ...requests: { readonly id: number; readonly timeoutMs?: number; readonly brief?: boolean; readonly body: Request["body"] }[]
+  ): void;
   sendRaw(bytes: Uint8Array): void;
   /** The next responses, over as many frames as they take. */
   next(count: number): Promise<readonly Response[]>;
@@ -78,7 +80,7 @@ export function openStream(client: Client): StreamClient {
     frames,
     call,
     send: (...requests) => {
-      const full = requests.map((request) => ({ timeoutMs: 0, ...request }));
+      const full = requests.map((request) => ({ timeoutMs: 0, brief: false, ...request }));
       call.write(encodeMessage(ClientFrame, { requests: full }));
     },
     sendRaw: (bytes) => call.write(bytes),

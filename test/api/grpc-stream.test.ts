@@ -55,6 +55,21 @@ test("answers leave in the order in which they are decided, matched by id", asyn
   );
 });
 
+test("a brief request is answered without the item it changed; its neighbour gets the whole item", async (t) => {
+  const { replica, client } = await startDoors(t);
+  const stream = openStream(client);
+  stream.send({ id: 1, brief: true, body: command }, { id: 2, body: command });
+  await replica.until(() => replica.submitted.length === 2);
+  for (const { respond } of replica.submitted) respond(answeredItem());
+  const [brief, full] = await stream.next(2);
+  assert.ok(brief!.body.oneofKind === "workBrief" && full!.body.oneofKind === "work");
+  const { item } = full!.body.work;
+  assert.deepEqual(
+    [brief!.revision, brief!.body.workBrief.workId, brief!.body.workBrief.state],
+    [full!.revision, item!.workId, item!.state],
+  );
+});
+
 test("a refusal comes as data, with the leader's client address when another node leads", async (t) => {
   const { replica, client } = await startDoors(t);
   const stream = openStream(client);
@@ -133,7 +148,7 @@ test("a bad request is refused by its id, and the stream and its neighbours live
   const { replica, client } = await startDoors(t);
   replica.answerNow = answeredItem;
   const stream = openStream(client);
-  const good = ClientFrame.toBinary({ requests: [{ id: 1, timeoutMs: 0, body: command }] });
+  const good = ClientFrame.toBinary({ requests: [{ id: 1, timeoutMs: 0, brief: false, body: command }] });
   const unknownField = Buffer.from([0x0a, 0x05, 0x08, 0x02, 0x9a, 0x06, 0x00]);
   const noBody = Buffer.from([0x0a, 0x02, 0x08, 0x03]);
   stream.sendRaw(Buffer.concat([good, unknownField, noBody, Buffer.from([0x0a, 0x7f, 0x00])]));

@@ -1,12 +1,12 @@
-import { encodeMessage } from "#codec";
-import { type Response, ServerFrame } from "#gen/ringraft/v1/stream.js";
+import { encodeServerFrame } from "#codec";
+import type { Response } from "#gen/ringraft/v1/stream.js";
 
 /**
  * Lays responses out in frames of at most about `MAX_FRAME_BYTES`, so that a client's own limit holds; one response alone may
  * be larger. Mostly all fit the first try; otherwise the batch is halved.
  */
 export function encodeServerFrames(responses: Response[], write: (frame: Buffer) => void): void {
-  const bytes = encodeMessage(ServerFrame, { responses });
+  const bytes = encodeServerFrame(responses);
   if (bytes.length > MAX_FRAME_BYTES && responses.length > 1) {
     const half = responses.length >>> 1;
     encodeServerFrames(responses.slice(0, half), write);

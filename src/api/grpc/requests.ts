@@ -1,7 +1,7 @@
 import { type Outcome, type Refusal, type Revision, SessionId, accepted, refusal, refused } from "#kernel";
 import type { Answer, Freshness, WatchSpec } from "#replica";
 import type { ObjectKind, Reader } from "#statemachine";
-import { type ResponseBody, objectKindOf, refusalToProto, replyToProto, sessionToProto } from "#codec";
+import { type ResponseBody, objectKindOf, refusalToProto, replyToProto, sessionToProto, workBriefToProto } from "#codec";
 import type { MembersResponse } from "#gen/ringraft/v1/cluster.js";
 import type { Header } from "#gen/ringraft/v1/refusal.js";
 import type { RenewSessionRequest } from "#gen/ringraft/v1/session.js";
@@ -39,10 +39,14 @@ export class Requests {
     }
   }
 
-  answered(answer: Answer): Answered {
+  /** `brief`: without the work item that the command changed (stream.proto). */
+  answered(answer: Answer, brief = false): Answered {
     if (answer.kind === "refused") return this.refused(answer.refusal);
     const { outcome, revision } = answer.decision;
-    return outcome.ok ? { revision, body: replyToProto(outcome.value) } : this.refused(outcome.refusal, revision);
+    if (!outcome.ok) return this.refused(outcome.refusal, revision);
+    const { value } = outcome;
+    const body = brief && value.kind === "work" ? workBriefToProto(value.item, value.deduplicated) : replyToProto(value);
+    return { revision, body };
   }
 
   refused(refusal: Refusal, revision = 0): Answered {

@@ -108,10 +108,10 @@ export class ClientStream {
     return false;
   }
 
-  #start({ id, timeoutMs, body }: Request): void {
+  #start({ id, timeoutMs, brief, body }: Request): void {
     switch (body.oneofKind) {
       case "command":
-        this.#command(id, timeoutMs, body.command);
+        this.#command(id, timeoutMs, brief, body.command);
         return;
       case "watch":
         this.#watch(id, body.watch);
@@ -124,7 +124,7 @@ export class ClientStream {
     }
   }
 
-  #command(id: number, timeoutMs: number, bytes: Uint8Array): void {
+  #command(id: number, timeoutMs: number, brief: boolean, bytes: Uint8Array): void {
     const admitted = admitCommand(bytes, this.#principal);
     if (!admitted.ok) {
       this.#respond(id, this.#requests.refused(admitted.refusal));
@@ -138,7 +138,7 @@ export class ClientStream {
     const pending: Pending = { kind: "command", submitted };
     this.#pending.set(id, pending);
     this.#deps.replica.submit(submitted, (answer) => {
-      if (this.#settle(id, pending)) this.#respond(id, this.#requests.answered(answer));
+      if (this.#settle(id, pending)) this.#respond(id, this.#requests.answered(answer, brief));
     });
   }
 

@@ -7,6 +7,7 @@ import type { BinaryReadOptions } from "@protobuf-ts/runtime";
 import type { IBinaryReader } from "@protobuf-ts/runtime";
 import type { PartialMessage } from "@protobuf-ts/runtime";
 import { MessageType } from "@protobuf-ts/runtime";
+import { WorkState } from "./work";
 import { WatchBatch } from "./watch";
 import { StatusResponse } from "./cluster";
 import { MembersResponse } from "./cluster";
@@ -65,6 +66,12 @@ export interface Request {
      * @generated from protobuf field: uint32 timeout_ms = 2
      */
     timeoutMs: number;
+    /**
+     * Answer a command that changes one work item with `work_brief` instead of the whole item. Other answers stay as they are.
+     *
+     * @generated from protobuf field: bool brief = 7
+     */
+    brief: boolean;
     /**
      * @generated from protobuf oneof: body
      */
@@ -315,8 +322,45 @@ export interface Response {
          */
         watchBatch: WatchBatch;
     } | {
+        oneofKind: "workBrief";
+        /**
+         * The answer to a `brief` command in place of `work`.
+         *
+         * @generated from protobuf field: ringraft.v1.WorkBrief work_brief = 26
+         */
+        workBrief: WorkBrief;
+    } | {
         oneofKind: undefined;
     };
+}
+/**
+ * What a worker must know after a write.
+ *
+ * @generated from protobuf message ringraft.v1.WorkBrief
+ */
+export interface WorkBrief {
+    /**
+     * @generated from protobuf field: string work_id = 1
+     */
+    workId: string;
+    /**
+     * @generated from protobuf field: ringraft.v1.WorkState state = 2
+     */
+    state: WorkState;
+    /**
+     * @generated from protobuf field: bool cancel_requested = 3
+     */
+    cancelRequested: boolean;
+    /**
+     * @generated from protobuf field: uint64 mod_revision = 4
+     */
+    modRevision: number;
+    /**
+     * Enqueue: the item was there already, under the same unique_key.
+     *
+     * @generated from protobuf field: bool deduplicated = 5
+     */
+    deduplicated: boolean;
 }
 declare class ClientFrame$Type extends MessageType<ClientFrame> {
     constructor();
@@ -358,6 +402,16 @@ declare class Response$Type extends MessageType<Response> {
  * @generated MessageType for protobuf message ringraft.v1.Response
  */
 export declare const Response: Response$Type;
+declare class WorkBrief$Type extends MessageType<WorkBrief> {
+    constructor();
+    create(value?: PartialMessage<WorkBrief>): WorkBrief;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: WorkBrief): WorkBrief;
+    internalBinaryWrite(message: WorkBrief, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.WorkBrief
+ */
+export declare const WorkBrief: WorkBrief$Type;
 /**
  * @generated ServiceType for protobuf service ringraft.v1.StreamService
  */
