@@ -6,6 +6,7 @@ export type { Client, ClientSession, HeldLock, NewWork } from "../../src/client/
 export type ClusterId = NonNullable<ClientOptions["clusterId"]>;
 export type WorkId = Parameters<Client["work"]["get"]>[0];
 export type FencingToken = HeldLock["fencingToken"];
+export type NodeId = Awaited<ReturnType<Client["members"]>>[number]["nodeId"];
 export type Job = Awaited<ReturnType<Client["jobs"]["get"]>>;
 export type JobId = Job["jobId"];
 export type Model = Awaited<ReturnType<Client["models"]["get"]>>;

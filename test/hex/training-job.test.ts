@@ -10,6 +10,7 @@ import {
   type FencingToken,
   type Model,
   type ModelVersion,
+  type NodeId,
   type WorkId,
 } from "../../examples/hex-selfplay/client.ts";
 import { sha256Of } from "../../examples/hex-selfplay/model/model-file.ts";

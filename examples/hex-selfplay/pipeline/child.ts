@@ -1,4 +1,4 @@
-import { connect, type Client, type ClusterId, type FencingToken, type WorkId } from "../client.ts";
+import { connect, type Client, type ClusterId, type FencingToken, type NodeId, type WorkId } from "../client.ts";
 
 /** How a child talks to the worker node that runs it: payload on standard input, identity in the environment, lines of JSON out. */
 export interface Child<Payload> {
@@ -6,6 +6,8 @@ export interface Child<Payload> {
   readonly workId: WorkId;
   /** Of the claim under which this attempt runs. */
   readonly fencingToken: FencingToken;
+  /** The node that runs this attempt; its sessions carry the name, so that people see who holds a lock. */
+  readonly nodeId: NodeId;
   readonly dataDirectory: string;
   readonly progress: (percent: number, step: string, message?: string) => void;
   /** Connects to the cluster on first use. */
@@ -26,6 +28,7 @@ export async function runChild<Payload>(run: (child: Child<Payload>) => Promise<
       payload: await payloadFromInput<Payload>(),
       workId: variable("RINGRAFT_WORK_ID") as WorkId,
       fencingToken: Number(variable("RINGRAFT_FENCING_TOKEN")) as FencingToken,
+      nodeId: variable("RINGRAFT_NODE_ID") as NodeId,
       dataDirectory: variable("RINGRAFT_DATA"),
       progress: (percent, step, message = "") => print({ progress: { percent: Math.round(percent), step, message } }),
       client: () => (connected ??= connectFromEnvironment()),

@@ -31,7 +31,7 @@ export const DEFAULT_COORDINATION: CoordinatorPayload = { selfplayItems: 8, game
  */
 export async function runCoordinator(child: Child<CoordinatorPayload>): Promise<never> {
   const client = child.client();
-  const session = await client.openSession({ purpose: "hex coordinator" });
+  const session = await client.openSession({ nodeId: child.nodeId, purpose: "hex coordinator" });
   child.progress(0, "lock", `waiting for ${PIPELINE_LOCK}`);
   await session.locks.acquire(PIPELINE_LOCK, { wait: true, timeoutMs: 300_000, purpose: child.workId });
   let stage = "starting";

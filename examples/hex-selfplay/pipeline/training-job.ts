@@ -26,7 +26,7 @@ const SELFPLAY_FILES_KEPT = 400;
  */
 export async function runTraining(child: Child<TrainingPayload>): Promise<TrainingResult> {
   const client = child.client();
-  const session = await client.openSession({ purpose: "hex training" });
+  const session = await client.openSession({ nodeId: child.nodeId, purpose: "hex training" });
   try {
     child.progress(0, "lock", `waiting for ${TRAINING_LOCK}`);
     const lock = await session.locks.acquire(TRAINING_LOCK, { wait: true, timeoutMs: 300_000, purpose: child.workId });
