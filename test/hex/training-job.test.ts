@@ -190,6 +190,7 @@ describe("a training job", () => {
       payload,
       workId: workId as WorkId,
       fencingToken: 7 as FencingToken,
+      nodeId: "worker-1" as NodeId,
       dataDirectory: data,
       progress: () => undefined,
       client: () => cluster.client(),
