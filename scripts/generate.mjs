@@ -1,34 +1,28 @@
-// Regenerates src/gen from proto/ (npm run generate). `--check` fails when the committed output differs.
+// Regenerates src/gen from proto/ (`npm run generate`). `--check` fails when the committed output differs.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 
-const check = process.argv.includes("--check");
-const out = check ? mkdtempSync(join(tmpdir(), "ringraft-gen-")) : "src/gen";
-if (!check) rmSync(out, { recursive: true, force: true });
-const template = readFileSync("buf.gen.yaml", "utf8").replace("out: src/gen", `out: ${out}`);
-execFileSync("node_modules/.bin/buf", ["generate", "--template", JSON.stringify(toTemplate(template))], { stdio: "inherit" });
-// The generated JavaScript is CommonJS in a package of ES modules.
-writeFileSync(join(out, "package.json"), '{ "type": "commonjs" }\n');
-if (check) {
-  const differing = compare(out, "src/gen");
-  rmSync(out, { recursive: true, force: true });
-  if (differing.length > 0) {
-    console.error(`src/gen is stale, run "npm run generate": ${differing.join(", ")}`);
-    process.exit(1);
+const scratch = mkdtempSync(join(tmpdir(), "ringraft-gen-"));
+const fresh = join(scratch, "src", "gen");
+try {
+  execFileSync("buf", ["generate", "--output", scratch], { stdio: "inherit" });
+  // The generated JavaScript is CommonJS in a package of ES modules.
+  writeFileSync(join(fresh, "package.json"), '{ "type": "commonjs" }\n');
+  const stale = differing(fresh, "src/gen");
+  if (!process.argv.includes("--check")) {
+    for (const name of stale) rmSync(join("src/gen", name), { force: true });
+    cpSync(fresh, "src/gen", { recursive: true });
+  } else if (stale.length > 0) {
+    console.error(`src/gen is stale, run "npm run generate": ${stale.join(", ")}`);
+    process.exitCode = 1;
   }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
 }
 
-function toTemplate(text) {
-  const opt = /opt: \[([^\]]*)\]/
-    .exec(text)[1]
-    .split(",")
-    .map((word) => word.trim());
-  return { version: "v2", plugins: [{ local: "node_modules/.bin/protoc-gen-ts", out, opt }] };
-}
-
-function compare(left, right) {
+function differing(left, right) {
   const names = new Set([...files(left), ...files(right)]);
   return [...names].filter((name) => read(join(left, name)) !== read(join(right, name)));
 }

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 
 const files = process.argv.slice(2);
+/** @type {[name: string, command: string, args: string[]][]} */
 const checks = [
   ["the lock file installs", "npm", ["ci", "--dry-run", "--ignore-scripts", "--no-audit", "--no-fund"]],
   ["generated code is fresh", "node", ["scripts/generate.mjs", "--check"]],

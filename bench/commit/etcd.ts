@@ -25,12 +25,22 @@ export async function startEtcd(commandBytes: number): Promise<System> {
   names.forEach((name, at) => {
     const client = url(ports[at]!);
     const peer = url(ports[at + 3]!);
-    group.start("etcd", [
-      ...["--name", name, "--data-dir", join(group.folder, name), "--logger", "zap", "--log-level", "error"],
-      ...["--listen-client-urls", client, "--advertise-client-urls", client],
-      ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer],
-      ...["--initial-cluster", cluster, "--initial-cluster-state", "new"],
-    ]);
+    const options = {
+      name,
+      "data-dir": join(group.folder, name),
+      logger: "zap",
+      "log-level": "error",
+      "listen-client-urls": client,
+      "advertise-client-urls": client,
+      "listen-peer-urls": peer,
+      "initial-advertise-peer-urls": peer,
+      "initial-cluster": cluster,
+      "initial-cluster-state": "new",
+    };
+    group.start(
+      "etcd",
+      Object.entries(options).map(([option, value]) => `--${option}=${value}`),
+    );
   });
   const endpoint = await leaderOf(ports.slice(0, 3));
   const client = new grpc.Client(endpoint, grpc.credentials.createInsecure());

@@ -91,31 +91,6 @@ function connects(cells: Int8Array, player: Player, start: number): boolean {
   return false;
 }
 
-/** The winner of a full board: exactly one player is connected (Nash; Gale 1979). */
-export function winnerOfFullBoard(cells: Int8Array): Player {
-  seen.fill(0);
-  let depth = 0;
-  for (let column = 0; column < SIZE; column++) {
-    if (cells[column] === 0) {
-      seen[column] = 1;
-      stack[depth++] = column;
-    }
-  }
-  while (depth > 0) {
-    const cell = stack[--depth]!;
-    if (cell >= CELLS - SIZE) return 0;
-    const neighbours = NEIGHBOURS[cell]!;
-    for (let i = 0; i < neighbours.length; i++) {
-      const next = neighbours[i]!;
-      if (seen[next] === 0 && cells[next] === 0) {
-        seen[next] = 1;
-        stack[depth++] = next;
-      }
-    }
-  }
-  return 1;
-}
-
 // Scratch space: none of these functions is re-entrant, and allocation would dominate their cost.
 const seen = new Uint8Array(CELLS);
 const stack = new Int8Array(CELLS);

@@ -33,27 +33,3 @@ export const KINDS = {
 } as const;
 
 export type Verb = keyof typeof KINDS;
-
-/** One entry of the worker's `handlers`; the shape is that of the configuration's. */
-export interface Handler {
-  readonly kind: string;
-  readonly command: readonly string[];
-  readonly nice: number;
-  /** 0 = no limit. */
-  readonly timeoutMs: number;
-  readonly environment: Readonly<Record<string, string>>;
-}
-
-const MINUTE_MS = 60_000;
-
-/** What a worker's configuration needs to run this pipeline. `mainFile` is the absolute path of main.ts. */
-export function handlers(mainFile: string, dataDirectory: string): Handler[] {
-  const timeouts = { selfplay: 5 * MINUTE_MS, train: 10 * MINUTE_MS, evaluate: 10 * MINUTE_MS, coordinate: 0 };
-  return (Object.keys(KINDS) as Verb[]).map((verb) => ({
-    kind: KINDS[verb],
-    command: [process.execPath, mainFile, verb],
-    nice: 10,
-    timeoutMs: timeouts[verb],
-    environment: { RINGRAFT_DATA: dataDirectory },
-  }));
-}

@@ -26,14 +26,14 @@ async function fetchStatus(base: string): Promise<Readonly<Record<string, unknow
     const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
     return (await answer.json()) as Readonly<Record<string, unknown>>;
   } catch (error) {
-    throw new CommandError(`no answer from ${url}`, 5, "Is the node up? --http names another one.", { cause: error });
+    throw new CommandError(`no answer from ${url.href}`, 5, "Is the node up? --http names another one.", { cause: error });
   }
 }
 
 function asTable(body: Readonly<Record<string, unknown>>): string {
   const lines = Object.entries(body)
     .filter(([key]) => key !== "voters")
-    .map(([key, value]) => `${key.padEnd(18)}  ${typeof value === "object" ? JSON.stringify(value) : String(value)}`);
+    .map(([key, value]) => `${key.padEnd(18)}  ${typeof value === "string" ? value : JSON.stringify(value)}`);
   const voters = Object.entries((body["voters"] ?? {}) as Record<string, unknown>).map(
     ([name, voter]) => `  ${name.padEnd(20)} ${JSON.stringify(voter)}`,
   );
