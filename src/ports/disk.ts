@@ -1,7 +1,7 @@
 /**
  * The file system as the write-ahead log and the snapshot store see it. Paths are relative to one data directory.
  * Every failure is an Error with a `code` (ENOSPC, EIO, ENOENT, …). A failed `sync` must never be retried: the kernel has
- * marked the pages clean (fsyncgate, research/reliability.md 5.3).
+ * marked the pages clean ("fsyncgate", Rebello et al., ATC '20).
  */
 export interface Disk {
   /** Creates if `create`; fails with ENOENT otherwise. */
