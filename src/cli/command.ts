@@ -29,7 +29,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Parses strictly; a wrong option becomes a {@link UsageError} in parseArgs's own words. */
+/** Parses strictly; a wrong option becomes a {@link UsageError} in the first of parseArgs's own sentences. */
 export function parse<const T extends ParseArgsOptionsConfig>(
   args: readonly string[],
   options: T,
@@ -44,8 +44,13 @@ export function parse<const T extends ParseArgsOptionsConfig>(
     if (missing !== undefined && !missing.startsWith("[")) throw new UsageError(`missing argument ${missing}`);
     return parsed;
   } catch (error) {
-    throw error instanceof UsageError ? error : new UsageError((error as Error).message, { cause: error });
+    throw error instanceof UsageError ? error : new UsageError(firstSentence((error as Error).message), { cause: error });
   }
+}
+
+/** The second one explains how to pass an argument that begins with a dash, which none of our commands takes. */
+function firstSentence(message: string): string {
+  return message.split(/\. |\n/, 1)[0]!;
 }
 
 /** Prints one message to standard error and sets the exit code that the reason stands for. */

@@ -63,9 +63,17 @@ function pem(path: string): string {
 }
 
 function endpoints(given: readonly string[] | undefined): readonly string[] {
-  if (given !== undefined && given.length > 0) return given;
-  const fromEnvironment = process.env["RINGRIFT_ENDPOINTS"];
-  return fromEnvironment === undefined || fromEnvironment === "" ? ["127.0.0.1:8773"] : fromEnvironment.split(",");
+  if (given !== undefined && given.length > 0) return given.map((endpoint) => hostAndPort(endpoint, "--endpoint"));
+  const fromEnvironment = process.env["RINGRIFT_ENDPOINTS"] ?? "";
+  if (fromEnvironment === "") return ["127.0.0.1:8773"];
+  return fromEnvironment.split(",").map((endpoint) => hostAndPort(endpoint.trim(), "RINGRIFT_ENDPOINTS"));
+}
+
+/** gRPC would take a bare name for one with port 443, and try it until the time is over. */
+function hostAndPort(endpoint: string, source: string): string {
+  const [, port] = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(endpoint) ?? [];
+  if (port !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return endpoint;
+  throw new UsageError(`${source}: "${endpoint}" is not HOST:PORT, such as 127.0.0.1:8773`);
 }
 
 function timeoutMs(seconds: string | undefined): number {

@@ -7,10 +7,12 @@ import { initialiseCluster } from "#host";
 import { type Command, CommandError, parse, UsageError } from "../command.ts";
 import { type DevHandler, type DevLayout, devConfig, devLayout } from "../dev/layout.ts";
 import { checkPorts, forgetProcesses, recordProcesses, stopLeftovers } from "../dev/leftovers.ts";
-import { fetchProgress, progressLine } from "../dev/progress.ts";
+import { elapsedSince, fetchProgress, progressLine } from "../dev/progress.ts";
+import { Screen } from "../dev/screen.ts";
 import { Supervisor } from "../dev/supervisor.ts";
 
 const RESTART_AFTER_MS = 3_000;
+const PROGRESS_MS = 2_000;
 
 export const dev: Command = {
   name: "dev",
@@ -38,7 +40,8 @@ Ctrl-C ends it cleanly: workers drain, then the voters stop.`,
       [],
     );
     const layout = devLayout(resolve(values.data ?? ".ringraft"), basePort(values["base-port"]), { voters: 5, workers: 3 });
-    const say = (line: string): void => void process.stdout.write(`${line}\n`);
+    const screen = new Screen(process.stdout);
+    const say = (line: string): void => screen.say(line);
     await stopLeftovers(layout, say);
     await checkPorts(layout);
     if (values.fresh === true) clear(layout);
@@ -46,71 +49,70 @@ Ctrl-C ends it cleanly: workers drain, then the voters stop.`,
     return runUntilSignal(layout, {
       restartAfterMs: values["no-restart"] === true ? null : RESTART_AFTER_MS,
       pipeline: values["no-pipeline"] !== true,
-      say,
+      screen,
     });
   },
 };
 
 async function runUntilSignal(
   layout: DevLayout,
-  options: { readonly restartAfterMs: number | null; readonly pipeline: boolean; readonly say: (line: string) => void },
+  {
+    restartAfterMs,
+    pipeline,
+    screen,
+  }: { readonly restartAfterMs: number | null; readonly pipeline: boolean; readonly screen: Screen },
 ): Promise<number> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
-  const supervisor = new Supervisor({ logFolder: layout.logFolder, restartAfterMs: options.restartAfterMs, say: options.say });
+  const say = (line: string): void => screen.say(line);
+  const supervisor = new Supervisor({ logFolder: layout.logFolder, restartAfterMs, say });
   for (const node of layout.nodes) {
     supervisor.start({ name: node.name, args: [launcher(), "serve", "--config", layout.configFile, "--node-id", node.name] });
   }
-  options.say(
-    `ringraft dev: ${layout.nodes.length} nodes, data in ${layout.folder}, HTTP on http://127.0.0.1:${layout.nodes[0]!.ports.http}`,
+  const http = `http://127.0.0.1:${layout.nodes[0]!.ports.http}`;
+  say(
+    `ringraft dev: ${layout.nodes.length} nodes, data in ${layout.folder}; try: curl -s ${http}/status | jq . (Ctrl-C ends it)`,
   );
-  await showProgress(layout, supervisor, options, stop.signal);
-  options.say("stopping: workers drain first, then the voters");
+  await Promise.all([
+    showProgress(layout, supervisor, screen, stop.signal),
+    pipeline ? startPipeline(layout, say, stop.signal) : Promise.resolve(),
+  ]);
+  say("stopping: workers drain first, then the voters");
   const names = (role: string): readonly string[] => layout.nodes.filter((node) => node.role === role).map((node) => node.name);
   await supervisor.stop([names("worker"), names("voter")]);
   forgetProcesses(layout);
   return 0;
 }
 
-async function showProgress(
-  layout: DevLayout,
-  supervisor: Supervisor,
-  options: { readonly pipeline: boolean; readonly say: (line: string) => void },
-  signal: AbortSignal,
-): Promise<void> {
+async function showProgress(layout: DevLayout, supervisor: Supervisor, screen: Screen, signal: AbortSignal): Promise<void> {
   const started = Date.now();
-  let pipelineStarted = !options.pipeline;
-  let shown = "";
   while (!signal.aborted) {
     recordProcesses(layout, supervisor.pids());
     const progress = await fetchProgress(layout);
-    if (!pipelineStarted && progress?.leader != null) {
-      pipelineStarted = true;
-      startPipeline(layout, options.say);
-    }
-    const line = progressLine(progress, Math.floor((Date.now() - started) / 1000));
-    if (process.stdout.isTTY) options.say(line);
-    else if (line.slice(7) !== shown) options.say(line);
-    shown = line.slice(7);
-    await pause(process.stdout.isTTY ? 2_000 : 5_000, undefined, { signal }).catch(() => {});
+    screen.show(elapsedSince(started), progressLine(progress));
+    await pause(PROGRESS_MS, undefined, { signal }).catch(() => {});
   }
 }
 
-/** An ordinary client program: it enqueues the pipeline's coordinator once, by unique key. */
-function startPipeline(layout: DevLayout, say: (line: string) => void): void {
+/** An ordinary client program enqueues the pipeline's coordinator, once by its unique key; tried again until it is in. */
+async function startPipeline(layout: DevLayout, say: (line: string) => void, signal: AbortSignal): Promise<void> {
   const args = [pipelineProgram(), "start", "--endpoints", layout.endpoints.join(","), "--data", layout.pipelineFolder];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
-  let errors = "";
-  child.stderr.on("data", (text: Buffer) => {
-    errors = (errors + text.toString()).slice(-2_000);
-  });
-  child.once("exit", (code) => {
-    say(
-      code === 0
-        ? "pipeline: submitted (self-play, training, evaluation of hex8_2p)"
-        : `pipeline: could not be submitted: ${errors.trim()}`,
-    );
-  });
+  while (!signal.aborted) {
+    const { promise: ended, resolve: end } = Promise.withResolvers<number | null>();
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], signal });
+    let said = "";
+    for (const output of [child.stdout, child.stderr]) {
+      output.on("data", (text: Buffer) => {
+        said = (said + text.toString()).slice(-2_000);
+      });
+    }
+    child.once("error", () => end(null));
+    child.once("exit", end);
+    if ((await ended) === 0) return say(said.trim());
+    if (signal.aborted) return;
+    say(`the pipeline could not be submitted and is tried again: ${said.trim()}`);
+    await pause(PROGRESS_MS, undefined, { signal }).catch(() => {});
+  }
 }
 
 /** Writes the configuration and fixes the cluster's first voters, once. */

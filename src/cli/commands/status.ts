@@ -1,12 +1,12 @@
-import { type Command, CommandError, parse } from "../command.ts";
+import { type Command, CommandError, parse, UsageError } from "../command.ts";
 import { outputFormat } from "../output.ts";
 
 export const status: Command = {
   name: "status",
   summary: "What one node says about itself and the cluster (its GET /status)",
-  usage: "[--http URL] [-o table|json]",
+  usage: "[--http URL|HOST:PORT] [-o table|json]",
   details: `Options:
-      --http URL            the node's HTTP port (default $RINGRIFT_HTTP, else http://127.0.0.1:8770)
+      --http URL|HOST:PORT  the node's HTTP port (default $RINGRIFT_HTTP, else http://127.0.0.1:8770)
   -o, --output table|json   how to print (default table)
 Exit code 8 when the node answers but says that the cluster is not healthy.`,
   run: async (args) => {
@@ -21,13 +21,20 @@ Exit code 8 when the node answers but says that the cluster is not healthy.`,
 };
 
 async function fetchStatus(base: string): Promise<Readonly<Record<string, unknown>>> {
-  const url = new URL("/status", base);
+  const url = statusUrl(base);
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
     return (await answer.json()) as Readonly<Record<string, unknown>>;
   } catch (error) {
     throw new CommandError(`no answer from ${url.href}`, 5, "Is the node up? --http names another one.", { cause: error });
   }
+}
+
+/** Takes HOST:PORT as well, as every other command does. */
+function statusUrl(base: string): URL {
+  const url = URL.parse("/status", base.includes("://") ? base : `http://${base}`);
+  if (url !== null && /^https?:$/.test(url.protocol)) return url;
+  throw new UsageError(`--http: "${base}" is not a URL such as http://127.0.0.1:8770`);
 }
 
 function asTable(body: Readonly<Record<string, unknown>>): string {

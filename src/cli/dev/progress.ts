@@ -25,15 +25,19 @@ export async function fetchProgress(layout: DevLayout): Promise<Progress | null>
   return fallback;
 }
 
-export function progressLine(progress: Progress | null, elapsedSeconds: number): string {
-  const time = `${String(Math.floor(elapsedSeconds / 60)).padStart(2, "0")}:${String(elapsedSeconds % 60).padStart(2, "0")}`;
-  if (progress === null) return `${time}  no voter answers yet`;
+export function progressLine(progress: Progress | null): string {
+  if (progress === null) return "no voter answers yet";
   return [
-    time,
     `leader ${progress.leader ?? "none"} (term ${progress.term}, ${progress.votersAlive}/${progress.votersTotal} voters)`,
     `queue ${progress.pending} waiting, ${progress.running} running, ${progress.done} done`,
     `canonical ${progress.model}`,
   ].join("  ");
+}
+
+/** Minutes and seconds. */
+export function elapsedSince(startedMs: number): string {
+  const seconds = Math.floor((Date.now() - startedMs) / 1000);
+  return `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 async function ask(port: number): Promise<Progress | null> {
