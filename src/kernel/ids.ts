@@ -5,7 +5,7 @@ import { InvariantError } from "./invariant.ts";
 export type Term = Brand<number, "Term">;
 /** Position in the replicated log, counted from 1; 0 is "before the first entry". */
 export type LogIndex = Brand<number, "LogIndex">;
-/** Log index of an object's last change (research: etcd's mod_revision). */
+/** Log index of an object's last change (etcd's mod_revision). */
 export type Revision = LogIndex;
 /** Log index of a grant. Strictly rising per object and comparable across objects. */
 export type FencingToken = LogIndex;
