@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LogIndex } from "#kernel";
 import { recoverRaft } from "#consensus";
 import type { Entry, SnapshotMeta } from "#raft";
-import type { SnapshotStore, WriteAheadLog } from "#storage";
-import { entries, snapshotAt, vote } from "../storage/log-fixture.ts";
+import { openSnapshotStore, type SnapshotStore, type WriteAheadLog } from "#storage";
+import { entries, entry, open, snapshotAt, vote } from "../storage/log-fixture.ts";
+import { MemoryDisk } from "../storage/memory-disk.ts";
 
 test("a log that holds the snapshot's last entry goes on behind it (paper §7)", async () => {
   const { recovered, resets } = await recover(entries(3, 9, 1), snapshotAt(5, 1));
@@ -24,8 +26,30 @@ test("the recovered term is never below the snapshot's: its leader had its major
 });
 
 test("entries that are missing between snapshot and log are damage, and nothing is thrown away over it", async () => {
-  await assert.rejects(recover(entries(9, 12), snapshotAt(5)), /begins at 9, but the newest readable snapshot is at 5/);
-  await assert.rejects(recover(entries(9, 12), null), /begins at 9, but the newest readable snapshot is at 0/);
+  await assert.rejects(recover(entries(9, 12), snapshotAt(5)), /begins after index 8, but the newest usable snapshot ends at 5/);
+  await assert.rejects(recover(entries(9, 12), null), /begins after index 8, but there is no usable snapshot/);
+});
+
+test("a log that was reset to a snapshot and a snapshot that rotted since are damage, though the log has no entry to miss", async () => {
+  await assert.rejects(recover([], snapshotAt(5), 8), { code: "CORRUPT" });
+  await assert.rejects(recover([], null, 8), { code: "CORRUPT" });
+  const whole = await recover([], snapshotAt(8), 8);
+  assert.deepEqual([indexes(whole.recovered.entries), whole.resets], [[], []]);
+});
+
+test("a voter that was new takes entries behind a received snapshot, though a crash came before its empty log was reset", async () => {
+  const disk = new MemoryDisk();
+  const first = await open(disk);
+  const store = await openSnapshotStore(disk);
+  await store.save(snapshotAt(8, 2), "digest", [Uint8Array.of(1)]);
+  await first.wal.close();
+
+  const opened = await open(disk);
+  const recovered = await recoverRaft(opened, store);
+  assert.deepEqual([recovered.snapshot?.index, recovered.entries], [8, []]);
+  await opened.wal.append({ entries: [entry(9, 2)], hardState: null });
+  await opened.wal.close();
+  assert.deepEqual(indexes((await recoverRaft(await open(disk), store)).entries), [9]);
 });
 
 test("without a snapshot the log counts as it is", async () => {
@@ -34,7 +58,7 @@ test("without a snapshot the log counts as it is", async () => {
   assert.equal(recovered.snapshot, null);
 });
 
-async function recover(log: readonly Entry[], snapshot: SnapshotMeta | null) {
+async function recover(log: readonly Entry[], snapshot: SnapshotMeta | null, startsAfter = (log[0]?.index ?? 1) - 1) {
   const resets: number[] = [];
   const wal: Pick<WriteAheadLog, "resetTo"> = {
     resetTo: (meta) => {
@@ -43,7 +67,8 @@ async function recover(log: readonly Entry[], snapshot: SnapshotMeta | null) {
     },
   };
   const snapshots: Pick<SnapshotStore, "list"> = { list: () => Promise.resolve(snapshot === null ? [] : [snapshot]) };
-  const recovered = await recoverRaft({ wal, recovered: { hardState: vote(2), entries: log } }, snapshots);
+  const opened = { wal, recovered: { hardState: vote(2), entries: log }, startsAfter: LogIndex(startsAfter) };
+  const recovered = await recoverRaft(opened, snapshots);
   return { recovered, resets };
 }
 

@@ -81,6 +81,19 @@ test("a reset forgets every entry, and the log goes on behind the snapshot", asy
   assert.deepEqual(snapshotMark, snapshotAt(500, 7));
 });
 
+test("the mark of an older snapshot that was being written meanwhile does not undo a reset", async () => {
+  const disk = new MemoryDisk();
+  const { wal } = await open(disk);
+  for (let i = 1; i <= 60; i++) await wal.append({ entries: [entry(i)], hardState: vote(3) });
+  await wal.resetTo(snapshotAt(500, 7));
+  await wal.markSnapshot(snapshotAt(60), LogIndex(1));
+  await wal.append({ entries: entries(501, 503, 7), hardState: null });
+  await wal.close();
+  const { recovered, snapshotMark } = await open(disk);
+  assert.deepEqual(recovered.entries, entries(501, 503, 7));
+  assert.deepEqual(snapshotMark, snapshotAt(500, 7));
+});
+
 test("catalogue 27: a snapshot may be ahead of the log, but the log may not begin behind every usable snapshot", async () => {
   const disk = new MemoryDisk();
   const { wal } = await open(disk);

@@ -6,6 +6,7 @@ import {
   type Outcome,
   type Term,
   type WallTimeMs,
+  accepted,
   invariant,
   refusal,
 } from "#kernel";
@@ -146,10 +147,12 @@ class RaftLoop implements RaftEngine {
     const meta = { index, term, clusterTimeMs, wallTimeMs, configuration: this.#configuration };
     const saved = await this.#snapshots.save(meta, snapshot);
     if (!saved.ok) return saved;
-    const keepFrom = Math.max(1, index + 1 - this.#options.keepEntries) as LogIndex;
+    const { keepEntries } = this.#options;
+    // On disk more is kept than in memory: with less, the older of the two snapshots would be no way back.
+    const keepFrom = Math.max(1, Math.min(index + 1 - keepEntries, saved.value.keepWalFrom)) as LogIndex;
     await this.#disk.run((wal) => wal.markSnapshot(meta, keepFrom));
-    this.#step({ kind: "compacted", meta, keepEntries: this.#options.keepEntries });
-    return saved;
+    this.#step({ kind: "compacted", meta, keepEntries });
+    return accepted(meta);
   }
 
   leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean } {

@@ -1,6 +1,5 @@
-import { NO_INDEX } from "#kernel";
 import type { Entry, HardState, Recovered, SnapshotMeta } from "#raft";
-import { type OpenedWal, type SnapshotStore, StorageError, type WriteAheadLog } from "#storage";
+import { type OpenedWal, type SnapshotStore, type WriteAheadLog, checkHistoryIsWhole } from "#storage";
 
 /**
  * Joins the log and the snapshots of a data directory into one history.
@@ -10,15 +9,16 @@ import { type OpenedWal, type SnapshotStore, StorageError, type WriteAheadLog } 
  * snapshot replaced, and is reset here. Throws StorageError (CORRUPT) when entries are missing between the two.
  */
 export async function recoverRaft(
-  opened: { readonly wal: Pick<WriteAheadLog, "resetTo">; readonly recovered: OpenedWal["recovered"] },
+  opened: { readonly wal: Pick<WriteAheadLog, "resetTo"> } & Pick<OpenedWal, "recovered" | "startsAfter">,
   snapshots: Pick<SnapshotStore, "list">,
 ): Promise<Recovered> {
   const snapshot = (await snapshots.list())[0] ?? null;
-  const following = entriesAfter(opened.recovered.entries, snapshot);
-  if (snapshot === null) return { hardState: opened.recovered.hardState, snapshot, entries: following ?? [] };
-  const hardState = atLeastTermOf(snapshot, opened.recovered.hardState);
+  checkHistoryIsWhole(opened, snapshot);
+  const { hardState, entries } = opened.recovered;
+  if (snapshot === null) return { hardState, snapshot, entries };
+  const following = entriesBehind(snapshot, entries, opened.startsAfter);
   if (following === null) await opened.wal.resetTo(snapshot);
-  return { hardState, snapshot, entries: following ?? [] };
+  return { hardState: atLeastTermOf(snapshot, hardState), snapshot, entries: following ?? [] };
 }
 
 /**
@@ -30,17 +30,11 @@ function atLeastTermOf(snapshot: SnapshotMeta, hardState: HardState): HardState 
 }
 
 /**
- * The entries behind `snapshot`, or null when the log belongs to a history that it replaced. Entries that are missing between
- * the two are damage: they may have been acknowledged, so nothing is thrown away over it.
+ * What of the log still counts, or null when it does not hold the snapshot's last entry: it belongs to a history that the
+ * snapshot replaced, or ends before it (a new voter's is empty), and would not take the entry that comes next.
  */
-function entriesAfter(entries: readonly Entry[], snapshot: SnapshotMeta | null): readonly Entry[] | null {
-  const first = entries[0];
-  if (first === undefined) return [];
-  const behind = snapshot?.index ?? NO_INDEX;
-  if (first.index > behind + 1) {
-    throw new StorageError("CORRUPT", `the log begins at ${first.index}, but the newest readable snapshot is at ${behind}`);
-  }
-  if (snapshot === null) return entries;
-  if (first.index === behind + 1) return first.term >= snapshot.term ? entries : null;
-  return entries[behind - first.index]?.term === snapshot.term ? entries.slice(behind + 1 - first.index) : null;
+function entriesBehind(snapshot: SnapshotMeta, entries: readonly Entry[], startsAfter: number): readonly Entry[] | null {
+  const covered = snapshot.index - startsAfter;
+  if (covered === 0) return (entries[0]?.term ?? snapshot.term) >= snapshot.term ? entries : null;
+  return entries[covered - 1]?.term === snapshot.term ? entries.slice(covered) : null;
 }

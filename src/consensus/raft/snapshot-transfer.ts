@@ -1,7 +1,7 @@
 import { type NodeId, type Outcome, accepted, refusal, refused } from "#kernel";
 import type { Log, PeerLinks } from "#ports";
 import type { Input, Message, SnapshotMeta, SnapshotSend } from "#raft";
-import type { SnapshotStore } from "#storage";
+import type { SavedSnapshot, SnapshotStore } from "#storage";
 import type { StateSnapshot } from "../engine.ts";
 
 export interface SnapshotTransferOptions {
@@ -48,13 +48,13 @@ export class SnapshotTransfer {
     this.#stopped = true;
   }
 
-  async save(meta: SnapshotMeta, snapshot: StateSnapshot): Promise<Outcome<SnapshotMeta>> {
+  async save(meta: SnapshotMeta, snapshot: StateSnapshot): Promise<Outcome<SavedSnapshot>> {
     if (this.#saving) return refused(refusal("BAD_STATE", `a snapshot is being written already, asked for ${meta.index}`));
     this.#saving = true;
     try {
-      await this.#ports.snapshots.save(meta, snapshot.digest, snapshot.content);
+      const saved = await this.#ports.snapshots.save(meta, snapshot.digest, snapshot.content);
       this.#metas.set(meta.index, meta);
-      return accepted(meta);
+      return accepted(saved);
     } catch (error) {
       this.#events.fatal(error);
       return refused(refusal("INTERNAL", `snapshot ${meta.index} could not be written`));

@@ -98,6 +98,8 @@ export class SegmentedLog implements WriteAheadLog {
   markSnapshot(meta: SnapshotMeta, keepFrom: LogIndex): Promise<void> {
     return this.#serial.run(async () => {
       this.#checkUsable();
+      // While it was being written, a received snapshot has replaced the log that it stands for.
+      if (this.#snapshot !== null && meta.index < this.#snapshot.index) return;
       await this.#writeBatch([{ type: "snapshotMark", payload: encodeSnapshotMeta(meta) }]);
       this.#snapshot = meta;
       const needed = Math.min(keepFrom, meta.index + 1);
