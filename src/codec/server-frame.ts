@@ -1,6 +1,7 @@
 import type { Revision, WorkId } from "#kernel";
 import type { WorkItem, WorkState } from "#statemachine";
 import { Response, type ServerFrame, type WorkBrief as WorkBriefMessage } from "#gen/ringraft/v1/stream.js";
+import { WorkState as WorkStateCode } from "#gen/ringraft/v1/work.js";
 import { WireType } from "@protobuf-ts/runtime";
 import { workStates } from "./enums.ts";
 import { WireError, WireReader } from "./wire-reader.ts";
@@ -94,7 +95,7 @@ function writeBrief({ id, revision }: Response, brief: WorkBriefMessage): void {
   if (revision !== 0) writer.uint32(REVISION).uint64(revision);
   writer.tag(WORK_BRIEF, WireType.LengthDelimited).fork();
   if (brief.workId !== "") writer.uint32(WORK_ID).string(brief.workId);
-  if (brief.state !== 0) writer.uint32(STATE).int32(brief.state);
+  if (brief.state !== WorkStateCode.WORK_STATE_UNSPECIFIED) writer.uint32(STATE).int32(brief.state);
   if (brief.cancelRequested) writer.uint32(CANCEL_REQUESTED).bool(true);
   if (brief.modRevision !== 0) writer.uint32(MOD_REVISION).uint64(brief.modRevision);
   if (brief.deduplicated) writer.uint32(DEDUPLICATED).bool(true);

@@ -24,6 +24,24 @@ export class WireWriter implements IBinaryWriter {
     return bytes;
   }
 
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#end;
+  }
+
+  /** For {@link reserve}; another buffer after the next write. */
+  get buffer(): Uint8Array {
+    return this.#buffer;
+  }
+
+  /** Makes room for `bytes` that the caller lays out itself, all of them, from the returned offset of `buffer` on. */
+  reserve(bytes: number): number {
+    this.#room(bytes);
+    const at = this.#end;
+    this.#end += bytes;
+    return at;
+  }
+
   fork(): this {
     this.#room(1);
     // One byte is kept for the length; most nested messages fit it.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#kernel";
-import { Response, ServerFrame } from "#gen/ringraft/v1/stream.js";
+import { type Response, ServerFrame } from "#gen/ringraft/v1/stream.js";
 import {
   WireError,
   decodeMessage,

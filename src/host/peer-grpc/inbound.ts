@@ -2,7 +2,7 @@ import grpc from "@grpc/grpc-js";
 import type { NodeId } from "#kernel";
 import type { Log } from "#ports";
 import type { Message } from "#raft";
-import { raftMessageFromProto } from "#codec";
+import { type SentFrame, raftMessageFromProto } from "#codec";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import { type Identity, PROTOCOL_VERSION, helloTo, whyForeignCertificate, whyUnfit } from "./handshake.ts";
 
@@ -18,7 +18,7 @@ export interface InboundEvents {
   readonly onOpened: (peer: NodeId) => void;
 }
 
-type Call = grpc.ServerDuplexStream<PeerFrame, PeerFrame>;
+type Call = grpc.ServerDuplexStream<PeerFrame, SentFrame>;
 
 /** The streams on which the peers speak to this node: one per peer, the newest wins. */
 export class Inbound {

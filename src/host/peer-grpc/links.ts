@@ -3,6 +3,7 @@ import type { ClusterId, NodeId, Random } from "#kernel";
 import type { Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import type { Message } from "#raft";
 import { ListenError } from "#api";
+import type { SentFrame } from "#codec";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import { Inbound } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
@@ -84,7 +85,7 @@ class StreamLinks implements GrpcPeerLinks {
   async start(): Promise<number> {
     this.#server.addService(
       { connect: connectMethod },
-      { connect: (call: grpc.ServerDuplexStream<PeerFrame, PeerFrame>) => this.#inbound.accept(call) },
+      { connect: (call: grpc.ServerDuplexStream<PeerFrame, SentFrame>) => this.#inbound.accept(call) },
     );
     const port = await this.#bind();
     for (const outbound of this.#outbound.values()) outbound.start();

@@ -2,7 +2,7 @@ import grpc from "@grpc/grpc-js";
 import type { NodeId, Random } from "#kernel";
 import type { Log, Timer, Timers } from "#ports";
 import type { Message } from "#raft";
-import { raftMessageToProto } from "#codec";
+import type { SentFrame } from "#codec";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import { type Identity, helloTo, whyForeignCertificate, whyUnfit } from "./handshake.ts";
 import type { TlsMaterial } from "./links.ts";
@@ -25,7 +25,7 @@ export interface OutboundPorts {
   readonly onDisconnected: () => void;
 }
 
-type Stream = grpc.ClientDuplexStream<PeerFrame, PeerFrame>;
+type Stream = grpc.ClientDuplexStream<SentFrame, PeerFrame>;
 
 /** waiting ─dial→ dialling ─Hello→ open ─lost→ waiting; closed is the end. */
 type State =
@@ -140,7 +140,7 @@ export class Outbound {
   #flush(): void {
     this.#flushScheduled = false;
     while (this.#state.kind === "open" && this.#queue.length > 0 && !this.#state.stream.writableNeedDrain) {
-      this.#state.stream.write({ messages: this.#takeFrame().map(raftMessageToProto) });
+      this.#state.stream.write({ messages: this.#takeFrame() });
     }
   }
 

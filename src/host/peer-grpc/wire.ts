@@ -1,18 +1,18 @@
 import type grpc from "@grpc/grpc-js";
-import { decodeMessage, encodeMessage } from "#codec";
+import { decodeMessage, encodePeerFrame } from "#codec";
 import { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import type { Message } from "#raft";
 
 /** The generated service with the house's own codec: entries are copied once on the way out and not at all on the way in. */
-export const connectMethod: grpc.MethodDefinition<PeerFrame, PeerFrame> = {
+export const connectMethod = {
   path: "/ringraft.peer.v1.PeerService/Connect",
   requestStream: true,
   responseStream: true,
-  requestSerialize: encodeFrame,
-  requestDeserialize: (bytes) => decodeMessage(PeerFrame, bytes),
-  responseSerialize: encodeFrame,
-  responseDeserialize: (bytes) => decodeMessage(PeerFrame, bytes),
-};
+  requestSerialize: encodePeerFrame,
+  requestDeserialize: decodePeerFrame,
+  responseSerialize: encodePeerFrame,
+  responseDeserialize: decodePeerFrame,
+} as const satisfies grpc.ServiceDefinition[string];
 
 /** Messages of one turn beyond this are sent as a further frame. */
 export const MAX_FRAME_BYTES = 4 * 1024 * 1024;
@@ -45,7 +45,6 @@ export function messageBytes(message: Message): number {
 const MESSAGE_BYTES = 64;
 const ENTRY_BYTES = 48;
 
-function encodeFrame(frame: PeerFrame): Buffer {
-  const bytes = encodeMessage(PeerFrame, frame);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function decodePeerFrame(bytes: Buffer): PeerFrame {
+  return decodeMessage(PeerFrame, bytes);
 }

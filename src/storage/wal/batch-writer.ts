@@ -9,6 +9,7 @@ import {
   recordBytes,
   writeSafeInteger,
 } from "./format.ts";
+import { headerCrc } from "./header-crc.ts";
 
 /** Where the log stands: what the next record is numbered and chained to. */
 export interface LogPosition {
@@ -61,7 +62,7 @@ export class BatchWriter {
       writeSafeInteger(bytes, at + 8, ++recordNumber);
       writeSafeInteger(bytes, at + 16, batchNumber);
       bytes.writeUInt32LE(chain, at + 24);
-      bytes.writeUInt32LE(crc32(bytes.subarray(at, at + 28), segmentCrc), at + 28);
+      bytes.writeUInt32LE(headerCrc(bytes, at, 28, segmentCrc), at + 28);
       at = end;
     }
     return { bytes: bytes.subarray(0, total), end: { recordNumber, batchNumber, chain } };
