@@ -4,7 +4,7 @@ import { type Configuration, defaultRaftOptions, type Message, Raft, type Snapsh
 import { createStateMachine, restoreStateMachine, type StateMachine } from "#statemachine";
 import { openSnapshotStore, openWal, type SnapshotStore } from "#storage";
 import { createRaftEngine, type RaftEngine, recoverRaft } from "#consensus";
-import { createReplica, defaultReplicaOptions, type RunningReplica, snapshotDocuments } from "#replica";
+import { createReplica, defaultReplicaOptions, leaderEntryData, type RunningReplica, snapshotDocuments } from "#replica";
 import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
 
 export interface VoterOptions {
@@ -65,7 +65,11 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
     onDisconnected: (peer) => engine?.onPeerDisconnected(peer),
   });
   const replica = createReplica(
-    { ...defaultReplicaOptions, ...options.sessions, snapshotEveryEntries: options.raft.snapshotEveryEntries },
+    {
+      ...defaultReplicaOptions,
+      renewIntervalMs: options.sessions.renewIntervalMs,
+      snapshotEveryEntries: options.raft.snapshotEveryEntries,
+    },
     {
       openEngine: meteredEngine(
         (sink) => {
@@ -122,6 +126,7 @@ function raftOptions(options: VoterOptions): ConstructorParameters<typeof Raft>[
     maxMessageBytes,
     maxInflightBytes,
     maxUncommittedBytes,
+    leaderData: leaderEntryData(options.sessions.electionGraceMs),
   };
 }
 

@@ -12,6 +12,7 @@ export const defaultRaftOptions = {
   maxUncommittedBytes: 64 * MiB,
   maxCommittedBytes: 8 * MiB,
   snapshotChunkBytes: MiB / 4,
+  leaderData: new Uint8Array(0),
   preVote: true,
   checkQuorum: true,
 } as const satisfies Omit<RaftOptions, "id" | "initialConfiguration">;

@@ -8,7 +8,8 @@ export type ReadId = Brand<number, "ReadId">;
 
 /**
  * - `command`: opaque bytes for the state machine
- * - `leader`: the empty entry of a new leader's own term (§8); the state machine uses it as "a leader changed"
+ * - `leader`: the first entry of a new leader's own term (§8), with its {@link RaftOptions.leaderData}; the state machine
+ *   uses it as "a leader changed"
  * - `configuration`: a {@link Configuration} as value, in force from the moment it is appended
  */
 export type EntryKind = "command" | "leader" | "configuration";
@@ -224,6 +225,8 @@ export interface RaftOptions {
   readonly maxCommittedBytes: number;
   /** Chunk size of snapshot transfer. */
   readonly snapshotChunkBytes: number;
+  /** Goes into the entry that opens a leadership of this node. Opaque here: what all voters must take from the leader alone. */
+  readonly leaderData: Uint8Array;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
 }

@@ -21,6 +21,7 @@ import type { Engine, EngineSink, EngineStatus } from "#consensus";
 import { AppliedWaiters } from "./applied-waiters.ts";
 import { ClaimWaiters, isSessionClaim } from "./claim-waiters.ts";
 import { ClusterClock } from "./cluster-clock.ts";
+import { electionGraceOf } from "./leader-entry.ts";
 import { LockWaiters } from "./lock-waiters.ts";
 import { PendingRing, type Slot } from "./pending.ts";
 import { Renewals, type Renewed } from "./renewals.ts";
@@ -31,8 +32,6 @@ import { Watches } from "./watches.ts";
 export interface ReplicaOptions {
   /** Applied entries between two snapshots. */
   readonly snapshotEveryEntries: number;
-  /** What every session gets at least when a leader changes. */
-  readonly electionGraceMs: number;
   readonly renewIntervalMs: number;
   /** For requests that name no timeout of their own; and the longest wait for a read. */
   readonly timeoutMs: number;
@@ -42,7 +41,6 @@ export interface ReplicaOptions {
 
 export const defaultReplicaOptions = {
   snapshotEveryEntries: 100_000,
-  electionGraceMs: 10_000,
   renewIntervalMs: 150,
   timeoutMs: 30_000,
   history: { maxEvents: 100_000, maxBytes: 64 * 1024 * 1024 },
@@ -325,7 +323,7 @@ class StateReplica implements RunningReplica, EngineSink {
       case "command":
         return this.#applyForeign(entry);
       case "leader":
-        return this.#machine.leaderChanged(entry, this.#options.electionGraceMs);
+        return this.#machine.leaderChanged(entry, electionGraceOf(entry.data));
       case "configuration":
         return this.#machine.skip(entry);
       default:

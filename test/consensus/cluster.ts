@@ -10,6 +10,7 @@ import {
   type RunningReplica,
   createReplica,
   defaultReplicaOptions,
+  leaderEntryData,
   snapshotDocuments,
 } from "#replica";
 import { type Operation, createStateMachine, restoreStateMachine } from "#statemachine";
@@ -25,6 +26,8 @@ export interface ClusterOptions extends Partial<ReplicaOptions> {
   readonly keepEntries?: number;
   readonly snapshotChunkBytes?: number;
   readonly seed?: number;
+  /** As each voter is configured. Default 2,000 ms. */
+  readonly electionGraceMs?: (id: NodeId) => number;
 }
 
 /** One process: gone for ever when it is killed; its disk stays. */
@@ -89,9 +92,10 @@ export class TestCluster {
     const recovered = await recoverRaft(opened, snapshots);
     const initialConfiguration = { voters: this.ids, votersOutgoing: null, learners: [] };
     const chunkBytes = this.#options.snapshotChunkBytes ?? 4_096;
+    const leaderData = leaderEntryData(this.#options.electionGraceMs?.(id) ?? 2_000);
     const raftOptions = { ...defaultRaftOptions, electionTicks: ELECTION_TICKS, heartbeatTicks: 2 };
     const raft = new Raft(
-      { ...raftOptions, id, initialConfiguration, snapshotChunkBytes: chunkBytes },
+      { ...raftOptions, id, initialConfiguration, snapshotChunkBytes: chunkBytes, leaderData },
       recovered,
       seededRandom(Math.floor(this.#random() * 2 ** 31)),
     );
@@ -113,7 +117,7 @@ export class TestCluster {
     const fatals: Error[] = [];
     const committed: Entry[] = [];
     const replica = createReplica(
-      { ...defaultReplicaOptions, electionGraceMs: 2_000, timeoutMs: 5_000, ...this.#options },
+      { ...defaultReplicaOptions, timeoutMs: 5_000, ...this.#options },
       {
         openEngine: (sink) => {
           const engineOptions = { self: id, tickMs: TICK_MS, snapshotChunkBytes: chunkBytes };

@@ -184,8 +184,25 @@ test("renewals of many sessions share one entry per interval", async () => {
   assert.equal(leader.replica.appliedIndex - before, 1);
 });
 
+test("voters that are configured differently still apply the same: the grace after an election is the leader's, by its entry", async () => {
+  const cluster = await TestCluster.start({ electionGraceMs: (id) => 1_000 * Number(id.slice(1)) });
+  const leader = await cluster.leader();
+  const session = await openSession(cluster, leader, 1_000);
+  await cluster.kill(leader.id);
+  const next = await cluster.leader();
+  await cluster.run(100);
+  const deadlines = await Promise.all(
+    cluster
+      .followers(next)
+      .concat(next)
+      .map((node) => node.replica.read({ mode: "stale" }, (r) => r.session(session)?.deadlineMs)),
+  );
+  const [first, second] = deadlines.map((read) => (read.ok ? read.value.value : null));
+  assert.ok(typeof first === "number" && first === second, `the session ends at ${first} here and at ${second} there`);
+});
+
 test("a lease is stretched by an outage: nobody ends a session while there is no leader", async () => {
-  const cluster = await TestCluster.start({ electionGraceMs: 1_000 });
+  const cluster = await TestCluster.start({ electionGraceMs: () => 1_000 });
   const leader = await cluster.leader();
   const session = await openSession(cluster, leader, 2_000);
   await cluster.run(100);

@@ -22,7 +22,7 @@ export function becomeLeader(state: RaftState): void {
     reads: new ReadRounds(),
     clock: new LeaderClock(log.lastTimes, state.stamp.wallMs),
     firstOwnIndex: nextIndex,
-    uncommittedBytes: log.payloadBetween(log.commitIndex, log.lastIndex),
+    uncommittedBytes: log.payloadBetween(log.commitIndex, log.lastIndex) + state.options.leaderData.length,
     heartbeatElapsed: 0,
     flushNeeded: true,
   };
@@ -30,7 +30,7 @@ export function becomeLeader(state: RaftState): void {
   state.setLeader(state.id);
   state.electionElapsed = 0;
   const { clusterTimeMs, wallTimeMs } = leading.clock;
-  appendOwn(state, "leader", NO_DATA, clusterTimeMs, wallTimeMs);
+  appendOwn(state, "leader", state.options.leaderData, clusterTimeMs, wallTimeMs);
 }
 
 export function tickLeader(state: RaftState, leading: Leading): void {
@@ -333,7 +333,6 @@ function retryTransfer(state: RaftState, to: NodeId, progress: Progress): void {
   sendSnapshotFrom(state, to, progress, index, offset);
 }
 
-const NO_DATA = new Uint8Array(0);
 const NO_ENTRIES: readonly Entry[] = [];
 const OVERLOADED_RETRY_MS = 50;
 
