@@ -162,7 +162,8 @@ function workOperation(
       if (message.progressWork.progress === undefined) throw invalid("", "progress", "is required");
       return {
         kind: "progressWork",
-        ...claimed(message.progressWork),
+        workId: workId(message.progressWork.workId),
+        fencingToken: token(message.progressWork.fencingToken, "", "fencing_token"),
         progress: decodeProgress(message.progressWork.progress, "progress."),
       };
     case "completeWork":

@@ -3,20 +3,31 @@ import type { Command, Guard, Operation, OperationKind, WorkSpec } from "#statem
 import { Command as CommandMessage } from "#gen/ringraft/v1/command.js";
 import { commandDefaults } from "./limits.ts";
 import { capabilitiesToProto, workErrorToProto, workSpecToProto } from "./objects-encode.ts";
-import { encodeMessage } from "./wire.ts";
+import { writeProgressReport } from "./progress-report.ts";
+import { WireWriter } from "./wire-writer.ts";
+import { writeOptions } from "./wire.ts";
 
 /**
  * The bytes of one command: what the client sends is what the log keeps. `waitMs` belongs to a claim and is ignored elsewhere.
  * Does not check limits; the decoder does.
  */
 export function encodeCommand(command: Command, waitMs = 0): Uint8Array {
-  return encodeMessage(CommandMessage, {
+  writer.reset();
+  if (command.operation.kind === "progressWork") writeProgressReport(writer, command, command.operation);
+  else CommandMessage.internalBinaryWrite(commandToProto(command, waitMs), writer, writeOptions);
+  return writer.finishShared();
+}
+
+function commandToProto(command: Command, waitMs: number): CommandMessage {
+  return {
     sessionId: command.sessionId ?? "",
     sequence: command.sequence ?? 0,
     firstUnackedSequence: command.firstUnackedSequence,
     operation: operationToProto(command.operation, waitMs),
-  });
+  };
 }
+
+const writer = new WireWriter();
 
 /** A partial spec with the server's defaults filled in, for a caller that gives little more than a kind. */
 export function completeWorkSpec(

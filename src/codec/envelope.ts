@@ -1,5 +1,6 @@
 import { Command as CommandMessage } from "#gen/ringraft/v1/command.js";
 import { type IMessageType, WireType } from "@protobuf-ts/runtime";
+import { readProgressReport } from "./progress-report.ts";
 import { WireError, WireReader } from "./wire-reader.ts";
 import { decodeRequest } from "./wire.ts";
 
@@ -44,6 +45,10 @@ export function readEnvelope(bytes: Uint8Array): Envelope {
 
 export function readOperation(envelope: Envelope): CommandMessage["operation"] {
   if (envelope.operation === null) return { oneofKind: undefined };
+  if (envelope.operation === "progressWork") {
+    const progressWork = readProgressReport(envelope.body);
+    if (progressWork !== null) return { oneofKind: "progressWork", progressWork };
+  }
   const type = typePerOperation[envelope.operation];
   // The generated union: `oneofKind` names the one property that is there.
   return {

@@ -7,12 +7,8 @@ export interface HistoryOptions {
   readonly maxBytes: number;
 }
 
-/** All events of one revision: a watch never sees half of them. */
-export interface Change {
-  readonly revision: Revision;
-  readonly events: readonly Event[];
-  readonly bytes: number;
-}
+/** All events of one revision, at least one: a watch never sees half of them. */
+export type Change = readonly Event[];
 
 /** The newest changes, oldest first, bounded by events and by bytes. Watches read it with a cursor and copy nothing. */
 export class History {
@@ -36,11 +32,10 @@ export class History {
     return this.#completeFrom as Revision;
   }
 
-  push(revision: Revision, events: readonly Event[]): void {
-    const bytes = estimatedBytes(events);
-    this.#changes.push({ revision, events, bytes });
-    this.#events += events.length;
-    this.#bytes += bytes;
+  push(change: Change): void {
+    this.#changes.push(change);
+    this.#events += change.length;
+    this.#bytes += estimatedBytes(change);
     while (this.#isOver()) this.#dropOldest();
   }
 
@@ -50,7 +45,7 @@ export class History {
     let high = this.#changes.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#changes[middle]!.revision < revision) low = middle + 1;
+      if (revisionOf(this.#changes[middle]!) < revision) low = middle + 1;
       else high = middle;
     }
     return low - this.#head + this.#dropped;
@@ -71,13 +66,17 @@ export class History {
     this.#changes[this.#head] = undefined;
     this.#head += 1;
     this.#dropped += 1;
-    this.#events -= oldest.events.length;
-    this.#bytes -= oldest.bytes;
-    this.#completeFrom = oldest.revision + 1;
+    this.#events -= oldest.length;
+    this.#bytes -= estimatedBytes(oldest);
+    this.#completeFrom = revisionOf(oldest) + 1;
     if (this.#head < COMPACT_AT || this.#head * 2 < this.#changes.length) return;
     this.#changes = this.#changes.slice(this.#head);
     this.#head = 0;
   }
+}
+
+export function revisionOf(change: Change): Revision {
+  return change[0]!.revision;
 }
 
 const COMPACT_AT = 1_024;

@@ -348,7 +348,7 @@ class StateReplica implements RunningReplica, EngineSink {
 
   #record(events: readonly Event[]): void {
     if (events.length === 0) return;
-    this.#watches.record(events[0]!.revision, events);
+    this.#watches.record(events);
     this.#locks.onEvents(events, this.#reader);
   }
 

@@ -1,7 +1,7 @@
 import { type LogIndex, type Revision, refusal } from "#kernel";
 import type { Timer, Timers } from "#ports";
 import type { Event, ObjectValue, Reader } from "#statemachine";
-import { History, type HistoryOptions } from "./history.ts";
+import { History, type HistoryOptions, revisionOf } from "./history.ts";
 import type { WatchSink, WatchSpec } from "./types.ts";
 
 export interface WatchOptions extends HistoryOptions {
@@ -35,8 +35,8 @@ export class Watches {
   }
 
   /** Remembers the events of one entry. Costs one push while nobody watches. */
-  record(revision: Revision, events: readonly Event[]): void {
-    if (events.length > 0) this.#history.push(revision, events);
+  record(events: readonly Event[]): void {
+    if (events.length > 0) this.#history.push(events);
   }
 
   /** Everything up to `revision` has been recorded: hands it out. */
@@ -97,9 +97,10 @@ export class Watches {
         return this.#end(watch, refusal("OVERLOADED", message));
       }
       watch.cursor += 1;
-      if (change.revision < watch.fromRevision) continue;
-      const events = filterEvents(change.events, watch);
-      if (events.length > 0) push(watch, { revision: change.revision, events, snapshot: null, snapshotEnd: false });
+      const revision = revisionOf(change);
+      if (revision < watch.fromRevision) continue;
+      const events = filterEvents(change, watch);
+      if (events.length > 0) push(watch, { revision, events, snapshot: null, snapshotEnd: false });
     }
   }
 

@@ -53,21 +53,24 @@ export class State {
   locksHeld = 0;
   /** Heads of requirement classes that claims have looked at: what a claim costs, for tests. */
   candidatesInspected = 0;
-  #events: Event[] = [];
+  #events: Event[] | null = null;
 
   constructor(limits: MachineLimits) {
     this.limits = limits;
   }
 
   emit(kind: ObjectKind, key: string, object: ObjectValue | null): void {
-    this.#events.push({ revision: this.revision, kind, key, object });
+    const event: Event = { revision: this.revision, kind, key, object };
+    // A literal has room for just this one; `push` onto an empty array makes room for 17, and histories keep them all.
+    if (this.#events === null) this.#events = [event];
+    else this.#events.push(event);
   }
 
   /** The events since the last call. */
   takeEvents(): readonly Event[] {
     const events = this.#events;
-    if (events.length === 0) return noEvents;
-    this.#events = [];
+    if (events === null) return noEvents;
+    this.#events = null;
     return events;
   }
 }

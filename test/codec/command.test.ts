@@ -285,3 +285,32 @@ test("limits and defaults are the documented numbers", () => {
   assert.equal(codecLimits.maxItemsPerJob, 1_000);
   assert.equal(commandDefaults.lockDelayMs, 15_000);
 });
+
+test("a progress report in an unusual form means what the usual one means", () => {
+  const usual = Command.toBinary(
+    Command.create({
+      sessionId: "s-1",
+      sequence: 9,
+      operation: { oneofKind: "progressWork", progressWork: { ...held, progress: { percent: 12.5, step: "a", message: "b" } } },
+    }),
+  );
+  const body = usual.subarray(usual.length - 22);
+  assert.equal(usual[usual.length - 23], 22, "the body of the report is the last of the command");
+  const report = (fields: readonly Uint8Array[]): Uint8Array => {
+    const bytes = Buffer.concat(fields);
+    return Buffer.concat([usual.subarray(0, usual.length - 23), Buffer.from([bytes.length]), bytes]);
+  };
+  const [id, token, progress] = [body.subarray(0, 3), body.subarray(3, 5), body.subarray(5)];
+  const expected = decodeCommand(usual);
+  assert.ok(expected.ok);
+  for (const fields of [
+    [id, token, progress],
+    [progress, id, token],
+    [token, progress, id],
+    [id, id, token, progress],
+  ]) {
+    assert.deepEqual(decodeCommand(report(fields)), expected);
+  }
+  assert.equal(refusalOf(report([id, token])).reason, "INVALID_ARGUMENT");
+  assert.equal(refusalOf(report([id, token, progress, Buffer.from([0x20, 0x01])])).reason, "INVALID_ARGUMENT");
+});
