@@ -378,3 +378,12 @@ describe("durability of votes", () => {
     assert.throws(() => single(3, quiet, [1, 5], 4), InvariantError);
   });
 });
+
+test("§9.6 a pre-vote that was granted for an earlier campaign does not count in this one", () => {
+  const node = single(3, { preVote: true }, [1], 2);
+  node.step({ kind: "campaign" });
+  node.receive({ kind: "preVoteReply", from: id(2), to: id(1), term: Term(2), granted: true });
+  assert.deepEqual([node.role, node.term], ["preCandidate", 2]);
+  node.receive({ kind: "preVoteReply", from: id(2), to: id(1), term: Term(3), granted: true });
+  assert.deepEqual([node.role, node.term], ["candidate", 3]);
+});
