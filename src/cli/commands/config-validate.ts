@@ -9,18 +9,12 @@ export const configValidate: Command = {
   usage: "FILE [-o table|json]",
   details: `Options:
   -o, --output table|json   how to print (default table)
-Exit code 0 when a node would start with it (warnings are printed), 78 when it would not. Nothing is changed.`,
+Every problem is printed with line and column. TLS files are not looked for: they are on the nodes, not here.
+Exit code 0 when every node would accept the file (warnings are printed), 78 when one would not. Nothing is changed.`,
   run: async (args) => {
-    const { values, positionals } = parse(args, { "node-id": { type: "string" }, output: { type: "string", short: "o" } }, [
-      "FILE",
-    ]);
+    const { values, positionals } = parse(args, { output: { type: "string", short: "o" } }, ["FILE"]);
     const format = outputFormat(values.output);
-    const nodeId = values["node-id"];
-    const checked = validateConfig({
-      file: positionals[0]!,
-      env: process.env,
-      overrides: nodeId === undefined ? {} : { nodeId },
-    });
+    const checked = validateConfig({ file: positionals[0]!, env: process.env });
     if (format === "json") {
       const problems = checked.ok ? [] : checked.problems;
       process.stdout.write(
