@@ -272,3 +272,25 @@ describe("a follower", () => {
     assert.deepEqual(node.raft.status().configuration, voters(3));
   });
 });
+
+test("a late acknowledgement of less takes back nothing (raft.tla#18)", () => {
+  const node = leader();
+  node.propose("a");
+  node.settle();
+  node.receive(accepted(2, 1, 2));
+  node.receive(accepted(2, 1, 1));
+  assert.equal(node.raft.status().progress?.get(id(2))?.matchIndex, 2);
+});
+
+test("a committed entry is applied no sooner than this node's own disk has it", () => {
+  const node = leader();
+  node.propose("a");
+  node.pump();
+  node.receive(accepted(2, 1, 2));
+  node.receive(accepted(3, 1, 2));
+  node.pump();
+  assert.equal(node.commit, 2);
+  assert.ok(!node.applied.includes("2:1:a"));
+  node.settle();
+  assert.ok(node.applied.includes("2:1:a"));
+});

@@ -58,6 +58,25 @@ test("the two newest are kept, and the log is needed from the older one on", asy
   assert.equal(snapshots(disk).length, 2);
 });
 
+test("a power cut at any moment of a save leaves two whole snapshots, or as many as there were", async () => {
+  const random = seededRandom(5);
+  const before = new MemoryDisk();
+  await storeWith(before, 10, 20);
+  const whole = before.clone();
+  const started = whole.operations;
+  await storeWith(whole, 30);
+  for (let at = 1; at <= whole.operations - started; at++) {
+    for (let chance = 0; chance < 20; chance++) {
+      const disk = before.clone();
+      disk.stopAt = at;
+      await assert.rejects(storeWith(disk, 30), `operation ${at}`);
+      disk.crash(random, 0.5);
+      const left = await indexes(await openSnapshotStore(disk));
+      assert.ok(left.length >= 2, `only ${left.join()} is left after a cut at operation ${at}`);
+    }
+  }
+});
+
 test("a rotten newest snapshot is left out and named, at any byte, and the one before is used", async () => {
   const disk = new MemoryDisk();
   await storeWith(disk, 10, 20);
