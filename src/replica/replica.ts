@@ -43,7 +43,7 @@ export const defaultReplicaOptions = {
   snapshotEveryEntries: 100_000,
   renewIntervalMs: 150,
   timeoutMs: 30_000,
-  history: { maxEvents: 100_000, maxBytes: 64 * 1024 * 1024 },
+  history: { maxEvents: 20_000, maxBytes: 16 * 1024 * 1024 },
   bookmarkMs: 5_000,
 } as const satisfies ReplicaOptions;
 

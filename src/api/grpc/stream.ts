@@ -138,7 +138,7 @@ export class ClientStream {
     const pending: Pending = { kind: "command", submitted };
     this.#pending.set(id, pending);
     this.#deps.replica.submit(submitted, (answer) => {
-      if (this.#settle(id, pending)) this.#respond(id, this.#requests.answered(answer, brief));
+      if (this.#settle(id, pending)) this.#respondAtOnce(id, this.#requests.answered(answer, brief));
     });
   }
 
@@ -196,18 +196,25 @@ export class ClientStream {
     return true;
   }
 
-  #respond(id: number, { revision, body }: Answered): void {
-    if (this.#closed) return;
+  #respond(id: number, answered: Answered): void {
+    if (this.#mustSchedule(id, answered)) this.#deps.timers.soon(() => this.#flush());
+  }
+
+  /** Answers to commands come many at a time, when a batch is applied: the next microtask finds them all. */
+  #respondAtOnce(id: number, answered: Answered): void {
+    if (this.#mustSchedule(id, answered)) queueMicrotask(() => this.#flush());
+  }
+
+  #mustSchedule(id: number, { revision, body }: Answered): boolean {
+    if (this.#closed) return false;
     this.#responses.push({ id, revision, body });
-    if (this.#flushScheduled || this.#blocked) return;
+    if (this.#flushScheduled || this.#blocked) return false;
     this.#flushScheduled = true;
-    this.#deps.timers.soon(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
+    return true;
   }
 
   #flush(): void {
+    this.#flushScheduled = false;
     if (this.#closed || this.#blocked) return;
     if (this.#responses.length > 0) {
       const responses = this.#responses;

@@ -128,6 +128,7 @@ class RaftLoop implements RaftEngine {
 
   propose(commands: readonly Uint8Array[]): Proposed {
     if (this.#stopped) return stoppedProposal;
+    this.#turnAtOnce();
     const outcome = this.#guarded(() => this.#raft.propose(commands, this.#ports.clock.now()));
     return outcome ?? stoppedProposal;
   }
@@ -213,6 +214,13 @@ class RaftLoop implements RaftEngine {
     if (this.#turnScheduled || this.#stopped) return;
     this.#turnScheduled = true;
     this.#ports.timers.soon(() => this.#turn());
+  }
+
+  /** Who proposes has gathered a turn's commands already: waiting for another turn would only cost them time. */
+  #turnAtOnce(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    queueMicrotask(() => this.#turn());
   }
 
   #turn(): void {

@@ -284,7 +284,8 @@ function streamAppends(state: RaftState, to: NodeId, progress: Progress): void {
     progress.nextIndex = (lastSent + 1) as LogIndex;
     sent = true;
   }
-  const hasNewCommit = log.commitIndex > progress.sentCommit && !progress.inflights.full;
+  // While entries are on their way, their acknowledgement comes back here: under load the commit index never travels alone.
+  const hasNewCommit = log.commitIndex > progress.sentCommit && progress.inflights.bytes === 0;
   if (!sent && (progress.pokeAllowed || hasNewCommit)) sendAppend(state, to, progress, NO_ENTRIES);
   progress.pokeAllowed = false;
 }
