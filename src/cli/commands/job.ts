@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { JobId } from "#kernel";
-import type { NewWork } from "#client";
+import type { Client, NewWork } from "#client";
 import type { Job, WorkState } from "#statemachine";
 import { type Command, CommandError, parse, UsageError } from "../command.ts";
 import { connectionHelp, connectionOptions, withClient } from "../connection.ts";
@@ -66,13 +66,15 @@ export const jobList: Command = {
   summary: "Jobs with their phase and the state of their work items",
   usage: "[--limit N] [-e HOST:PORT] [-o table|json]",
   details: `Options:
-      --limit N             at most this many, newest last (default 100, at most 1000)
+      --limit N             the newest N, newest last (default 100)
 ${connectionHelp.replace("Options:\n", "")}`,
   run: async (args) => {
     const { values } = parse(args, { ...connectionOptions, limit: { type: "string" } }, []);
     const format = outputFormat(values.output);
-    const page = await withClient(values, (client) => client.jobs.list({ ...integerOption("limit", values.limit) }));
-    printRows(format, page.jobs, {
+    const { limit = DEFAULT_LIMIT } = integerOption("limit", values.limit);
+    if (limit < 1) throw new UsageError(`--limit takes a number from 1 on, not ${limit}`);
+    const jobs = await withClient(values, (client) => newestJobs(client, limit));
+    printRows(format, jobs, {
       JOB: (job) => job.jobId,
       KIND: (job) => job.kind,
       PHASE: (job) => job.phase,
@@ -83,6 +85,23 @@ ${connectionHelp.replace("Options:\n", "")}`,
     return 0;
   },
 };
+
+const DEFAULT_LIMIT = 100;
+
+/** The protocol lists from the oldest on; what people want to see is the end. */
+export async function newestJobs(
+  { jobs }: { readonly jobs: Pick<Client["jobs"], "list"> },
+  count: number,
+): Promise<readonly Job[]> {
+  let newest: readonly Job[] = [];
+  let pageToken = "";
+  do {
+    const page = await jobs.list({ limit: 1000, pageToken });
+    newest = [...newest, ...page.jobs].slice(-count);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return newest;
+}
 
 export const jobGet: Command = {
   name: "job get",

@@ -439,6 +439,8 @@ export declare enum ModelVersionState {
      */
     ABORTED = 3,
     /**
+     * Not reached in this version, nor are the two that follow.
+     *
      * @generated from protobuf enum value: ARCHIVED = 4;
      */
     ARCHIVED = 4,

@@ -39,6 +39,8 @@ var ModelVersionState;
      */
     ModelVersionState[ModelVersionState["ABORTED"] = 3] = "ABORTED";
     /**
+     * Not reached in this version, nor are the two that follow.
+     *
      * @generated from protobuf enum value: ARCHIVED = 4;
      */
     ModelVersionState[ModelVersionState["ARCHIVED"] = 4] = "ARCHIVED";

@@ -174,6 +174,8 @@ export declare enum SessionState {
      */
     OPEN = 1,
     /**
+     * Not reached in this version.
+     *
      * @generated from protobuf enum value: SUSPECT = 2;
      */
     SUSPECT = 2

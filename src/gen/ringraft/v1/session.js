@@ -29,6 +29,8 @@ var SessionState;
      */
     SessionState[SessionState["OPEN"] = 1] = "OPEN";
     /**
+     * Not reached in this version.
+     *
      * @generated from protobuf enum value: SUSPECT = 2;
      */
     SessionState[SessionState["SUSPECT"] = 2] = "SUSPECT";

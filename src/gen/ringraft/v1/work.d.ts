@@ -767,6 +767,8 @@ export declare enum FailureCause {
      */
     LOST = 3,
     /**
+     * Not given by this version itself; a worker may name it.
+     *
      * @generated from protobuf enum value: PREEMPTED = 4;
      */
     PREEMPTED = 4,

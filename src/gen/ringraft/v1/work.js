@@ -79,6 +79,8 @@ var FailureCause;
      */
     FailureCause[FailureCause["LOST"] = 3] = "LOST";
     /**
+     * Not given by this version itself; a worker may name it.
+     *
      * @generated from protobuf enum value: PREEMPTED = 4;
      */
     FailureCause[FailureCause["PREEMPTED"] = 4] = "PREEMPTED";
