@@ -56,7 +56,7 @@ export class StorageError extends Error {
 
 const REJOIN =
   "Do not delete files to get it started: a voter that forgets its votes can break the cluster. " +
-  "Keep the directory for analysis, remove this voter from the cluster and add it again with an empty data directory.";
+  "Keep the directory for analysis; docs/raft.md, `When a voter does not start`, tells how to replace the voter.";
 
 const HINTS = {
   CORRUPT: `Check the disk, see \`ringraft wal verify\`. ${REJOIN}`,
