@@ -52,7 +52,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
     packages: ["@grpc/grpc-js", "pino", "node:"],
   },
   cli: {
-    rooms: ["kernel", "codec", "client", "config", "statemachine", "storage", "host"],
+    rooms: ["kernel", "ports", "codec", "client", "config", "statemachine", "storage", "host"],
     packages: ["node:"],
   },
 };

@@ -1,7 +1,6 @@
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import { RefusalError, surfaces } from "#kernel";
+import { ExitError, RefusalError, surfaces } from "#kernel";
 import { ClientError } from "#client";
-import { StartError } from "#host";
 
 /** One command of the CLI: `name` is what the user types, `run` gets what follows and returns the exit code. */
 export interface Command {
@@ -15,18 +14,6 @@ export interface Command {
 /** The caller typed something wrong: exit code 2 (64 for `serve`, which follows sysexits). */
 export class UsageError extends Error {
   override readonly name = "UsageError";
-}
-
-/** A failure with its own exit code and, where there is one, a way out. */
-export class CommandError extends Error {
-  override readonly name = "CommandError";
-  readonly exitCode: number;
-  readonly hint: string | null;
-  constructor(message: string, exitCode: number, hint: string | null = null, options?: ErrorOptions) {
-    super(message, options);
-    this.exitCode = exitCode;
-    this.hint = hint;
-  }
 }
 
 /** Parses strictly; a wrong option becomes a {@link UsageError} in the first of parseArgs's own sentences. */
@@ -62,7 +49,7 @@ export function exitWith(error: unknown): void {
 
 function describe(error: unknown): { readonly message: string; readonly hint: string | null; readonly code: number } {
   if (error instanceof UsageError) return { message: error.message, hint: null, code: 2 };
-  if (error instanceof CommandError || error instanceof StartError) {
+  if (error instanceof ExitError) {
     return { message: error.message, hint: error.hint, code: error.exitCode };
   }
   if (error instanceof ClientError || error instanceof RefusalError) {

@@ -1,16 +1,9 @@
-import { exitCodes } from "#kernel";
+import { ExitError, exitCodes } from "#kernel";
 import { StorageError, type StorageErrorCode } from "#storage";
 
 /** Why a node does not start (or cannot go on), with the exit code that tells a supervisor whether to try again. */
-export class StartError extends Error {
+export class StartError extends ExitError {
   override readonly name = "StartError";
-  readonly exitCode: number;
-  readonly hint: string | null;
-  constructor(exitCode: number, message: string, hint: string | null = null, options?: ErrorOptions) {
-    super(message, options);
-    this.exitCode = exitCode;
-    this.hint = hint;
-  }
 
   /** What stopped the start, as one message with an exit code of docs/errors.md. */
   static from(error: unknown): StartError {

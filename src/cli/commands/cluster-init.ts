@@ -1,4 +1,3 @@
-import { initialiseCluster } from "#host";
 import { type Command, parse, UsageError } from "../command.ts";
 
 export const clusterInit: Command = {
@@ -16,6 +15,7 @@ Exit code 78 when the configuration is wrong or the data directory already belon
   run: async (args) => {
     const { values } = parse(args, { config: { type: "string" }, "node-id": { type: "string" } }, []);
     if (values.config === undefined) throw new UsageError("--config FILE is missing");
+    const { initialiseCluster } = await import("#host");
     const nodeId = values["node-id"];
     const clusterId = await initialiseCluster({
       file: values.config,

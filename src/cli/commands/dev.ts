@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { initialiseCluster } from "#host";
-import { type Command, CommandError, parse, UsageError } from "../command.ts";
+import { ExitError } from "#kernel";
+import { type Command, parse, UsageError } from "../command.ts";
 import { type DevHandler, type DevLayout, devConfig, devLayout } from "../dev/layout.ts";
 import { checkPorts, forgetProcesses, recordProcesses, stopLeftovers } from "../dev/leftovers.ts";
 import { elapsedSince, fetchProgress, progressLine } from "../dev/progress.ts";
@@ -126,6 +126,7 @@ async function prepare(layout: DevLayout, say: (line: string) => void): Promise<
   );
   const first = layout.nodes[0]!.name;
   if (existsSync(join(layout.folder, first))) return;
+  const { initialiseCluster } = await import("#host");
   const clusterId = await initialiseCluster({ file: layout.configFile, nodeId: first, env: process.env });
   say(`new cluster ${clusterId}`);
 }
@@ -163,7 +164,7 @@ function pipelineProgram(): string {
     join(packageFolder(), path),
   );
   const found = candidates.find((path) => existsSync(path));
-  if (found === undefined) throw new CommandError(`the example pipeline is missing: ${candidates[0]}`, 1);
+  if (found === undefined) throw new ExitError(1, `the example pipeline is missing: ${candidates[0]}`);
   return found;
 }
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { JobId } from "#kernel";
+import { ExitError, JobId } from "#kernel";
 import type { Client, NewWork } from "#client";
 import type { Job, WorkState } from "#statemachine";
-import { type Command, CommandError, parse, UsageError } from "../command.ts";
+import { type Command, parse, UsageError } from "../command.ts";
 import { connectionHelp, connectionOptions, withClient } from "../connection.ts";
 import { outputFormat, printJson, printRows } from "../output.ts";
 
@@ -152,11 +152,11 @@ function itemsFrom(file: string, kind: string): readonly NewWork[] {
   try {
     parsed = JSON.parse(readFileSync(file === "-" ? 0 : file, "utf8"));
   } catch (error) {
-    throw new CommandError(`${file}: ${(error as Error).message}`, 2, "--items takes a file with a JSON array", { cause: error });
+    throw new ExitError(2, `${file}: ${(error as Error).message}`, "--items takes a file with a JSON array", { cause: error });
   }
-  if (!Array.isArray(parsed)) throw new CommandError(`${file}: expected a JSON array of work items`, 2);
+  if (!Array.isArray(parsed)) throw new ExitError(2, `${file}: expected a JSON array of work items`);
   return parsed.map((item: unknown, at) => {
-    if (typeof item !== "object" || item === null) throw new CommandError(`${file}: item ${at} is not an object`, 2);
+    if (typeof item !== "object" || item === null) throw new ExitError(2, `${file}: item ${at} is not an object`);
     return { kind, ...newWork(item, `${file}: item ${at}`) };
   });
 }
@@ -182,8 +182,8 @@ function newWork(item: object, where: string): Partial<NewWork> {
     const name = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
     const type = itemFields[name];
     if (type === undefined)
-      throw new CommandError(`${where}: unknown field "${key}"`, 2, `known: ${Object.keys(itemFields).join(", ")}`);
-    if (typeof value !== type) throw new CommandError(`${where}: ${key} must be a ${type}`, 2);
+      throw new ExitError(2, `${where}: unknown field "${key}"`, `known: ${Object.keys(itemFields).join(", ")}`);
+    if (typeof value !== type) throw new ExitError(2, `${where}: ${key} must be a ${type}`);
     return [name, value] as const;
   });
   return Object.fromEntries(named) as Partial<NewWork>;

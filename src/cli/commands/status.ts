@@ -1,4 +1,5 @@
-import { type Command, CommandError, parse, UsageError } from "../command.ts";
+import { ExitError } from "#kernel";
+import { type Command, parse, UsageError } from "../command.ts";
 import { outputFormat } from "../output.ts";
 
 export const status: Command = {
@@ -26,7 +27,7 @@ async function fetchStatus(base: string): Promise<Readonly<Record<string, unknow
     const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
     return (await answer.json()) as Readonly<Record<string, unknown>>;
   } catch (error) {
-    throw new CommandError(`no answer from ${url.href}`, 5, "Is the node up? --http names another one.", { cause: error });
+    throw new ExitError(5, `no answer from ${url.href}`, "Is the node up? --http names another one.", { cause: error });
   }
 }
 

@@ -2,7 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { CommandError } from "../command.ts";
+import { ExitError } from "#kernel";
+import {} from "../command.ts";
 import type { DevLayout } from "./layout.ts";
 
 /** Remembers which processes belong to this folder, so that the next `ringraft dev` can end what a killed one left. */
@@ -33,9 +34,9 @@ export async function checkPorts(layout: DevLayout): Promise<void> {
     const ports = node.role === "voter" ? Object.values(node.ports) : [node.ports.http];
     for (const port of ports) {
       if (await isFree(port)) continue;
-      throw new CommandError(
-        `port ${port} on 127.0.0.1 (${node.name}) is in use by another program`,
+      throw new ExitError(
         75,
+        `port ${port} on 127.0.0.1 (${node.name}) is in use by another program`,
         `Stop that program (ss -ltnp | grep ${port} names it), or use other ports: npm start -- --base-port ${nextBase(layout)}`,
       );
     }

@@ -1,9 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { exitCodes } from "#kernel";
-import { nodeDisk } from "#host";
+import { ExitError, exitCodes } from "#kernel";
+import type { Disk } from "#ports";
 import { dumpWal, StorageError, verifyWal, type WalDumpRow, type WalVerifyRow } from "#storage";
-import { type Command, CommandError, parse } from "../command.ts";
+import { type Command, parse } from "../command.ts";
 import { outputFormat, printRows } from "../output.ts";
 
 const outputHelp = `Options:
@@ -21,7 +21,7 @@ Exit code 0 when a start would accept the log, 74 when not.`,
     const { values, positionals } = parse(args, { output: { type: "string", short: "o" } }, ["DATA_DIR"]);
     const format = outputFormat(values.output);
     const rows: WalVerifyRow[] = [];
-    for await (const row of verifyWal(nodeDisk(dataDirectory(positionals[0]!)))) rows.push(row);
+    for await (const row of verifyWal(await openDisk(positionals[0]!))) rows.push(row);
     printRows(format, rows, {
       FILE: (row) => row.file,
       VERDICT: (row) => row.verdict,
@@ -44,10 +44,10 @@ export const walDump: Command = {
     const format = outputFormat(values.output);
     const rows: WalDumpRow[] = [];
     try {
-      for await (const row of dumpWal(nodeDisk(dataDirectory(positionals[0]!)))) rows.push(row);
+      for await (const row of dumpWal(await openDisk(positionals[0]!))) rows.push(row);
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
-      throw new CommandError(error.message, exitCodes.io, error.hint, { cause: error });
+      throw new ExitError(exitCodes.io, error.message, error.hint, { cause: error });
     }
     printRows(format, rows, {
       FILE: (row) => row.file,
@@ -64,15 +64,22 @@ export const walDump: Command = {
   },
 };
 
+/** The real disk comes with the whole server, which other commands need not load. */
+async function openDisk(path: string): Promise<Disk> {
+  const directory = dataDirectory(path);
+  const { nodeDisk } = await import("#host");
+  return nodeDisk(directory);
+}
+
 function dataDirectory(path: string): string {
   if (!existsSync(path) || !statSync(path).isDirectory()) {
-    throw new CommandError(
-      `${path} is not a directory`,
+    throw new ExitError(
       2,
+      `${path} is not a directory`,
       "Name a voter's data directory: the one that holds wal/ and identity.json.",
     );
   }
   if (!existsSync(join(path, "wal")))
-    throw new CommandError(`${path} has no wal/ in it`, 2, "Name a voter's data directory; workers have no log.");
+    throw new ExitError(2, `${path} has no wal/ in it`, "Name a voter's data directory; workers have no log.");
   return path;
 }
