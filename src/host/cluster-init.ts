@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto";
 import { ClusterId, ClusterTimeMs, exitCodes, LogIndex, type NodeId, Term, WallTimeMs } from "#kernel";
 import type { Disk } from "#ports";
 import { type Entry, encodeConfiguration } from "#raft";
-import { openWal, readIdentity, writeIdentity } from "#storage";
+import type { NodeConfig } from "#config";
+import { openWal, readIdentity, verifyWal, writeIdentity } from "#storage";
 import { type ConfigurationRequest, loadNodeConfig } from "./configuration.ts";
 import { lockDataDirectory } from "./data-directory.ts";
 import { nodeDisk } from "./disk.ts";
 import { StartError } from "./start-error.ts";
+import { checkedIdentity } from "./voter-node.ts";
 
 /**
  * Fixes the cluster id and the first voters, once per cluster, in the data directory of one voter. Everybody else joins.
@@ -23,8 +25,7 @@ export async function initialiseCluster(request: ConfigurationRequest): Promise<
   try {
     const lock = await lockDataDirectory(config.dataDirectory);
     try {
-      const clusterId = config.clusterId ?? ClusterId(randomUUID());
-      return await initialise(nodeDisk(config.dataDirectory), clusterId, config.nodeId, config.voters, config.dataDirectory);
+      return await initialise(nodeDisk(config.dataDirectory), config);
     } finally {
       await lock.release();
     }
@@ -34,26 +35,23 @@ export async function initialiseCluster(request: ConfigurationRequest): Promise<
 }
 
 /** The identity comes first: a crash right after it leaves a directory that this same command completes. */
-async function initialise(
-  disk: Disk,
-  proposed: ClusterId,
-  nodeId: NodeId,
-  voters: readonly NodeId[],
-  directory: string,
-): Promise<ClusterId> {
+async function initialise(disk: Disk, config: NodeConfig): Promise<ClusterId> {
+  const { nodeId, dataDirectory } = config;
   const present = await readIdentity(disk);
-  const clusterId = present?.clusterId ?? proposed;
+  const clusterId = present === null ? (config.clusterId ?? ClusterId(randomUUID())) : checkedIdentity(config, present);
+  // Looked at without opening it: opening a log writes, and a refusal must not.
+  const firstSegment = await verifyWal(disk).next();
+  if (firstSegment.done !== true) {
+    throw new StartError(
+      exitCodes.config,
+      `data directory ${dataDirectory} already belongs to cluster ${clusterId}`,
+      "Nothing was changed. Start it with `ringraft serve`, or name an empty data directory.",
+    );
+  }
   if (present === null) await writeIdentity(disk, { formatVersion: 1, clusterId, nodeId });
-  const { wal, recovered } = await openWal(disk, { clusterId, nodeId });
+  const { wal } = await openWal(disk, { clusterId, nodeId });
   try {
-    if (recovered.entries.length > 0 || recovered.hardState.term > 0) {
-      throw new StartError(
-        exitCodes.config,
-        `data directory ${directory} already belongs to cluster ${clusterId}`,
-        "Nothing was changed. Start it with `ringraft serve`, or name an empty data directory.",
-      );
-    }
-    await wal.append({ entries: [firstEntry(voters)], hardState: { term: Term(1), votedFor: null } });
+    await wal.append({ entries: [firstEntry(config.voters)], hardState: { term: Term(1), votedFor: null } });
   } finally {
     await wal.close();
   }

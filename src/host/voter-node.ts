@@ -9,6 +9,7 @@ import { startVoter, type Voter } from "#node";
 import { createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
 import { systemClock, systemTimers } from "./clock.ts";
 import { nodeDisk } from "./disk.ts";
+import { requireFreePort } from "./free-port.ts";
 import type { RunningNode } from "./lifecycle.ts";
 import { createPeerLinks, learnCluster, type TlsMaterial } from "./peer-grpc/index.ts";
 import type { Pulse } from "./pulse/index.ts";
@@ -37,6 +38,9 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
   const incarnation = Date.now();
   const peerTls = readTls(config.tls.peer);
   const clientTls = readTls(config.tls.client);
+  for (const key of ["peer", "client"] as const) {
+    await requireFreePort({ host: config.listen.host, port: config.listen[key], key });
+  }
   const disk = nodeDisk(config.dataDirectory);
   const clusterId = await identify(config, disk, peerTls, incarnation, ports);
   if (clusterId === null) return null;
@@ -63,7 +67,11 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
       },
     },
   );
-  const doors = await openDoors(config, clusterId, voter, clientTls, log);
+  const doors = await openDoors(config, clusterId, voter, clientTls, log).catch(async (error: unknown) => {
+    // A voter without a client port would go on voting, and keep this process alive.
+    await voter.close();
+    throw error;
+  });
   const feed = feedPulse(ports.pulse, metrics, () => lookAt(config, clusterId, voter), timers);
   log.info("voter is up", { cluster_id: clusterId, client_port: config.listen.client, peer_port: config.listen.peer });
   return {

@@ -3,19 +3,25 @@ import type { Disk } from "#ports";
 import { writeDurably } from "./durable-file.ts";
 import { StorageError } from "./error.ts";
 import type { DataDirectoryIdentity } from "./types.ts";
-import { readWhole } from "./wal/segments.ts";
+import { WAL_DIRECTORY } from "./wal/format.ts";
+import { listOrEmpty, readWhole } from "./wal/segments.ts";
 
 const IDENTITY_FILE = "identity.json";
 const IDENTITY_FORMAT_VERSION = 1;
 
-/** null in a directory that was never initialised. Throws StorageError: CORRUPT, FORMAT_TOO_NEW, IO_FAILED. */
+/**
+ * null in a directory that was never initialised; one that holds a log was. Throws StorageError: CORRUPT, FORMAT_TOO_NEW,
+ * IO_FAILED.
+ */
 export async function readIdentity(disk: Disk): Promise<DataDirectoryIdentity | null> {
   let text: string;
   try {
     text = Buffer.from(await readWhole(disk, IDENTITY_FILE)).toString("utf8");
   } catch (thrown) {
-    if (thrown instanceof StorageError && (thrown.cause as { code?: unknown }).code === "ENOENT") return null;
-    throw thrown;
+    if (!(thrown instanceof StorageError) || (thrown.cause as { code?: unknown }).code !== "ENOENT") throw thrown;
+    const log = await listOrEmpty(disk, WAL_DIRECTORY);
+    if (log.length === 0) return null;
+    throw new StorageError("CORRUPT", `it is missing, but ${WAL_DIRECTORY}/ holds a log`, { file: IDENTITY_FILE, cause: thrown });
   }
   return parseIdentity(text);
 }

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { connect, type Client } from "#client";
+import { connect, type Client, type ClientOptions } from "#client";
 // The layout of `ringraft dev` is the layout under test: same configuration, same processes.
 import { type DevHandler, type DevLayout, devConfig, devLayout } from "../../src/cli/dev/layout.ts";
 
@@ -17,6 +18,8 @@ export interface RealClusterOptions {
   readonly nodeOptions?: string;
   /** Appended to the configuration file. */
   readonly extraConfig?: string;
+  /** The last word on the configuration file. */
+  readonly editConfig?: (text: string, layout: DevLayout) => string;
 }
 
 /** The part of `GET /status` that the tests look at. */
@@ -48,6 +51,14 @@ export class RealCluster {
   }
 
   static async start(options: RealClusterOptions): Promise<RealCluster> {
+    const cluster = await RealCluster.prepare(options);
+    cluster.startAll();
+    await cluster.leader();
+    return cluster;
+  }
+
+  /** Configuration, folders and `cluster init` on the first voter; nothing runs yet. */
+  static async prepare(options: RealClusterOptions): Promise<RealCluster> {
     const folder = mkdtempSync(join(tmpdir(), "ringraft-e2e-"));
     const layout = devLayout(folder, await freeBasePort((options.voters + options.workers) * 10), options);
     const cluster = new RealCluster(layout, options);
@@ -59,11 +70,10 @@ export class RealCluster {
       workerSettings: options.workerSettings ?? [],
       queue: options.queue ?? "default",
     });
-    writeFileSync(layout.configFile, config + (options.extraConfig ?? ""), { mode: 0o600 });
+    const text = config + (options.extraConfig ?? "");
+    writeFileSync(layout.configFile, options.editConfig?.(text, layout) ?? text, { mode: 0o600 });
     const init = ringraft(["cluster", "init", "--config", layout.configFile, "--node-id", layout.nodes[0]!.name]);
     if (init.status !== 0) throw new Error(`cluster init failed: ${init.stderr}`);
-    for (const node of layout.nodes) cluster.startNode(node.name);
-    await cluster.leader();
     return cluster;
   }
 
@@ -97,6 +107,13 @@ export class RealCluster {
 
   exitCode(name: string): number | null {
     return this.#children.get(name)?.exitCode ?? null;
+  }
+
+  /** Resolves with the exit code of a process that ends by itself. */
+  async exited(name: string): Promise<number | null> {
+    const child = this.#children.get(name)!;
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit", { signal: AbortSignal.timeout(30_000) });
+    return child.exitCode;
   }
 
   pid(name: string): number {
@@ -139,20 +156,23 @@ export class RealCluster {
     throw new Error(`${what} did not come within ${seconds} s\n${this.logs()}`);
   }
 
+  /** Everything that the node has printed, over all its starts. */
+  log(name: string): string {
+    return readFileSync(join(this.layout.logFolder, `${name}.log`), "utf8");
+  }
+
   logs(lines = 8): string {
     return this.layout.nodes
+      .filter((node) => this.#children.has(node.name))
       .map((node) => {
-        const text = readFileSync(join(this.layout.logFolder, `${node.name}.log`), "utf8")
-          .trimEnd()
-          .split("\n")
-          .slice(-lines);
+        const text = this.log(node.name).trimEnd().split("\n").slice(-lines);
         return [`== ${node.name}`, ...text].join("\n");
       })
       .join("\n");
   }
 
-  client(timeoutMs = 20_000): Client {
-    const client = connect({ endpoints: this.layout.endpoints, timeoutMs });
+  client(timeoutMs = 20_000, tls: Pick<ClientOptions, "tls"> = {}): Client {
+    const client = connect({ endpoints: this.layout.endpoints, timeoutMs, ...tls });
     this.#clients.push(client);
     return client;
   }

@@ -14,6 +14,18 @@ test("the identity survives a crash right after it was written, and is absent be
   assert.deepEqual(await readIdentity(disk), identity);
 });
 
+test("a log without an identity is damage, not an empty directory that could join another cluster", async () => {
+  const disk = new MemoryDisk();
+  disk.put("wal/0000000000000001-0000000000000001.wal", new Uint8Array(1));
+  const before = disk.operations;
+  await assert.rejects(readIdentity(disk), {
+    code: "CORRUPT",
+    file: "identity.json",
+    message: /is missing, but wal\/ holds a log/,
+  });
+  assert.equal(disk.operations, before, "a refusal writes nothing");
+});
+
 test("a failed write leaves the identity that was there", async () => {
   const disk = new MemoryDisk();
   await writeIdentity(disk, identity);
