@@ -30,6 +30,7 @@ export class ItemRun {
   #progress: Progress = { percent: 0, step: "", message: "" };
   #sending = false;
   #over = false;
+  #unanswered = false;
 
   constructor(config: AgentConfig, deps: AgentDeps, session: ClientSession, item: WorkItem, token: FencingToken) {
     this.item = item;
@@ -40,6 +41,11 @@ export class ItemRun {
     this.#log = deps.log.child({ work_id: item.workId, kind: item.spec.kind });
     this.#pace = new ProgressPace(item.spec.heartbeatTimeoutMs, this.#nowMs());
     this.finished = this.#run();
+  }
+
+  /** Once finished: the start or the report was not answered, so the queue may still count the claim as ours. */
+  get unanswered(): boolean {
+    return this.#unanswered;
   }
 
   stop(reason: StopReason): void {
@@ -60,6 +66,7 @@ export class ItemRun {
       const end = this.#stopped === null ? await this.#execute() : NOT_STARTED;
       await this.#report(verdict(end, this.#stopped));
     } catch (error) {
+      this.#unanswered = !isLoss(error);
       this.#log.warn("the item was given up", refusalFields(error));
     } finally {
       this.#over = true;
@@ -144,7 +151,7 @@ export class ItemRun {
     try {
       this.#observe(await this.#session.work.progress(this.item.workId, this.#token, this.#progress));
     } catch (error) {
-      if (error instanceof ClientError && LOST.has(error.code)) this.#lose(error.message);
+      if (isLoss(error)) this.#lose(error.message);
       else this.#log.warn("progress was not taken", refusalFields(error));
     } finally {
       this.#sending = false;
@@ -198,6 +205,11 @@ export function refusalFields(error: unknown): { readonly code: string; readonly
     code: error instanceof ClientError ? error.code : "",
     error: error instanceof Error ? error.message : String(error),
   };
+}
+
+/** The queue's word that the claim is not ours any more. */
+function isLoss(error: unknown): error is ClientError {
+  return error instanceof ClientError && LOST.has(error.code);
 }
 
 const KILL_GRACE_MS = 10_000;

@@ -18,6 +18,8 @@ class RunningAgent implements Agent {
   readonly #drain = new AbortController();
   /** Resolves the wait for a free slot. */
   #onFree: (() => void) | null = null;
+  /** A request about a claim was not answered: the queue may count something as ours that nobody here works on. */
+  #maybeStrays = false;
 
   constructor(config: AgentConfig, deps: AgentDeps) {
     this.#config = config;
@@ -115,6 +117,7 @@ class RunningAgent implements Agent {
         await this.#freeSlot();
         continue;
       }
+      if (this.#maybeStrays) await this.#adopt(session);
       try {
         const { nodeId, worker } = this.#config;
         const request = { workerId: nodeId, queues: worker.queues, maxItems, waitMs: CLAIM_WAIT_MS };
@@ -123,7 +126,7 @@ class RunningAgent implements Agent {
       } catch (error) {
         if (over.aborted) return;
         this.#deps.log.warn("claim failed", refusalFields(error));
-        if (error instanceof ClientError && error.outcome === "unknown") await this.#adopt(session);
+        if (error instanceof ClientError && error.outcome === "unknown") this.#maybeStrays = true;
         await this.#pause(retryPauseMs(failures++, this.#deps.random));
       }
     }
@@ -136,20 +139,31 @@ class RunningAgent implements Agent {
     this.#runs.add(run);
     void run.finished.then(() => {
       this.#runs.delete(run);
+      if (run.unanswered) this.#maybeStrays = true;
       this.#onFree?.();
     });
   }
 
-  /** A claim whose answer was lost may have been granted: items that are ours and that nobody runs. */
+  /** Items that are ours and that nobody runs. */
   async #strays(session: ClientSession): Promise<readonly WorkItem[]> {
     const known = new Set([...this.#runs].map((run) => run.item.workId));
-    const { items } = await this.#deps.client.work.list({ state: "CLAIMED", limit: 1_000 });
+    const { work } = this.#deps.client;
+    const [claimed, running] = await Promise.all([
+      work.list({ state: "CLAIMED", limit: 1_000 }),
+      work.list({ state: "RUNNING", limit: 1_000 }),
+    ]);
+    const items = [...claimed.items, ...running.items];
     return items.filter((item) => item.claim?.sessionId === session.id && !known.has(item.workId));
   }
 
+  /** Starts what was claimed without our knowledge; what has run and could not be reported is for somebody to do again. */
   async #adopt(session: ClientSession): Promise<void> {
     try {
-      for (const item of await this.#strays(session)) this.#start(session, item);
+      for (const item of await this.#strays(session)) {
+        if (item.state === "CLAIMED") this.#start(session, item);
+        else await session.work.release(item.workId, item.claim!.fencingToken, "its report was not answered");
+      }
+      this.#maybeStrays = false;
     } catch (error) {
       this.#deps.log.warn("could not look for claims whose answer was lost", refusalFields(error));
     }

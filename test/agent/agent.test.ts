@@ -221,6 +221,22 @@ test("a handler's failure is retryable unless it says otherwise", async (t) => {
   assert.deepEqual([told.get("w-1"), told.get("w-2")], [true, false]);
 });
 
+test("an item whose start was not answered is not forgotten while the session lives: it is started again", async (t) => {
+  const { queue } = setUp(t, { handlers: { job: async () => "done" }, slots: 1 });
+  queue.losesNext = "start";
+  queue.add("w1", "job");
+  await queue.until(() => queue.told.length === 1);
+  assert.deepEqual(queue.told, [{ kind: "complete", workId: "w1", result: "done", error: null }]);
+});
+
+test("an item whose report was not answered is given back, for somebody to do", async (t) => {
+  const { queue } = setUp(t, { handlers: { job: async () => "done" }, slots: 1 });
+  queue.losesNext = "complete";
+  queue.add("w1", "job");
+  await queue.until(() => queue.told.length === 1);
+  assert.deepEqual(queue.told, [{ kind: "release", workId: "w1", reason: "its report was not answered" }]);
+});
+
 test("children do not outlive an agent that is killed (consul: a child ran on for minutes after the loss)", async () => {
   const source = `
     import { openProcesses } from "${new URL("../../src/host/process.ts", import.meta.url).href}";

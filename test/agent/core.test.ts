@@ -31,7 +31,7 @@ test("a line without an end does not fill the memory, and its rest is not mistak
   assert.equal(output.result, "ok");
   const tail = new ErrorTail();
   for (let i = 0; i < 1_000; i++) tail.feed("0123456789");
-  assert.equal(tail.text.length, 2_000);
+  assert.equal(tail.text.length, 1_300);
 });
 
 test("exit code 0 succeeds, 65 is not retried, everything else is", () => {
@@ -92,4 +92,22 @@ test("free slots are claimed, none while draining; pauses after failures grow to
     [0, 3, 20].map((failures) => retryPauseMs(failures, () => 1)),
     [100, 800, 5_000],
   );
+});
+
+test("what is told fits the queue's limits in bytes, whatever the program writes in", () => {
+  const bytes = (text: string): number => Buffer.byteLength(text);
+  const output = new ChildOutput();
+  const wide = "漢".repeat(5_000);
+  const said = output.feed(`${JSON.stringify({ progress: { percent: 1, step: wide, message: wide } })}\n`);
+  assert.ok(said !== null && bytes(said.step) <= 256 && bytes(said.message) <= 4_096);
+
+  const tail = new ErrorTail();
+  tail.feed(wide);
+  for (const message of [tail.text, wide]) {
+    const told = verdict(endOfChild({ code: 1, signal: null, error: null }, null, message), null);
+    assert.ok(told.kind === "fail" && bytes(told.message) <= 4_096, `${message.length} characters`);
+  }
+  assert.equal(verdict({ kind: "succeeded", result: "漢".repeat(21_845) }, null).kind, "complete");
+  const large = verdict({ kind: "succeeded", result: "漢".repeat(21_846) }, null);
+  assert.ok(large.kind === "fail" && large.code === "RESULT_TOO_LARGE");
 });

@@ -11,7 +11,7 @@ import {
   WorkId,
   refusal,
 } from "#kernel";
-import type { Progress, WorkError, WorkItem, WorkSpec } from "#statemachine";
+import type { Progress, WorkError, WorkItem, WorkSpec, WorkState } from "#statemachine";
 
 /** What an agent told the queue. */
 export type Told =
@@ -28,6 +28,8 @@ export class FakeQueue {
   readonly #waiting: string[] = [];
   #onChange = Promise.withResolvers<void>();
   #revision = 1;
+  /** What is asked for next, and never answered: the outcome is unknown to the agent, and nothing happens. */
+  losesNext: "start" | "complete" | null = null;
 
   readonly client = {
     openSession: async () => {
@@ -37,7 +39,10 @@ export class FakeQueue {
       return session.face;
     },
     work: {
-      list: async () => ({ items: [...this.items.values()].filter((item) => item.state === "CLAIMED"), nextPageToken: "" }),
+      list: async ({ state }: { readonly state?: WorkState }) => ({
+        items: [...this.items.values()].filter((item) => item.state === state),
+        nextPageToken: "",
+      }),
     },
     watch: (options: WatchOptions) => this.#watch(options),
   } as unknown as Client;
@@ -135,7 +140,11 @@ export class FakeSession {
     const held = <T>(workId: WorkId, token: FencingToken, act: () => T): Promise<T> => this.#held(workId, token, act);
     const work: Omit<ClientSession["work"], "enqueue" | "cancel" | "requeue" | "brief"> = {
       claim: (request, options) => queue.claim(this, request.maxItems ?? 1, options!.signal!),
-      start: (workId, token) => held(workId, token, () => queue.put(workId, { state: "RUNNING" })),
+      start: (workId, token) =>
+        held(workId, token, () => {
+          this.#answers("start");
+          return queue.put(workId, { state: "RUNNING" });
+        }),
       progress: (workId, token, progress) =>
         held(workId, token, () => {
           queue.progress.push(progress);
@@ -143,6 +152,7 @@ export class FakeSession {
         }),
       complete: (workId, token, { result = "", error: failed = null }) =>
         held(workId, token, () => {
+          this.#answers("complete");
           queue.told.push({ kind: "complete", workId, result, error: failed });
           return queue.put(workId, { claim: null, state: failed === null ? "SUCCEEDED" : "FAILED" });
         }),
@@ -168,6 +178,12 @@ export class FakeSession {
   expire(): void {
     this.#ended.abort(error("SESSION_EXPIRED", "failed"));
     this.#lost.abort();
+  }
+
+  #answers(request: "start" | "complete"): void {
+    if (this.#queue.losesNext !== request) return;
+    this.#queue.losesNext = null;
+    throw error("UNKNOWN_OUTCOME", "unknown");
   }
 
   async #held<T>(workId: WorkId, token: FencingToken, act: () => T): Promise<T> {

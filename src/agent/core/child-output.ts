@@ -73,12 +73,14 @@ function progressOf(value: unknown): ReportedProgress | null {
   const { percent, step, message } = value as Record<string, unknown>;
   return {
     percent: typeof percent === "number" && Number.isFinite(percent) ? Math.min(100, Math.max(0, percent)) : 0,
-    step: typeof step === "string" ? step.slice(0, MAX_TEXT) : "",
-    message: typeof message === "string" ? message.slice(0, MAX_TEXT) : "",
+    step: typeof step === "string" ? step.slice(0, MAX_STEP) : "",
+    message: typeof message === "string" ? message.slice(0, MAX_MESSAGE) : "",
   };
 }
 
 /** A result may be 64 KiB; escaped in JSON it is at most six times as long. */
 const MAX_LINE = 400_000;
-const MAX_TEXT = 1_000;
-const MAX_TAIL = 2_000;
+/** In characters. The queue takes 256 and 4,096 bytes, and none needs more than three for each of its units. */
+const MAX_STEP = 85;
+const MAX_MESSAGE = 1_000;
+const MAX_TAIL = 1_300;

@@ -67,11 +67,24 @@ export function endOfChild(exit: Exit, result: string | null, errorTail: string)
 }
 
 function onItsOwn(end: End): Verdict {
-  if (end.kind === "failed") return { ...end, kind: "fail", cause: "app" };
+  if (end.kind === "failed") return { ...end, message: end.message.slice(0, MAX_MESSAGE), kind: "fail", cause: "app" };
   const result = end.result ?? "";
-  if (result.length <= MAX_RESULT) return { kind: "complete", result };
-  const message = `the result has ${result.length} characters, at most ${MAX_RESULT} are allowed`;
+  const bytes = utf8Bytes(result);
+  if (bytes <= MAX_RESULT_BYTES) return { kind: "complete", result };
+  const message = `the result has ${bytes} bytes, at most ${MAX_RESULT_BYTES} are allowed`;
   return { kind: "fail", code: "RESULT_TOO_LARGE", message, retryable: false, cause: "app" };
 }
 
-const MAX_RESULT = 65_536;
+function utf8Bytes(text: string): number {
+  let bytes = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    // A surrogate is half of a four-byte character.
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 2 : 3;
+  }
+  return bytes;
+}
+
+const MAX_RESULT_BYTES = 65_536;
+/** The queue takes 4,096 bytes, and no character needs more than three for each of its units. */
+const MAX_MESSAGE = 1_365;
