@@ -87,6 +87,7 @@ export class MemoryDisk implements Disk {
     const inode: Inode = { cache: bytes, durable: bytes.slice(), dirty: new Set() };
     this.#names.set(path, inode);
     this.#durableNames.set(path, inode);
+    this.#directories.add(parent(path));
   }
 
   async open(path: string, { create }: { readonly create: boolean }): Promise<DiskFile> {
