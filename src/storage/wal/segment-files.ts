@@ -54,7 +54,11 @@ export async function zeroFilled(disk: Disk, path: string, fileBytes: number): P
   const file = await disk.open(path, { create: true });
   try {
     const zeros = new Uint8Array(Math.min(fileBytes, FILL_BYTES));
-    for (let at = 0; at < fileBytes; at += zeros.length) await file.write(at, zeros.subarray(0, fileBytes - at));
+    for (let at = 0; at < fileBytes; at += zeros.length) {
+      await file.write(at, zeros.subarray(0, fileBytes - at));
+      // The log syncs beside this, on the same disk: it must never wait behind a whole segment of zeros.
+      if ((at + zeros.length) % SYNC_EVERY_BYTES === 0) await file.sync();
+    }
     await file.sync();
     return file;
   } catch (thrown) {
@@ -72,3 +76,4 @@ export async function removeIfThere(disk: Disk, path: string): Promise<void> {
 }
 
 const FILL_BYTES = 256 * 1024;
+const SYNC_EVERY_BYTES = 4 * 1024 * 1024;
