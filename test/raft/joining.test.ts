@@ -52,6 +52,18 @@ test("a joined node that has the first entry can lead; one that has not cannot, 
   assert.deepEqual([network.node(3).role, network.node(3).last], ["follower", 0]);
 });
 
+test("a voter that comes back with an empty disk does not follow the leader that knows what it had acknowledged", () => {
+  const network = joining(3);
+  network.tick(60);
+  assert.equal(network.node(1).role, "leader");
+  const wiped = new TestNode({ id: id(3), configuration: nobody });
+  wiped.receive({ kind: "heartbeat", from: id(1), to: id(3), term: Term(2), commitIndex: LogIndex(0), readRound: 0 });
+  assert.throws(
+    () => wiped.receive({ kind: "heartbeat", from: id(1), to: id(3), term: Term(2), commitIndex: LogIndex(2), readRound: 0 }),
+    /commit index 2 is beyond the log's end 0: the log lost entries/,
+  );
+});
+
 /** Node 1 after `cluster init`, the others with empty disks. */
 function joining(count: number): Network {
   const nodes = Array.from({ length: count }, (_, at) => new TestNode({ id: id(at + 1), configuration: nobody }));
