@@ -63,7 +63,8 @@ function overview(): string {
     "",
     "Exit codes of client commands: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict or fenced, 5 no leader or quorum,",
     "6 timeout or unknown outcome, 7 not authorised, 8 unhealthy, 9 over a limit.",
-    "Exit codes of serve: 64 usage, 74 input/output or corrupt data, 75 temporary, 78 configuration.",
+    "Exit codes of serve, dev, cluster, config and wal: 74 input/output or corrupt data, 75 temporary, 78 configuration;",
+    "a wrong command line is 64 for serve and 2 for the others.",
     "",
   ].join("\n");
 }
