@@ -49,7 +49,7 @@ async function initialise(disk: Disk, config: NodeConfig): Promise<ClusterId> {
     );
   }
   if (present === null) await writeIdentity(disk, { formatVersion: 1, clusterId, nodeId });
-  const { wal } = await openWal(disk, { clusterId, nodeId });
+  const { wal } = await openWal(disk, { clusterId, nodeId, segmentBytes: config.raft.segmentBytes });
   try {
     await wal.append({ entries: [firstEntry(config.voters)], hardState: { term: Term(1), votedFor: null } });
   } finally {

@@ -53,7 +53,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   const opened = await openWal(disk, { clusterId, nodeId, segmentBytes: options.raft.segmentBytes, clock });
   const snapshots = await openSnapshotStore(disk);
   if (opened.tornTail !== null) log.warn("torn tail of the log cut off: it was never acknowledged", { ...opened.tornTail });
-  for (const { message, hint } of await snapshots.damaged()) log.warn("a snapshot is damaged", { message, hint });
+  for (const { message: why, hint } of await snapshots.damaged()) log.warn("a snapshot is damaged", { why, hint });
   const recovered = await recoverRaft(opened, snapshots);
   const machine = await restore(snapshots, recovered.snapshot);
   const raft = new Raft(raftOptions(options), recovered, random);
