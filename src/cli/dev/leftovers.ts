@@ -3,7 +3,6 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { ExitError } from "#kernel";
-import {} from "../command.ts";
 import type { DevLayout } from "./layout.ts";
 
 /** Remembers which processes belong to this folder, so that the next `ringraft dev` can end what a killed one left. */
