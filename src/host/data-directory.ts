@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { access, constants, link, mkdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { access, constants, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -27,7 +27,8 @@ async function usableDirectory(directory: string): Promise<fs.Stats> {
   const unusable = (problem: string, hint: string, cause?: unknown): StorageError =>
     new StorageError("UNUSABLE_DIRECTORY", `data directory ${directory} ${problem}`, { hint, cause });
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const firstMade = await mkdir(directory, { recursive: true, mode: 0o700 });
+    if (firstMade !== undefined) await syncParents(directory, firstMade);
   } catch (thrown) {
     const isFile = ["EEXIST", "ENOTDIR"].includes(errorCode(thrown));
     if (isFile) throw unusable("is not a directory", "Name a directory, or move the file away.", thrown);
@@ -54,6 +55,19 @@ async function usableDirectory(directory: string): Promise<fs.Stats> {
     );
   }
   return found;
+}
+
+/** Without it a power cut may take the whole directory, and with it a vote that was given. */
+async function syncParents(directory: string, firstMade: string): Promise<void> {
+  for (let made = directory; ; made = path.dirname(made)) {
+    const parent = await open(path.dirname(made), constants.O_RDONLY);
+    try {
+      await parent.sync();
+    } finally {
+      await parent.close();
+    }
+    if (made === firstMade) return;
+  }
 }
 
 function inUse(directory: string, by: string): StorageError {
