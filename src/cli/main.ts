@@ -25,6 +25,8 @@ const commands: readonly Command[] = [
   walDump,
 ];
 
+// For developers, not for operators: grpc-js draws one at every TLS connection to an address without a name.
+process.noDeprecation = true;
 await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<void> {
