@@ -194,7 +194,7 @@ describe("the replicated clock", () => {
     assert.deepEqual(times, [
       [0, 0],
       [0, 1_000],
-      [250, 1_000],
+      [250, 1_125],
       [250, 2_000],
     ]);
     assert.equal(leader.raft.clusterTime(stampAt(51_000)), 1_000);
@@ -245,5 +245,21 @@ describe("options", () => {
   test("a voter named twice is refused", () => {
     const twice: Configuration = { voters: [id(1), id(1)], votersOutgoing: null, learners: [] };
     assert.throws(() => new TestNode({ id: id(1), configuration: twice }), /repeats a voter/);
+  });
+});
+
+describe("a leader whose wall clock is behind the log", () => {
+  test("lets wall time go on at half speed until its clock has caught up, so that no back-off waits for that", () => {
+    const node = new TestNode({ id: id(1), configuration: voters(1) });
+    node.step({ kind: "tick", stamp: { monotonicMs: MonotonicMs(0), wallMs: WallTimeMs(100_000) } });
+    node.settle();
+    const at = (ms: number): number => {
+      const stamp = { monotonicMs: MonotonicMs(ms), wallMs: WallTimeMs(40_000 + ms) };
+      node.raft.propose([new Uint8Array(1)], stamp);
+      node.settle();
+      return node.committed.at(-1)!.wallTimeMs;
+    };
+    for (let ms = 1; ms < 10_000; ms += 1) at(ms);
+    assert.deepEqual([at(10_000), at(60_000), at(120_000), at(130_000)], [104_999, 129_999, 160_000, 170_000]);
   });
 });
