@@ -35,7 +35,7 @@ test("a small file becomes a complete, frozen configuration", () => {
         maxUncommittedBytes: 67_108_864,
         snapshotEveryEntries: 100_000,
         keepEntries: 10_000,
-        segmentBytes: 67_108_864,
+        segmentBytes: 16_777_216,
       },
       sessions: { defaultTtlMs: 15_000, electionGraceMs: 3_000, renewIntervalMs: 1_000 },
       worker: null,
@@ -168,7 +168,7 @@ test("durations are milliseconds or text with a unit, sizes bytes or text with a
     ["5 parsecs", "-1s", "1e3s", "", "s", -1, 0.5, NaN, Infinity, true, null].map(parseDuration),
     Array(11).fill(null),
   );
-  assert.equal(loaded(`${valid}raft: {segment: 16MiB}\n`).raft.segmentBytes, 16_777_216);
+  assert.equal(loaded(`${valid}raft: {segment: 32MiB}\n`).raft.segmentBytes, 33_554_432);
 });
 
 test("an alias may be used a few times", () => {
