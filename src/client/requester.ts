@@ -1,9 +1,10 @@
-import { type Reason, type Sequence, refusal } from "#kernel";
-import { encodeCommand } from "#codec";
+import { InvariantError, type Sequence } from "#kernel";
+import { encodeCommand, encodeMessage } from "#codec";
 import type { Operation } from "#statemachine";
+import { Request } from "#gen/ringraft/v1/stream.js";
 import type { ReadOptions as ReadOptionsMessage } from "#gen/ringraft/v1/refusal.js";
 import { Call, type Decode, type RequestBody } from "./call.ts";
-import { ClientError } from "./client-error.ts";
+import { ClientError, clientError } from "./client-error.ts";
 import { NEVER_MS } from "./core/deadlines.ts";
 import type { Nature } from "./core/retry.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -42,6 +43,8 @@ export class Requester implements Writer {
   }
 
   read<T>(body: RequestBody, decode: Decode<T>, options: CallOptions | undefined, needsLeader = true): Promise<T> {
+    const wrong = whyNotEncodable(body);
+    if (wrong !== null) return Promise.reject(wrong);
     const call = this.call("repeatable", needsLeader, decode, options, undefined);
     call.body = body;
     return this.start<T>(call, true);
@@ -80,12 +83,11 @@ export class Requester implements Writer {
     options: CallOptions | undefined,
     extra: WriteExtra | undefined,
   ): Promise<T> {
-    const command = encodeCommand(
+    const command = encodeOrRefuse(
       { sessionId: null, sequence: null, firstUnackedSequence: 0 as Sequence, operation },
       extra?.waitMs ?? 0,
     );
-    const tooLarge = refuseTooLarge(command);
-    if (tooLarge !== null) return Promise.reject(tooLarge);
+    if (command instanceof ClientError) return Promise.reject(command);
     const call = this.call(nature, true, decode, options, extra);
     call.command = command;
     call.brief = extra?.brief ?? false;
@@ -93,14 +95,30 @@ export class Requester implements Writer {
   }
 }
 
-/** A frame that the server would not take ends the whole stream, and would end the next one too when it is sent again. */
-export function refuseTooLarge(command: Uint8Array): ClientError | null {
-  if (command.length <= MAX_COMMAND_BYTES) return null;
-  const reason: Reason = "INVALID_ARGUMENT";
-  return new ClientError(
-    refusal(reason, `the command has ${command.length} bytes, at most ${MAX_COMMAND_BYTES} are allowed`),
-    "failed",
-  );
+/**
+ * The bytes of a command, or why it is none: a number that its field cannot hold, or more bytes than a server takes. A frame
+ * that the server would not take ends the whole stream, and would end the next one too when it is sent again.
+ */
+export function encodeOrRefuse(command: Parameters<typeof encodeCommand>[0], waitMs: number): Uint8Array | ClientError {
+  try {
+    const bytes = encodeCommand(command, waitMs);
+    if (bytes.length <= MAX_COMMAND_BYTES) return bytes;
+    return clientError("INVALID_ARGUMENT", `the command has ${bytes.length} bytes, at most ${MAX_COMMAND_BYTES} are allowed`);
+  } catch (error) {
+    if (!(error instanceof InvariantError)) throw error;
+    return clientError("INVALID_ARGUMENT", `${command.operation.kind}: ${error.message}`, "failed", { cause: error });
+  }
+}
+
+/** A question is encoded when its frame is, where a number that its field cannot hold would take everybody's requests down. */
+function whyNotEncodable(body: RequestBody): ClientError | null {
+  try {
+    encodeMessage(Request, { id: 0, timeoutMs: 0, brief: false, body });
+    return null;
+  } catch (error) {
+    if (!(error instanceof InvariantError)) throw error;
+    return clientError("INVALID_ARGUMENT", `${body.oneofKind ?? "request"}: ${error.message}`, "failed", { cause: error });
+  }
 }
 
 export function freshness(options: ReadOptions | undefined): ReadOptionsMessage {

@@ -1,10 +1,9 @@
 import type { Refusal, SessionId } from "#kernel";
-import { encodeCommand } from "#codec";
 import type { Operation } from "#statemachine";
 import type { Call, CallOwner, Decode } from "./call.ts";
-import { clientError } from "./client-error.ts";
+import { ClientError, clientError } from "./client-error.ts";
 import { SequenceWindow } from "./core/sequence-window.ts";
-import { refuseTooLarge, type Requester, type WriteExtra, type Writer } from "./requester.ts";
+import { encodeOrRefuse, type Requester, type WriteExtra, type Writer } from "./requester.ts";
 import type { CallOptions } from "./types.ts";
 
 /**
@@ -66,17 +65,17 @@ export class SessionWriter implements Writer, CallOwner {
     if (call.place === "settled") return;
     const sequence = this.#window.take();
     call.sequence = sequence;
-    call.command = encodeCommand(
+    const command = encodeOrRefuse(
       { sessionId: this.#id, sequence, firstUnackedSequence: this.#window.firstUnacked, operation },
       waitMs,
     );
-    const tooLarge = refuseTooLarge(call.command);
-    if (tooLarge === null) {
-      this.#requester.dispatcher.enqueue(call);
+    if (command instanceof ClientError) {
+      this.#requester.dispatcher.drop(call);
+      call.reject(command);
       return;
     }
-    this.#requester.dispatcher.drop(call);
-    call.reject(tooLarge);
+    call.command = command;
+    this.#requester.dispatcher.enqueue(call);
   }
 }
 
