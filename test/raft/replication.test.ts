@@ -58,6 +58,27 @@ describe("a leader", () => {
     );
   });
 
+  test("the commit index does not travel alone while entries are on their way to a follower", () => {
+    const node = leader();
+    for (const peer of [2, 3]) node.receive(accepted(peer, 1, 1));
+    node.settle();
+    for (const command of ["x", "y"]) {
+      node.propose(command);
+      node.settle();
+    }
+    node.takeSent();
+    node.receive(accepted(2, 1, 2));
+    node.settle();
+    assert.equal(node.commit, 2);
+    assert.deepEqual(node.takeSent(), []);
+    node.receive(accepted(2, 1, 3));
+    node.settle();
+    assert.deepEqual(
+      node.takeSent().map((m) => m.kind === "append" && [m.to, m.entries.length, m.commitIndex]),
+      [[id(2), 0, 3]],
+    );
+  });
+
   for (const log of [[], [2], [1, 2], [1]]) {
     test(`§5.4 commits everything before its own entry with it (log ${log.join() || "empty"})`, () => {
       const node = leader(3, log, 2);
