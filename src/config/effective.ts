@@ -37,7 +37,7 @@ export function raftOf(shape: FileShape): NodeConfig["raft"] {
   return {
     maxMessageBytes: shape.raft?.max_message ?? MIB,
     maxInflightBytes: shape.raft?.max_inflight ?? 8 * MIB,
-    maxUncommittedBytes: shape.raft?.max_uncommitted ?? 16 * MIB,
+    maxUncommittedBytes: shape.raft?.max_uncommitted ?? 64 * MIB,
     snapshotEveryEntries: shape.raft?.snapshot_every ?? 100_000,
     keepEntries: shape.raft?.keep_entries ?? 10_000,
     segmentBytes: shape.raft?.segment ?? 16 * MIB,
