@@ -58,8 +58,10 @@ async function measure(group: ProcessGroup, voters: number, kills: number, calle
     const before = acknowledged.length - 1;
     const killedAt = performance.now();
     processes.get(leader)!.kill("SIGKILL");
-    await leaderOf(layout);
-    await pause(500);
+    await leaderOf(layout, leader);
+    const ledAt = performance.now();
+    // The gap ends with the first write that the new leader acknowledged.
+    while ((acknowledged.at(-1) ?? 0) <= ledAt) await pause(20);
     const gap = longestGap(acknowledged, Math.max(0, before), killedAt);
     gaps.push(gap);
     console.log(`kill ${kill}: ${leader}, writes unavailable for ${Math.round(gap)} ms`);

@@ -26,14 +26,14 @@ export function startVoter(group: ProcessGroup, layout: DevLayout, name: string)
   return group.start(process.execPath, [launcher, "serve", "--config", layout.configFile, "--node-id", name]);
 }
 
-/** The voter that says of itself that it leads. */
-export async function leaderOf(layout: DevLayout, timeoutMs = 30_000): Promise<string> {
+/** The voter that says of itself that it leads; other than `not`, which was just killed and may answer a last time. */
+export async function leaderOf(layout: DevLayout, not: string | null = null, timeoutMs = 30_000): Promise<string> {
   for (const end = performance.now() + timeoutMs; performance.now() < end; await pause(50)) {
     for (const node of layout.nodes) {
       const status = await fetch(`http://127.0.0.1:${node.ports.http}/status`, { signal: AbortSignal.timeout(500) })
         .then((answer) => answer.json() as Promise<{ role: string }>)
         .catch(() => null);
-      if (status?.role === "leader") return node.name;
+      if (status?.role === "leader" && node.name !== not) return node.name;
     }
   }
   throw new Error(`no leader within ${timeoutMs} ms; logs: none (bench), run the same configuration by hand`);
