@@ -29,5 +29,6 @@ export const commandDefaults = {
   backoff: { initialMs: 1_000, multiplier: 2, maxMs: 300_000, jitter: 0.2 },
   maxClaimItems: 1,
   sessionTtlMs: 15_000,
+  /** Consul's lock delay: time for a lost holder's last writes to arrive before the next one starts. */
   lockDelayMs: 15_000,
 } as const;

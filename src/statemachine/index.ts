@@ -4,4 +4,4 @@ export type * from "./command.ts";
 export type * from "./reply.ts";
 export type * from "./machine-types.ts";
 export { createStateMachine, restoreStateMachine, type InspectableStateMachine } from "./machine.ts";
-export { defaultLimits, defaultLockDelayMs, defaultWorkSpec, emptyCapabilities } from "./limits.ts";
+export { defaultLimits, emptyCapabilities } from "./limits.ts";

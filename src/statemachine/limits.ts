@@ -1,4 +1,4 @@
-import type { Capabilities, WorkSpec } from "./objects.ts";
+import type { Capabilities } from "./objects.ts";
 import type { MachineLimits } from "./machine-types.ts";
 
 /** The limits of a production cluster. All voters must run with the same: they decide what is refused. */
@@ -36,31 +36,6 @@ export const fixedLimits = {
   lockDelayMs: 60_000,
   attempts: 1_000,
 } as const;
-
-/** Consul's lock delay: time for a lost holder's last writes to arrive before the next one starts. */
-export const defaultLockDelayMs = 15_000;
-
-/** Every default of a work item filled in. */
-export const defaultWorkSpec: WorkSpec = {
-  queue: "default",
-  kind: "",
-  payload: "",
-  payloadUri: "",
-  priority: 0,
-  runAtMs: 0,
-  deadlineMs: 0,
-  scheduleToStartTimeoutMs: 0,
-  startToCloseTimeoutMs: 0,
-  heartbeatTimeoutMs: 0,
-  maxAttempts: 3,
-  maxLosses: 10,
-  backoff: { initialMs: 1_000, multiplier: 2, maxMs: 300_000, jitter: 0.2 },
-  uniqueKey: "",
-  requires: null,
-  jobId: null,
-  ttlAfterFinishedMs: 0,
-  createdBy: "",
-};
 
 /** A worker that offers nothing but itself: it claims items without requirements. */
 export const emptyCapabilities: Capabilities = {

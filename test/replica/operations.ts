@@ -1,10 +1,11 @@
+import { completeWorkSpec } from "#codec";
 import { NodeId, type SessionId } from "#kernel";
-import { type Operation, defaultWorkSpec, emptyCapabilities } from "#statemachine";
+import { type Operation, emptyCapabilities } from "#statemachine";
 import { type TestCluster, type TestNode, ask, replyOf } from "../consensus/cluster.ts";
 
 export const enqueue = (queue = "q", payload = ""): Operation => ({
   kind: "enqueueWork",
-  spec: { ...defaultWorkSpec, kind: "test", queue, payload },
+  spec: completeWorkSpec({ kind: "test", queue, payload }),
 });
 
 export const claim = (queue = "q", maxItems = 1): Operation => ({ kind: "claimWork", workerId: "w", queues: [queue], maxItems });

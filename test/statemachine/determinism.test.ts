@@ -6,7 +6,6 @@ import {
   type Capabilities,
   type Command,
   createStateMachine,
-  defaultWorkSpec,
   emptyCapabilities,
   type EntryContext,
   type Event,
@@ -16,7 +15,7 @@ import {
   type StateMachine,
   type WorkSpec,
 } from "#statemachine";
-import { wallStart } from "./world.ts";
+import { defaultWorkSpec, wallStart } from "./world.ts";
 
 /** Small limits, so that a few hundred entries reach all of them. */
 const limits: Partial<MachineLimits> = {

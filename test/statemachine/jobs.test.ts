@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaultWorkSpec, type WorkSpec } from "#statemachine";
-import { failure, summary, World } from "./world.ts";
+import { type WorkSpec } from "#statemachine";
+import { defaultWorkSpec, failure, summary, World } from "./world.ts";
 
 const items = (n: number, more: Partial<WorkSpec> = {}): readonly WorkSpec[] =>
   Array.from({ length: n }, () => ({ ...defaultWorkSpec, ...more }));

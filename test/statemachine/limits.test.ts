@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaultLimits, defaultWorkSpec, type Operation, type Requirements, type WorkSpec } from "#statemachine";
-import { acquisition, World } from "./world.ts";
+import { defaultLimits, type Operation, type Requirements, type WorkSpec } from "#statemachine";
+import { defaultWorkSpec, acquisition, World } from "./world.ts";
 
 const enqueue = (more: Partial<WorkSpec>): Operation => ({ kind: "enqueueWork", spec: { ...defaultWorkSpec, ...more } });
 const needs = (more: Partial<Requirements>): Operation => {

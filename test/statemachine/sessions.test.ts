@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Sequence } from "#kernel";
-import { defaultWorkSpec } from "#statemachine";
-import { command, expectRefusal, expectReply, summary, World } from "./world.ts";
+import { defaultWorkSpec, command, expectRefusal, expectReply, summary, World } from "./world.ts";
 
 const enqueue = { kind: "enqueueWork", spec: defaultWorkSpec } as const;
 

@@ -1,3 +1,4 @@
+import { completeWorkSpec } from "#codec";
 import assert from "node:assert/strict";
 import {
   ClusterTimeMs,
@@ -16,7 +17,6 @@ import {
   type Command,
   createStateMachine,
   type Decision,
-  defaultWorkSpec,
   emptyCapabilities,
   type Event,
   type InspectableStateMachine,
@@ -26,6 +26,9 @@ import {
   type WorkItem,
   type WorkSpec,
 } from "#statemachine";
+
+/** What a caller gets who names nothing but the kind. */
+export const defaultWorkSpec: WorkSpec = completeWorkSpec({ kind: "" });
 
 export const wallStart = 1_700_000_000_000;
 
