@@ -51,6 +51,8 @@ async function start(endpoints: string | undefined): Promise<void> {
 
 function printElo(dataDirectory: string | undefined): void {
   if (dataDirectory === undefined) return misused();
+  // A reader such as `head` may stop early.
+  process.stdout.on("error", () => process.exit());
   for (const { model, elo, plusMinus, games } of eloTable(dataDirectory)) {
     const name = model === 0 ? "uniform-random" : `v${model}`;
     process.stdout.write(

@@ -25,6 +25,9 @@ const commands: readonly Command[] = [
   walDump,
 ];
 
+/** These have more to do than to print. */
+const longRunning: ReadonlySet<Command> = new Set([dev, serve]);
+
 // For developers, not for operators: grpc-js draws one at every TLS connection to an address without a name.
 process.noDeprecation = true;
 await main(process.argv.slice(2));
@@ -40,11 +43,17 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const rest = args.slice(command.name.split(" ").length);
   if (rest.includes("--help") || rest.includes("-h")) return print(manual(command));
+  if (!longRunning.has(command)) endWithReader();
   try {
     process.exitCode = await command.run(rest);
   } catch (error) {
     exitWith(error);
   }
+}
+
+/** `ringraft job list | head` closes the pipe early: nobody reads on, so there is nothing left to do. */
+function endWithReader(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
 }
 
 /** `job submit` before `job`: the longest name that fits wins. */

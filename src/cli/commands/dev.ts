@@ -64,6 +64,8 @@ async function runUntilSignal(
 ): Promise<number> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+  // Whoever read our lines is gone (`npm start | head`): the same as a hang-up.
+  process.stdout.on("error", () => stop.abort());
   const say = (line: string): void => screen.say(line);
   const supervisor = new Supervisor({ logFolder: layout.logFolder, restartAfterMs, say });
   for (const node of layout.nodes) {
