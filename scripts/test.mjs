@@ -41,9 +41,13 @@ const suites =
 let failed = false;
 for (const [paths, concurrency] of suites) {
   if (paths.length === 0) continue;
-  const run = spawnSync("node", ["--test", `--test-concurrency=${concurrency}`, "--test-reporter=spec", ...paths], {
-    stdio: "inherit",
-  });
+  const run = spawnSync(
+    "node",
+    ["--test", "--test-timeout=400000", `--test-concurrency=${concurrency}`, "--test-reporter=spec", ...paths],
+    {
+      stdio: "inherit",
+    },
+  );
   if (run.status !== 0) failed = true;
 }
 process.exit(failed ? 1 : 0);
