@@ -9,6 +9,7 @@ export {
   type ServerTls,
   ListenError,
   REFUSAL_TRAILER,
+  bindServer,
   createGrpcApi,
   createGrpcServer,
   defaultGrpcLimits,

@@ -81,8 +81,12 @@ test("a port in use is an error that names the port", async () => {
   await new Promise<void>((resolve) => blocker.listen(0, "127.0.0.1", resolve));
   const address = blocker.address();
   assert.ok(address !== null && typeof address === "object");
-  await assert.rejects(node(a, { port: address.port }), (error: Error) => error.message.includes(`peer port ${address.port} `));
-  await new Promise((resolve) => blocker.close(resolve));
+  try {
+    await assert.rejects(node(a, { port: address.port }), (error: Error) => error.message.includes(`peer port ${address.port} `));
+  } finally {
+    // A listener left open would hold the whole suite when the assertion fails.
+    await new Promise((resolve) => blocker.close(resolve));
+  }
 });
 
 interface TestNode {

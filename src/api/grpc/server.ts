@@ -36,7 +36,7 @@ export function createGrpcServer(options: { readonly tls: ServerTls | null; read
   const credentials = credentialsOf(options.tls);
   return {
     server,
-    listen: (host, port) => listen(server, credentials, host, port),
+    listen: (host, port) => bindServer(server, credentials, { what: "gRPC listener", host, port }),
     close: (graceMs = DEFAULT_GRACE_MS) => close(server, graceMs),
   };
 }
@@ -64,21 +64,29 @@ function credentialsOf(tls: ServerTls | null): ServerCredentials {
   return ServerCredentials.createSsl(tls.clientCa, [pair], tls.clientCa !== null);
 }
 
-function listen(server: Server, credentials: ServerCredentials, host: string, port: number): Promise<number> {
+/** Resolves with the port (the chosen one for 0). Rejects with {@link ListenError}, which begins with `what`. */
+export function bindServer(server: Server, credentials: ServerCredentials, { what, host, port }: Listener): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   server.bindAsync(address, credentials, (error, bound) => {
     if (error === null) resolve(bound);
-    else reject(listenError(error, address, port));
+    else reject(listenError(error, `${what} ${address}`, port));
   });
   return promise;
 }
 
-function listenError(cause: Error, address: string, port: number): ListenError {
+export interface Listener {
+  /** Stands before the address in messages: "gRPC listener". */
+  readonly what: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+function listenError(cause: Error, which: string, port: number): ListenError {
   // grpc-js gives the system's code in its text only.
   const code = /\bE[A-Z]{3,}\b/.exec(cause.message)?.[0] ?? "ELISTEN";
   const why = code === "EADDRINUSE" ? `port ${port} is already in use` : `cannot listen: ${cause.message}`;
-  return new ListenError(code, `gRPC listener ${address}: ${why}`, { cause });
+  return new ListenError(code, `${which}: ${why}`, { cause });
 }
 
 function close(server: Server, graceMs: number): Promise<void> {

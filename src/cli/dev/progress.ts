@@ -6,7 +6,6 @@ export interface Progress {
   readonly term: string;
   readonly votersAlive: number;
   readonly votersTotal: number;
-  readonly peersAlive: number;
   readonly pending: number;
   readonly running: number;
   readonly done: number;
@@ -53,7 +52,6 @@ async function ask(port: number): Promise<Progress | null> {
 interface StatusBody {
   readonly leader_id?: string | null;
   readonly term?: string;
-  readonly alive_peers?: number;
   readonly voters?: Readonly<Record<string, { readonly alive: boolean }>>;
   /** Items of all queues by state. */
   readonly work?: Readonly<Record<string, number>>;
@@ -71,7 +69,6 @@ function fromStatus(body: StatusBody): Progress {
     term: body.term ?? "0",
     votersAlive: voters.filter((voter) => voter.alive).length,
     votersTotal: voters.length,
-    peersAlive: body.alive_peers ?? 0,
     pending: work["PENDING"] ?? 0,
     running: (work["CLAIMED"] ?? 0) + (work["RUNNING"] ?? 0),
     done: work["SUCCEEDED"] ?? 0,

@@ -2,7 +2,7 @@ import grpc from "@grpc/grpc-js";
 import type { ClusterId, NodeId, Random } from "#kernel";
 import type { Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import type { Message } from "#raft";
-import { ListenError } from "#api";
+import { bindServer } from "#api";
 import type { SentFrame } from "#codec";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import { Inbound } from "./inbound.ts";
@@ -87,7 +87,8 @@ class StreamLinks implements GrpcPeerLinks {
       { connect: connectMethod },
       { connect: (call: grpc.ServerDuplexStream<PeerFrame, SentFrame>) => this.#inbound.accept(call) },
     );
-    const port = await this.#bind();
+    const { listen } = this.#options;
+    const port = await bindServer(this.#server, this.#credentials(), { what: `peer port ${listen.port} on`, ...listen });
     for (const outbound of this.#outbound.values()) outbound.start();
     return port;
   }
@@ -108,30 +109,12 @@ class StreamLinks implements GrpcPeerLinks {
     return Promise.resolve();
   }
 
-  #bind(): Promise<number> {
-    const { host, port } = this.#options.listen;
-    const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-    const bound = Promise.withResolvers<number>();
-    this.#server.bindAsync(address, this.#credentials(), (error, taken) => {
-      if (error === null) bound.resolve(taken);
-      else bound.reject(listenError(error, address, port));
-    });
-    return bound.promise;
-  }
-
   #credentials(): grpc.ServerCredentials {
     const { tls } = this.#options;
     if (tls === null) return grpc.ServerCredentials.createInsecure();
     const { ca, cert, key } = tls;
     return grpc.ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true);
   }
-}
-
-/** grpc-js gives the system's code in its text only. */
-function listenError(cause: Error, address: string, port: number): ListenError {
-  const code = /\bE[A-Z]{3,}\b/.exec(cause.message)?.[0] ?? "ELISTEN";
-  const why = code === "EADDRINUSE" ? `port ${port} is already in use` : `cannot be opened: ${cause.message}`;
-  return new ListenError(code, `peer port ${port} (${address}): ${why}`, { cause });
 }
 
 const DEFAULT_QUEUE_BYTES = 32 * 1024 * 1024;
