@@ -39,6 +39,8 @@ export function configurationToProto(configuration: Configuration): Configuratio
     joint: configuration.votersOutgoing !== null,
     votersOutgoing: [...(configuration.votersOutgoing ?? [])],
     learners: [...configuration.learners],
+    learnersNext: [...configuration.learnersNext],
+    promoting: [...configuration.promoting],
   };
 }
 
@@ -47,6 +49,8 @@ export function configurationFromProto(message: ConfigurationMessage): Configura
     voters: message.voters.map(NodeId),
     votersOutgoing: message.joint ? message.votersOutgoing.map(NodeId) : null,
     learners: message.learners.map(NodeId),
+    learnersNext: message.learnersNext.map(NodeId),
+    promoting: message.promoting.map(NodeId),
   };
 }
 
@@ -98,6 +102,10 @@ function bodyMessage(message: Message): Body {
       return { oneofKind: "snapshotReply", snapshotReply: message };
     case "readIndex":
       return { oneofKind: "readIndex", readIndex: message };
+    case "timeoutNow":
+      return { oneofKind: "timeoutNow", timeoutNow: {} };
+    case "stateDigest":
+      return { oneofKind: "stateDigest", stateDigest: message };
     case "readIndexReply": {
       const { readId, index } = message;
       return { oneofKind: "readIndexReply", readIndexReply: { readId, ok: index !== null, index: index ?? 0 } };
@@ -129,7 +137,12 @@ function bodyOf(body: Body, envelope: { readonly from: NodeId; readonly to: Node
       };
     }
     case "appendReply":
-      return { ...envelope, kind: "appendReply", matchIndex: body.appendReply.matchIndex as LogIndex };
+      return {
+        ...envelope,
+        kind: "appendReply",
+        matchIndex: body.appendReply.matchIndex as LogIndex,
+        suspect: body.appendReply.suspect,
+      };
     case "appendRejected": {
       const { rejectedIndex, hintIndex, hintTerm } = body.appendRejected;
       return {
@@ -145,14 +158,14 @@ function bodyOf(body: Body, envelope: { readonly from: NodeId; readonly to: Node
       return { ...envelope, kind: "heartbeat", commitIndex: commitIndex as LogIndex, readRound };
     }
     case "heartbeatReply":
-      return { ...envelope, kind: "heartbeatReply", readRound: body.heartbeatReply.readRound };
+      return { ...envelope, kind: "heartbeatReply", ...body.heartbeatReply };
     case "snapshotChunk": {
       const { meta, offset, data, done } = body.snapshotChunk;
       return { ...envelope, kind: "snapshotChunk", meta: snapshotMetaFromProto(meta), offset, data, done };
     }
     case "snapshotReply": {
-      const { index, nextOffset, installed } = body.snapshotReply;
-      return { ...envelope, kind: "snapshotReply", index: index as LogIndex, nextOffset, installed };
+      const { index, nextOffset, installed, suspect } = body.snapshotReply;
+      return { ...envelope, kind: "snapshotReply", index: index as LogIndex, nextOffset, installed, suspect };
     }
     case "readIndex":
       return { ...envelope, kind: "readIndex", readId: body.readIndex.readId as ReadId };
@@ -160,6 +173,10 @@ function bodyOf(body: Body, envelope: { readonly from: NodeId; readonly to: Node
       const { readId, ok, index } = body.readIndexReply;
       return { ...envelope, kind: "readIndexReply", readId: readId as ReadId, index: ok ? (index as LogIndex) : null };
     }
+    case "timeoutNow":
+      return { ...envelope, kind: "timeoutNow" };
+    case "stateDigest":
+      return { ...envelope, kind: "stateDigest", index: body.stateDigest.index as LogIndex, digest: body.stateDigest.digest };
     case undefined:
       throw new WireError("a message without content");
     default:
@@ -167,6 +184,6 @@ function bodyOf(body: Body, envelope: { readonly from: NodeId; readonly to: Node
   }
 }
 
-function lastOf(body: { readonly lastIndex: number; readonly lastTerm: number }) {
-  return { lastIndex: body.lastIndex as LogIndex, lastTerm: body.lastTerm as Term };
+function lastOf(body: { readonly lastIndex: number; readonly lastTerm: number; readonly transfer: boolean }) {
+  return { lastIndex: body.lastIndex as LogIndex, lastTerm: body.lastTerm as Term, transfer: body.transfer };
 }

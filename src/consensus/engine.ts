@@ -1,5 +1,5 @@
 import type { ClusterTimeMs, LogIndex, NodeId, Outcome, Refusal, Term, WallTimeMs } from "#kernel";
-import type { Entry, RaftStatus, SnapshotMeta } from "#raft";
+import type { Configuration, Entry, MembershipChange, RaftStatus, SnapshotMeta } from "#raft";
 
 /**
  * The contract of consensus is one total order of commands. `raft` fills it today; `bully`, `hybrid` and `etcd` fill the
@@ -20,6 +20,15 @@ export interface Engine {
    * of the call. Resolves when it is durable; a second call while one is running is refused with BAD_STATE.
    */
   saveSnapshot(snapshot: StateSnapshot): Promise<Outcome<SnapshotMeta>>;
+  /**
+   * Changes who votes. Resolves when the change is done: committed and, where it went through a joint configuration, left
+   * again; an `add` with `promote` once the learner is in, its promotion follows. BAD_STATE names what stands against it.
+   */
+  reconfigure(change: MembershipChange): Promise<Outcome<Configuration>>;
+  /** Hands the lead to `to`, or to the voter that is furthest along. Resolves with the new leader, or TIMEOUT: nothing changed. */
+  transferLeadership(to: NodeId | null): Promise<Outcome<NodeId>>;
+  /** Starts an election here, at once; with a live leader elsewhere it changes nothing. */
+  campaign(): void;
   leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean };
   /** The replicated clock as this leader would stamp it now; the last applied one on a follower. */
   clusterNow(): { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs };

@@ -66,6 +66,6 @@ function firstEntry(voters: readonly NodeId[]): Entry {
     kind: "configuration",
     clusterTimeMs: ClusterTimeMs(0),
     wallTimeMs: WallTimeMs(0),
-    data: encodeConfiguration({ voters, votersOutgoing: null, learners: [] }),
+    data: encodeConfiguration({ voters, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] }),
   };
 }

@@ -138,4 +138,4 @@ function electionTicks({ timing }: VoterOptions): number {
  * A node without a log belongs to no configuration: it answers and takes entries, and stands for election only once the log
  * has told it that it votes. So an empty disk can never form a second cluster.
  */
-const nobody: Configuration = { voters: [], votersOutgoing: null, learners: [] };
+const nobody: Configuration = { voters: [], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };

@@ -57,6 +57,11 @@ export class Configurations {
   }
 }
 
+/** A configuration that is not joint and on its way to nothing else. */
+export function settledConfiguration(voters: readonly NodeId[], learners: readonly NodeId[] = []): Configuration {
+  return { voters, votersOutgoing: null, learners, learnersNext: [], promoting: [] };
+}
+
 export function isVoter(configuration: Configuration, id: NodeId): boolean {
   return configuration.voters.includes(id) || (configuration.votersOutgoing?.includes(id) ?? false);
 }

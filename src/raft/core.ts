@@ -156,15 +156,18 @@ export class Raft {
   }
 
   status(): RaftStatus {
-    const { term, role, leader, log, configuration, electionCount } = this.#state;
+    const { term, votedFor, role, leader, log, configuration, configurations, electionCount } = this.#state;
     return {
       term,
+      votedFor,
       role: role.kind,
       leader,
       lastIndex: log.lastIndex,
+      lastTerm: log.lastTerm,
       commitIndex: log.commitIndex,
       appliedIndex: log.appliedIndex,
       configuration,
+      configurationIndex: configurations.currentIndex,
       progress: role.kind === "leader" ? this.#describeProgress(role) : null,
       electionCount,
       ownTermCommitted: role.kind === "leader" && isOwnTermCommitted(this.#state, role),
@@ -255,6 +258,8 @@ export class Raft {
       case "snapshotReply":
       case "readIndex":
       case "readIndexReply":
+      case "timeoutNow":
+      case "stateDigest":
         if (state.role.kind === "leader") {
           state.mark("stepped down: later term", { from: message.from, term: message.term, was: state.term });
         }
@@ -273,7 +278,7 @@ export class Raft {
     const state = this.#state;
     state.mark("stale message ignored", { kind: message.kind, from: message.from, term: message.term, now: state.term });
     if (message.kind === "append" || message.kind === "heartbeat" || message.kind === "snapshotChunk") {
-      state.send({ kind: "heartbeatReply", from: state.id, to: message.from, term: state.term, readRound: 0 });
+      state.send({ kind: "heartbeatReply", from: state.id, to: message.from, term: state.term, readRound: 0, suspect: false });
     }
   }
 
@@ -300,6 +305,9 @@ export class Raft {
         return this.#readFor(message);
       case "readIndexReply":
         return this.#readAnswered(message);
+      case "timeoutNow":
+      case "stateDigest":
+        return state.mark("message not understood yet", { kind: message.kind, from: message.from });
       case "appendReply":
         return role.kind === "leader" ? handleAppendReply(state, role, message) : this.#ignoreUnled(message);
       case "appendRejected":

@@ -78,19 +78,19 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 }
 
 /**
- * The data of a `configuration` entry: version u8 (1), joint u8, counts of voters, outgoing voters and learners u16 each,
- * then every id as its length u16 and its UTF-16 code units. UTF-16 because that is what a string is made of:
+ * The data of a `configuration` entry: version u8 (2), joint u8, counts of voters, outgoing voters, learners, next learners
+ * and learners to promote u16 each (version 1 ended after the learners), then every id as its length u16 and its UTF-16 code units. UTF-16 because that is what a string is made of:
  * lossless for every id, and no text codec needed in the core.
  */
 export function encodeConfiguration(configuration: Configuration): Uint8Array {
   const outgoing = configuration.votersOutgoing ?? [];
-  const ids = [...configuration.voters, ...outgoing, ...configuration.learners];
+  const { voters, learners, learnersNext, promoting } = configuration;
+  const groups = [voters, outgoing, learners, learnersNext, promoting];
+  const ids = groups.flat();
   const bytes = new Uint8Array(ids.reduce((sum, id) => sum + 2 + id.length * 2, CONFIGURATION_HEADER_BYTES));
-  bytes[0] = LAYOUT_VERSION;
+  bytes[0] = CONFIGURATION_VERSION;
   bytes[1] = configuration.votersOutgoing === null ? 0 : 1;
-  putUint16(bytes, 2, configuration.voters.length);
-  putUint16(bytes, 4, outgoing.length);
-  putUint16(bytes, 6, configuration.learners.length);
+  for (const [group, members] of groups.entries()) putUint16(bytes, 2 + group * 2, members.length);
   let at = CONFIGURATION_HEADER_BYTES;
   for (const id of ids) {
     putUint16(bytes, at, id.length);
@@ -102,19 +102,25 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
 
 /** Throws {@link LayoutError} when `bytes` is not exactly one configuration. */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
-  if (bytes.length < CONFIGURATION_HEADER_BYTES) {
-    throw new LayoutError(`a configuration has at least ${CONFIGURATION_HEADER_BYTES} bytes, got ${bytes.length}`);
+  const version = bytes[0];
+  const headerBytes = version === 1 ? CONFIGURATION_HEADER_BYTES_V1 : CONFIGURATION_HEADER_BYTES;
+  if (bytes.length < headerBytes) {
+    throw new LayoutError(`a configuration has at least ${headerBytes} bytes, got ${bytes.length}`);
   }
-  if (bytes[0] !== LAYOUT_VERSION) throw new LayoutError(`configuration layout ${bytes[0]!} is not known here`);
+  if (version !== 1 && version !== CONFIGURATION_VERSION) {
+    throw new LayoutError(`configuration layout ${version!} is not known here`);
+  }
   const joint = bytes[1]!;
   if (joint > 1) throw new LayoutError(`a configuration is joint (1) or not (0), got ${joint}`);
-  let at = CONFIGURATION_HEADER_BYTES;
+  let at = headerBytes;
   const voters = takeIds(uint16At(bytes, 2));
   const outgoing = takeIds(uint16At(bytes, 4));
   const learners = takeIds(uint16At(bytes, 6));
+  const learnersNext = version === 1 ? [] : takeIds(uint16At(bytes, 8));
+  const promoting = version === 1 ? [] : takeIds(uint16At(bytes, 10));
   if (at !== bytes.length) throw new LayoutError(`${bytes.length - at} bytes behind the end of a configuration`);
   if (joint === 0 && outgoing.length > 0) throw new LayoutError("a configuration that is not joint has outgoing voters");
-  return { voters, votersOutgoing: joint === 1 ? outgoing : null, learners };
+  return { voters, votersOutgoing: joint === 1 ? outgoing : null, learners, learnersNext, promoting };
 
   function takeIds(count: number): readonly NodeId[] {
     return Array.from({ length: count }, () => {
@@ -130,7 +136,9 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
 }
 
 const LAYOUT_VERSION = 1;
-const CONFIGURATION_HEADER_BYTES = 8;
+const CONFIGURATION_VERSION = 2;
+const CONFIGURATION_HEADER_BYTES = 12;
+const CONFIGURATION_HEADER_BYTES_V1 = 8;
 const KIND_CODES = { command: 1, leader: 2, configuration: 3 } as const satisfies Record<EntryKind, number>;
 const KINDS: readonly (EntryKind | undefined)[] = [undefined, "command", "leader", "configuration"];
 

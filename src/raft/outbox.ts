@@ -81,6 +81,7 @@ export class Outbox {
       case "preVote":
       case "preVoteReply":
       case "readIndex":
+      case "stateDigest":
         return true; // promises nothing, not even its own term
       case "appendReply":
         return this.#isDurableTo(message.matchIndex);
@@ -94,6 +95,7 @@ export class Outbox {
       case "heartbeatReply":
       case "snapshotChunk":
       case "readIndexReply":
+      case "timeoutNow":
         return this.isHardStateDurable;
       default:
         return assertNever(message, "message");

@@ -24,12 +24,29 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
-/** Who votes. Joint when `votersOutgoing` is not null (membership change is a later step; the value has room for it). */
+/** Who votes. Joint (§6) when `votersOutgoing` is not null: then both halves must agree, each by its own majority. */
 export interface Configuration {
   readonly voters: readonly NodeId[];
   readonly votersOutgoing: readonly NodeId[] | null;
+  /** Receive the log, count for nothing. */
   readonly learners: readonly NodeId[];
+  /** Joint only: voters of the outgoing half that become learners when the joint configuration is left. */
+  readonly learnersNext: readonly NodeId[];
+  /** Learners that the leader makes voters as soon as they have caught up. In the log, so that it survives the leader. */
+  readonly promoting: readonly NodeId[];
 }
+
+/** What an operator asks for. The leader turns it into one or two configurations; see `config-change/`. */
+export type MembershipChange =
+  /** A new learner; with `promote` it becomes a voter once it has caught up. */
+  | { readonly kind: "add"; readonly node: NodeId; readonly promote: boolean }
+  /** A learner is to be a voter: as soon as it has caught up. */
+  | { readonly kind: "promote"; readonly node: NodeId }
+  /** A voter goes on as a learner. */
+  | { readonly kind: "demote"; readonly node: NodeId }
+  | { readonly kind: "remove"; readonly node: NodeId }
+  /** `add` (caught-up learners or new nodes) and `remove` in one joint step. */
+  | { readonly kind: "replace"; readonly remove: NodeId; readonly add: NodeId };
 
 export interface HardState {
   readonly term: Term;
@@ -62,7 +79,13 @@ interface Envelope {
 
 /** What voters say to each other. One message is one value; `term` is the sender's (for pre-votes: the asked-for term). */
 export type Message =
-  | (Envelope & { readonly kind: "preVote" | "requestVote"; readonly lastIndex: LogIndex; readonly lastTerm: Term })
+  | (Envelope & {
+      readonly kind: "preVote" | "requestVote";
+      readonly lastIndex: LogIndex;
+      readonly lastTerm: Term;
+      /** The leader itself asked for this election: word of a live leader is no reason to refuse (§3.10). */
+      readonly transfer: boolean;
+    })
   | (Envelope & { readonly kind: "preVoteReply" | "voteReply"; readonly granted: boolean })
   | (Envelope & {
       readonly kind: "append";
@@ -75,6 +98,8 @@ export type Message =
       readonly kind: "appendReply";
       /** Accepted: the last index known to match and to be durable here. */
       readonly matchIndex: LogIndex;
+      /** The sender's log may have lost an acknowledged tail: it counts for no quorum until it has caught up. */
+      readonly suspect: boolean;
     })
   | (Envelope & {
       readonly kind: "appendRejected";
@@ -88,7 +113,7 @@ export type Message =
       readonly commitIndex: LogIndex;
       /** 0 = not for reads */ readonly readRound: number;
     })
-  | (Envelope & { readonly kind: "heartbeatReply"; readonly readRound: number })
+  | (Envelope & { readonly kind: "heartbeatReply"; readonly readRound: number; readonly suspect: boolean })
   | (Envelope & {
       /** One chunk of a snapshot. The shell fills `data` from the snapshot store when it sends (the core names only the range). */
       readonly kind: "snapshotChunk";
@@ -103,7 +128,12 @@ export type Message =
       /** The offset that the follower wants next; the snapshot's length when it has all. */
       readonly nextOffset: number;
       readonly installed: boolean;
+      readonly suspect: boolean;
     })
+  /** The leader hands over: campaign now, without waiting and without a pre-vote (§3.10). */
+  | (Envelope & { readonly kind: "timeoutNow" })
+  /** The sender's state after applying `index`, for comparison. */
+  | (Envelope & { readonly kind: "stateDigest"; readonly index: LogIndex; readonly digest: string })
   | (Envelope & { readonly kind: "readIndex"; readonly readId: ReadId })
   | (Envelope & { readonly kind: "readIndexReply"; readonly readId: ReadId; readonly index: LogIndex | null });
 
@@ -180,12 +210,16 @@ export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
 export interface RaftStatus {
   readonly term: Term;
+  readonly votedFor: NodeId | null;
   readonly role: Role;
   readonly leader: NodeId | null;
   readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
   readonly configuration: Configuration;
+  /** Index of the entry that holds {@link configuration}; it is committed once `commitIndex` has reached it. */
+  readonly configurationIndex: LogIndex;
   /** Leader only; null elsewhere. */
   readonly progress: ReadonlyMap<NodeId, PeerProgress> | null;
   /** Elections this node started or voted in since it came up. */

@@ -90,7 +90,7 @@ export class TestCluster {
     const snapshots = await openSnapshotStore(disk);
     const opened = await openWal(disk, { clusterId: CLUSTER, nodeId: id, segmentBytes: 64 * 1024 });
     const recovered = await recoverRaft(opened, snapshots);
-    const initialConfiguration = { voters: this.ids, votersOutgoing: null, learners: [] };
+    const initialConfiguration = { voters: this.ids, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
     const chunkBytes = this.#options.snapshotChunkBytes ?? 4_096;
     const leaderData = leaderEntryData(this.#options.electionGraceMs?.(id) ?? 2_000);
     const raftOptions = { ...defaultRaftOptions, electionTicks: ELECTION_TICKS, heartbeatTicks: 2 };

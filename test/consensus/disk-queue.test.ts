@@ -90,6 +90,7 @@ function persist(batch: number, { entries: written = [], hardState = null, says 
     to: "leader" as NodeId,
     term: 1 as Term,
     readRound: 0,
+    suspect: false,
   };
   return { batch: batch as BatchId, hardState, entries: written, thenSend: says === undefined ? [] : [message] };
 }

@@ -5,7 +5,7 @@ import { type Configuration, encodeConfiguration } from "#raft";
 import { entry, id, Network, TestNode, voters } from "./network.ts";
 
 /** What a node without a log is started with (docs/decisions/0002). */
-const nobody: Configuration = { voters: [], votersOutgoing: null, learners: [] };
+const nobody: Configuration = { voters: [], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
 
 test("nodes with empty disks elect nobody, alone or together, however long they wait for the initialised one", () => {
   const network = joining(3);

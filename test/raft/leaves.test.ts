@@ -19,6 +19,8 @@ const joint = (incoming: readonly number[], outgoing: readonly number[]): Config
   voters: incoming.map(id),
   votersOutgoing: outgoing.map(id),
   learners: [],
+  learnersNext: [],
+  promoting: [],
 });
 
 describe("quorum", () => {
@@ -243,7 +245,7 @@ describe("options", () => {
   }
 
   test("a voter named twice is refused", () => {
-    const twice: Configuration = { voters: [id(1), id(1)], votersOutgoing: null, learners: [] };
+    const twice: Configuration = { voters: [id(1), id(1)], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
     assert.throws(() => new TestNode({ id: id(1), configuration: twice }), /repeats a voter/);
   });
 });

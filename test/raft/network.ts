@@ -23,7 +23,13 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 export const text = (data: Uint8Array): string => new TextDecoder().decode(data);
 
 export function voters(count: number, learners: readonly NodeId[] = []): Configuration {
-  return { voters: Array.from({ length: count }, (_, i) => id(i + 1)), votersOutgoing: null, learners };
+  return {
+    voters: Array.from({ length: count }, (_, i) => id(i + 1)),
+    votersOutgoing: null,
+    learners,
+    learnersNext: [],
+    promoting: [],
+  };
 }
 
 /** One entry per term given, from index 1 (or after `base`) on. */

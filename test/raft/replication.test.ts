@@ -165,9 +165,9 @@ describe("a leader", () => {
 
 describe("a follower", () => {
   for (const [prev, prevTerm, expected] of [
-    [0, 0, { matchIndex: 1 }],
-    [1, 1, { matchIndex: 1 }],
-    [2, 2, { matchIndex: 2 }],
+    [0, 0, { matchIndex: 1, suspect: false }],
+    [1, 1, { matchIndex: 1, suspect: false }],
+    [2, 2, { matchIndex: 2, suspect: false }],
     [2, 1, { rejectedIndex: 2, hintIndex: 1, hintTerm: 1 }],
     [3, 3, { rejectedIndex: 3, hintIndex: 2, hintTerm: 2 }],
   ] as const) {

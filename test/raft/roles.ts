@@ -17,7 +17,7 @@ export function append(prev: number, prevTerm: number, entries: readonly Entry[]
 }
 
 export function accepted(from: number, term: number, matchIndex: number): Message {
-  return { kind: "appendReply", from: id(from), to: id(1), term: Term(term), matchIndex: LogIndex(matchIndex) };
+  return { kind: "appendReply", from: id(from), to: id(1), term: Term(term), matchIndex: LogIndex(matchIndex), suspect: false };
 }
 
 export function follower(log: readonly number[], term: number, options: Partial<RaftOptions> = quiet): TestNode {
@@ -62,5 +62,13 @@ export function requestVote(
   lastTerm = 0,
   kind: "preVote" | "requestVote" = "requestVote",
 ): Message {
-  return { kind, from: id(from), to: id(1), term: Term(term), lastIndex: LogIndex(lastIndex), lastTerm: Term(lastTerm) };
+  return {
+    kind,
+    from: id(from),
+    to: id(1),
+    term: Term(term),
+    lastIndex: LogIndex(lastIndex),
+    lastTerm: Term(lastTerm),
+    transfer: false,
+  };
 }

@@ -105,7 +105,7 @@ describe("compaction and snapshots", () => {
     net.delivered = [];
     net.propose(1, "d");
     assert.ok(!net.delivered.some((m) => m.kind === "append" && m.to === id(3)));
-    const reply = { index: leader.disk.snapshot!.index, nextOffset: 4, installed: false };
+    const reply = { index: leader.disk.snapshot!.index, nextOffset: 4, installed: false, suspect: false };
     leader.receive({ kind: "snapshotReply", from: id(3), to: id(1), term: Term(1), ...reply });
     assert.deepEqual(leader.pump().snapshotSends, []);
     leader.receive({ kind: "snapshotReply", from: id(3), to: id(1), term: Term(1), ...reply, index: LogIndex(2) });
@@ -120,7 +120,16 @@ describe("compaction and snapshots", () => {
     net.tick(2);
     const leader = net.node(1);
     const { index } = leader.disk.snapshot!;
-    leader.receive({ kind: "snapshotReply", from: id(3), to: id(1), term: Term(1), index, nextOffset: 0, installed: false });
+    leader.receive({
+      kind: "snapshotReply",
+      from: id(3),
+      to: id(1),
+      term: Term(1),
+      index,
+      nextOffset: 0,
+      installed: false,
+      suspect: false,
+    });
     assert.deepEqual(leader.pump().snapshotSends, [{ to: id(3), term: 1, index, offset: 0 }]);
   });
 

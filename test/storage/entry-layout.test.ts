@@ -67,10 +67,22 @@ test("bytes that are not exactly one entry are refused", () => {
 
 test("a configuration comes back as it was, joint or not, and whatever its ids are made of", () => {
   const configurations: Configuration[] = [
-    { voters: [], votersOutgoing: null, learners: [] },
-    { voters: ["n1", "n2", "n3"].map(NodeId), votersOutgoing: null, learners: [NodeId("spare")] },
-    { voters: [NodeId("n1")], votersOutgoing: [], learners: [] },
-    { voters: [NodeId("gpu-ü"), NodeId("日本🙂"), NodeId("")], votersOutgoing: [NodeId("\ud800")], learners: [] },
+    { voters: [], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] },
+    {
+      voters: ["n1", "n2", "n3"].map(NodeId),
+      votersOutgoing: null,
+      learners: [NodeId("spare")],
+      learnersNext: [],
+      promoting: [],
+    },
+    { voters: [NodeId("n1")], votersOutgoing: [], learners: [], learnersNext: [], promoting: [] },
+    {
+      voters: [NodeId("gpu-ü"), NodeId("日本🙂"), NodeId("")],
+      votersOutgoing: [NodeId("\ud800")],
+      learners: [],
+      learnersNext: [],
+      promoting: [],
+    },
   ];
   for (const configuration of configurations) {
     assert.deepEqual(decodeConfiguration(encodeConfiguration(configuration)), configuration);
@@ -78,7 +90,13 @@ test("a configuration comes back as it was, joint or not, and whatever its ids a
 });
 
 test("bytes that are not exactly one configuration are refused", () => {
-  const good = encodeConfiguration({ voters: [NodeId("n1"), NodeId("n2")], votersOutgoing: null, learners: [] });
+  const good = encodeConfiguration({
+    voters: [NodeId("n1"), NodeId("n2")],
+    votersOutgoing: null,
+    learners: [],
+    learnersNext: [],
+    promoting: [],
+  });
   for (let cut = 0; cut < good.length; cut++) assert.throws(() => decodeConfiguration(good.subarray(0, cut)), LayoutError);
   assert.throws(() => decodeConfiguration(Uint8Array.of(...good, 0)), /1 bytes behind the end/);
   assert.throws(() => decodeConfiguration(Uint8Array.of(9, ...good.subarray(1))), /layout 9/);

@@ -37,6 +37,12 @@ export function snapshotAt(index: number, term = 1): SnapshotMeta {
     term: Term(term),
     clusterTimeMs: ClusterTimeMs(index * 10),
     wallTimeMs: WallTimeMs(1_700_000_000_000 + index),
-    configuration: { voters: [NodeId("n1"), NodeId("n2"), NodeId("n3")], votersOutgoing: null, learners: [] },
+    configuration: {
+      voters: [NodeId("n1"), NodeId("n2"), NodeId("n3")],
+      votersOutgoing: null,
+      learners: [],
+      learnersNext: [],
+      promoting: [],
+    },
   };
 }

@@ -9,6 +9,7 @@ import {
   accepted,
   invariant,
   refusal,
+  refused,
 } from "#kernel";
 import type { Clock, Log, PeerLinks, Timers } from "#ports";
 import {
@@ -16,6 +17,7 @@ import {
   type CoreStamp,
   type Entry,
   type Input,
+  type MembershipChange,
   type Message,
   type ProposeOutcome,
   type RaftStatus,
@@ -154,6 +156,18 @@ class RaftLoop implements RaftEngine {
     await this.#disk.run((wal) => wal.markSnapshot(meta, keepFrom));
     this.#step({ kind: "compacted", meta, keepEntries });
     return accepted(meta);
+  }
+
+  reconfigure(_change: MembershipChange): Promise<Outcome<Configuration>> {
+    return Promise.resolve(refused(refusal("UNIMPLEMENTED", "membership changes are not there yet")));
+  }
+
+  transferLeadership(_to: NodeId | null): Promise<Outcome<NodeId>> {
+    return Promise.resolve(refused(refusal("UNIMPLEMENTED", "leadership transfer is not there yet")));
+  }
+
+  campaign(): void {
+    this.#step({ kind: "campaign" });
   }
 
   leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean } {

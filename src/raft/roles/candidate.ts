@@ -88,7 +88,7 @@ function enter(state: RaftState, kind: Campaigning["kind"]): Campaigning {
 function requestVotes(state: RaftState, kind: "preVote" | "requestVote", term: Term): void {
   const { lastIndex, lastTerm } = state.log;
   for (const to of votersOf(state.configuration)) {
-    if (to !== state.id) state.send({ kind, from: state.id, to, term, lastIndex, lastTerm });
+    if (to !== state.id) state.send({ kind, from: state.id, to, term, lastIndex, lastTerm, transfer: false });
   }
 }
 

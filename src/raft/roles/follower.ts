@@ -59,7 +59,7 @@ export function handleAppend(state: RaftState, message: Extract<Message, { kind:
 export function handleHeartbeat(state: RaftState, message: Extract<Message, { kind: "heartbeat" }>): void {
   state.log.commitTo(message.commitIndex);
   const { readRound, from } = message;
-  state.send({ kind: "heartbeatReply", from: state.id, to: from, term: state.term, readRound });
+  state.send({ kind: "heartbeatReply", from: state.id, to: from, term: state.term, readRound, suspect: false });
 }
 
 export function handleSnapshotChunk(state: RaftState, message: Extract<Message, { kind: "snapshotChunk" }>): void {
@@ -90,7 +90,16 @@ export function handleSnapshotReceived(state: RaftState, index: LogIndex, nextOf
     state.installing = null;
   }
   if (leader === null || leader === state.id) return;
-  state.send({ kind: "snapshotReply", from: state.id, to: leader, term: state.term, index, nextOffset, installed: false });
+  state.send({
+    kind: "snapshotReply",
+    from: state.id,
+    to: leader,
+    term: state.term,
+    index,
+    nextOffset,
+    installed: false,
+    suspect: false,
+  });
 }
 
 /** Durable and restored: log, configuration and snapshot of this node are now the received ones. */
@@ -115,11 +124,20 @@ function rejectAppend(state: RaftState, message: Extract<Message, { kind: "appen
 }
 
 function replyMatch(state: RaftState, to: NodeId, matchIndex: LogIndex): void {
-  state.send({ kind: "appendReply", from: state.id, to, term: state.term, matchIndex });
+  state.send({ kind: "appendReply", from: state.id, to, term: state.term, matchIndex, suspect: false });
 }
 
 function replyInstalled(state: RaftState, to: NodeId, index: LogIndex): void {
-  state.send({ kind: "snapshotReply", from: state.id, to, term: state.term, index, nextOffset: 0, installed: true });
+  state.send({
+    kind: "snapshotReply",
+    from: state.id,
+    to,
+    term: state.term,
+    index,
+    nextOffset: 0,
+    installed: true,
+    suspect: false,
+  });
 }
 
 function lower(a: LogIndex, b: LogIndex): LogIndex {

@@ -69,6 +69,18 @@ export interface Configuration {
      * @generated from protobuf field: repeated string learners = 4
      */
     learners: string[];
+    /**
+     * Joint only: outgoing voters that become learners when the joint configuration is left.
+     *
+     * @generated from protobuf field: repeated string learners_next = 5
+     */
+    learnersNext: string[];
+    /**
+     * Learners that become voters as soon as they have caught up.
+     *
+     * @generated from protobuf field: repeated string promoting = 6
+     */
+    promoting: string[];
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.SnapshotMeta
@@ -187,6 +199,18 @@ export interface RaftMessage {
          */
         readIndexReply: ReadIndexReply;
     } | {
+        oneofKind: "timeoutNow";
+        /**
+         * @generated from protobuf field: ringraft.peer.v1.TimeoutNow timeout_now = 15
+         */
+        timeoutNow: TimeoutNow;
+    } | {
+        oneofKind: "stateDigest";
+        /**
+         * @generated from protobuf field: ringraft.peer.v1.StateDigest state_digest = 16
+         */
+        stateDigest: StateDigest;
+    } | {
         oneofKind: undefined;
     };
 }
@@ -202,6 +226,12 @@ export interface VoteRequest {
      * @generated from protobuf field: uint64 last_term = 2
      */
     lastTerm: number;
+    /**
+     * The leader asked for this election: a live leader is no reason to refuse.
+     *
+     * @generated from protobuf field: bool transfer = 3
+     */
+    transfer: boolean;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.VoteReply
@@ -243,6 +273,12 @@ export interface AppendReply {
      * @generated from protobuf field: uint64 match_index = 1
      */
     matchIndex: number;
+    /**
+     * The sender may have lost an acknowledged tail of its log: it counts for no quorum.
+     *
+     * @generated from protobuf field: bool suspect = 2
+     */
+    suspect: boolean;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.AppendRejected
@@ -282,6 +318,10 @@ export interface HeartbeatReply {
      * @generated from protobuf field: uint64 read_round = 1
      */
     readRound: number;
+    /**
+     * @generated from protobuf field: bool suspect = 2
+     */
+    suspect: boolean;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.SnapshotChunk
@@ -320,6 +360,10 @@ export interface SnapshotReply {
      * @generated from protobuf field: bool installed = 3
      */
     installed: boolean;
+    /**
+     * @generated from protobuf field: bool suspect = 4
+     */
+    suspect: boolean;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.ReadIndex
@@ -346,6 +390,28 @@ export interface ReadIndexReply {
      * @generated from protobuf field: uint64 index = 3
      */
     index: number;
+}
+/**
+ * The leader hands over: campaign now.
+ *
+ * @generated from protobuf message ringraft.peer.v1.TimeoutNow
+ */
+export interface TimeoutNow {
+}
+/**
+ * The sender's state after applying `index`.
+ *
+ * @generated from protobuf message ringraft.peer.v1.StateDigest
+ */
+export interface StateDigest {
+    /**
+     * @generated from protobuf field: uint64 index = 1
+     */
+    index: number;
+    /**
+     * @generated from protobuf field: string digest = 2
+     */
+    digest: string;
 }
 declare class PeerFrame$Type extends MessageType<PeerFrame> {
     constructor();
@@ -507,6 +573,26 @@ declare class ReadIndexReply$Type extends MessageType<ReadIndexReply> {
  * @generated MessageType for protobuf message ringraft.peer.v1.ReadIndexReply
  */
 export declare const ReadIndexReply: ReadIndexReply$Type;
+declare class TimeoutNow$Type extends MessageType<TimeoutNow> {
+    constructor();
+    create(value?: PartialMessage<TimeoutNow>): TimeoutNow;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: TimeoutNow): TimeoutNow;
+    internalBinaryWrite(message: TimeoutNow, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.peer.v1.TimeoutNow
+ */
+export declare const TimeoutNow: TimeoutNow$Type;
+declare class StateDigest$Type extends MessageType<StateDigest> {
+    constructor();
+    create(value?: PartialMessage<StateDigest>): StateDigest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: StateDigest): StateDigest;
+    internalBinaryWrite(message: StateDigest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.peer.v1.StateDigest
+ */
+export declare const StateDigest: StateDigest$Type;
 /**
  * @generated ServiceType for protobuf service ringraft.peer.v1.PeerService
  */
