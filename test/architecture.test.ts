@@ -32,6 +32,22 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
     rooms: ["kernel", "ports", "codec", "raft", "statemachine", "storage", "consensus", "replica", "observe", "config"],
     packages: [],
   },
+  sim: {
+    rooms: [
+      "kernel",
+      "ports",
+      "codec",
+      "raft",
+      "statemachine",
+      "storage",
+      "consensus",
+      "replica",
+      "client/core",
+      "agent/core",
+      "node",
+    ],
+    packages: ["node:"],
+  },
   host: {
     rooms: [
       "kernel",
@@ -52,7 +68,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
     packages: ["@grpc/grpc-js", "pino", "node:"],
   },
   cli: {
-    rooms: ["kernel", "ports", "codec", "client", "config", "statemachine", "storage", "host"],
+    rooms: ["kernel", "ports", "codec", "client", "config", "raft", "statemachine", "storage", "consensus", "host", "sim"],
     packages: ["node:"],
   },
 };
