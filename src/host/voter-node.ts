@@ -95,7 +95,8 @@ async function identify(
 ): Promise<ClusterId | null> {
   const identity = await readIdentity(disk);
   if (identity !== null) return checkedIdentity(config, identity);
-  const peers = peerAddresses(config);
+  const all = peerAddresses(config);
+  const peers = new Map([...all].filter(([peer]) => config.voters.includes(peer)));
   const clusterId =
     config.clusterId ?? (await learnCluster({ self: config.nodeId, incarnation, peers, tls }, { timers, log }, signal));
   if (clusterId === null) return null;
@@ -135,6 +136,7 @@ async function openPeers(
       clusterId,
       incarnation,
       peers: peerAddresses(config),
+      dialAtFirst: new Set(config.voters),
       listen: { host: config.listen.host, port: config.listen.peer },
       tls,
     },
@@ -193,14 +195,10 @@ async function lookAt(config: NodeConfig, clusterId: ClusterId, { replica }: Vot
   return voterView(config, clusterId, replica, state.value.value);
 }
 
+/** Every other host: the log, not the file, says who is a member, and an id keeps its meaning when its address changes here. */
 function peerAddresses(config: NodeConfig): ReadonlyMap<NodeId, string> {
   return new Map(
-    config.voters
-      .filter((voter) => voter !== config.nodeId)
-      .map((voter) => {
-        const host = config.hosts.get(voter)!;
-        return [voter, `${host.address}:${host.ports.peer}`];
-      }),
+    [...config.hosts].filter(([id]) => id !== config.nodeId).map(([id, { address, ports }]) => [id, `${address}:${ports.peer}`]),
   );
 }
 

@@ -109,6 +109,7 @@ export class TestCluster {
         this.sent.set(message.kind, (this.sent.get(message.kind) ?? 0) + 1);
         if (state.alive) this.#wire.push(message);
       },
+      members: () => {},
       connected: () => peers.up,
       close: () => Promise.resolve(),
     };

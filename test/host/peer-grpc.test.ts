@@ -66,6 +66,23 @@ test("the loss of a peer is noticed at once, and its return within a second", as
   await until(() => again.messages.length === 1);
 });
 
+test("only members are dialled, but whoever speaks is answered; a member that is dropped and stops is not dialled again", async () => {
+  const peersOfLeft = new Map<NodeId, string>();
+  const left = await node(a, { peers: peersOfLeft.set(b, `127.0.0.1:${await freePort()}`), dialAtFirst: new Set() });
+  const port = Number(peersOfLeft.get(b)!.split(":")[1]);
+  const right = await node(b, { port, peers: new Map([[a, `127.0.0.1:${left.port}`]]), dialAtFirst: new Set() });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.deepEqual([left.links.connected().size, right.links.connected().size], [0, 0], "neither knows the other as a member");
+  right.links.members(new Set([a]));
+  await until(() => left.links.connected().has(b) && right.links.connected().has(a));
+  left.links.send(b, heartbeat(1));
+  await until(() => right.messages.length === 1);
+  await right.links.close();
+  await until(() => left.events.includes("-b"));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.deepEqual(left.warnings, [], "no attempt to reach what is no member");
+});
+
 test("what does not fit into the queue of a slow peer is dropped whole", async () => {
   const { left, right } = await pair({ maxQueueBytes: 1_000 });
   for (let round = 1; round <= 100; round += 1) left.links.send(b, heartbeat(round));
@@ -102,6 +119,7 @@ interface TestOptions {
   readonly peers?: Map<NodeId, string>;
   readonly port?: number;
   readonly maxQueueBytes?: number;
+  readonly dialAtFirst?: ReadonlySet<NodeId>;
 }
 
 async function pair(options: { readonly maxQueueBytes?: number } = {}): Promise<{ left: TestNode; right: TestNode }> {
@@ -114,7 +132,7 @@ async function pair(options: { readonly maxQueueBytes?: number } = {}): Promise<
   return { left, right };
 }
 
-async function node(self: NodeId, { clusterId = "test", peers, port = 0, maxQueueBytes }: TestOptions): Promise<TestNode> {
+async function node(self: NodeId, { clusterId = "test", peers, port = 0, ...more }: TestOptions): Promise<TestNode> {
   const messages: Message[] = [];
   const events: string[] = [];
   const warnings: string[] = [];
@@ -126,7 +144,7 @@ async function node(self: NodeId, { clusterId = "test", peers, port = 0, maxQueu
       peers: peers ?? new Map([[self === a ? b : a, "127.0.0.1:1"]]),
       listen: { host: "127.0.0.1", port },
       tls: null,
-      ...(maxQueueBytes === undefined ? {} : { maxQueueBytes }),
+      ...more,
     },
     { timers: systemTimers(), random: seededRandom(1), log: logTo(warnings, peers === undefined) },
     {

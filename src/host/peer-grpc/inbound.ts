@@ -16,6 +16,8 @@ export interface InboundEvents {
   readonly log: Log;
   readonly onMessage: (from: NodeId, message: Message) => void;
   readonly onOpened: (peer: NodeId) => void;
+  /** The peer no longer speaks here. */
+  readonly onClosed: (peer: NodeId) => void;
 }
 
 type Call = grpc.ServerDuplexStream<PeerFrame, SentFrame>;
@@ -39,7 +41,9 @@ export class Inbound {
       else if (this.#calls.get(from) === call) this.#receive(call, from, frame);
     });
     const forget = () => {
-      if (from !== null && this.#calls.get(from) === call) this.#calls.delete(from);
+      if (from === null || this.#calls.get(from) !== call) return;
+      this.#calls.delete(from);
+      this.#events.onClosed(from);
     };
     call.on("cancelled", forget);
     call.on("error", forget);
@@ -47,6 +51,10 @@ export class Inbound {
       forget();
       call.end();
     });
+  }
+
+  hears(peer: NodeId): boolean {
+    return this.#calls.has(peer);
   }
 
   close(): void {

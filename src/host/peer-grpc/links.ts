@@ -21,8 +21,10 @@ export interface PeerLinkOptions {
   readonly clusterId: ClusterId;
   /** Changes at every start of the process. */
   readonly incarnation: number;
-  /** `host:port` of every other voter. */
+  /** `host:port` of every other node that may call, member or not. */
   readonly peers: ReadonlyMap<NodeId, string>;
+  /** Whom to dial until {@link PeerLinks.members} says so. Default: all of `peers`. */
+  readonly dialAtFirst?: ReadonlySet<NodeId>;
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: TlsMaterial | null;
@@ -37,7 +39,7 @@ export interface PeerLinkPorts {
 }
 
 export interface GrpcPeerLinks extends PeerLinks<Message> {
-  /** Listens, then dials everybody. Resolves with the port taken; rejects with an error that names a port already in use. */
+  /** Listens, then dials. Resolves with the port taken; rejects with an error that names a port already in use. */
   start(): Promise<number>;
 }
 
@@ -45,6 +47,7 @@ export interface GrpcPeerLinks extends PeerLinks<Message> {
  * Links to the other voters over gRPC streams, one per direction: each node speaks on the stream that it dialled itself and
  * listens on those that it accepted. Two nodes that dial each other at once need no rule for which stream to keep.
  *
+ * A node dials the members it knows of, and dials back whoever speaks to it: without that an answer would have no way.
  * "Connected" is about the speaking direction. `events` are called only after `start`.
  */
 export function createPeerLinks(options: PeerLinkOptions, ports: PeerLinkPorts, events: PeerLinkEvents<Message>): GrpcPeerLinks {
@@ -59,24 +62,37 @@ class StreamLinks implements GrpcPeerLinks {
   readonly #outbound = new Map<NodeId, Outbound>();
   readonly #inbound: Inbound;
   readonly #connected = new Set<NodeId>();
+  readonly #onDisconnected: (peer: NodeId) => void;
+  #members: ReadonlySet<NodeId>;
+  #isUp = false;
 
   constructor(options: PeerLinkOptions, ports: PeerLinkPorts, events: PeerLinkEvents<Message>) {
     this.#options = options;
     const { peers, tls, maxQueueBytes = DEFAULT_QUEUE_BYTES } = options;
     const { log, timers, random } = ports;
+    this.#members = options.dialAtFirst ?? new Set(peers.keys());
+    this.#onDisconnected = (peer) => {
+      this.#connected.delete(peer);
+      events.onDisconnected(peer);
+    };
     this.#inbound = new Inbound(
       { identity: options, peers, requireCertificates: tls !== null },
-      { log, onMessage: events.onMessage, onOpened: (peer) => this.#outbound.get(peer)?.hurry() },
+      {
+        log,
+        onMessage: events.onMessage,
+        onOpened: (peer) => {
+          this.#dialOrHangUp(peer);
+          this.#outbound.get(peer)?.hurry();
+        },
+        onClosed: (peer) => this.#dialOrHangUp(peer),
+      },
     );
     for (const [peer, address] of peers) {
       const onConnected = () => {
         this.#connected.add(peer);
         events.onConnected(peer);
       };
-      const onDisconnected = () => {
-        this.#connected.delete(peer);
-        events.onDisconnected(peer);
-      };
+      const onDisconnected = () => this.#onDisconnected(peer);
       const outboundOptions = { identity: options, peer, address, peers, tls, maxQueueBytes };
       this.#outbound.set(peer, new Outbound(outboundOptions, { log, timers, random, onConnected, onDisconnected }));
     }
@@ -89,8 +105,14 @@ class StreamLinks implements GrpcPeerLinks {
     );
     const { listen } = this.#options;
     const port = await bindServer(this.#server, this.#credentials(), { what: `peer port ${listen.port} on`, ...listen });
-    for (const outbound of this.#outbound.values()) outbound.start();
+    this.#isUp = true;
+    for (const peer of this.#outbound.keys()) this.#dialOrHangUp(peer);
     return port;
+  }
+
+  members(ids: ReadonlySet<NodeId>): void {
+    this.#members = ids;
+    for (const peer of this.#outbound.keys()) this.#dialOrHangUp(peer);
   }
 
   send(to: NodeId, message: Message): void {
@@ -102,11 +124,20 @@ class StreamLinks implements GrpcPeerLinks {
   }
 
   close(): Promise<void> {
+    this.#isUp = false;
     for (const outbound of this.#outbound.values()) outbound.close();
     this.#connected.clear();
     this.#inbound.close();
     this.#server.forceShutdown();
     return Promise.resolve();
+  }
+
+  #dialOrHangUp(peer: NodeId): void {
+    const outbound = this.#outbound.get(peer);
+    if (outbound === undefined || !this.#isUp) return;
+    if (this.#members.has(peer) || this.#inbound.hears(peer)) return outbound.start();
+    outbound.close();
+    if (this.#connected.has(peer)) this.#onDisconnected(peer);
   }
 
   #credentials(): grpc.ServerCredentials {

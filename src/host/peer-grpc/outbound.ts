@@ -27,7 +27,7 @@ export interface OutboundPorts {
 
 type Stream = grpc.ClientDuplexStream<SentFrame, PeerFrame>;
 
-/** waiting ─dial→ dialling ─Hello→ open ─lost→ waiting; closed is the end. */
+/** closed ─start→ dialling ─Hello→ open ─lost→ waiting ─retry→ dialling; close leads back from everywhere. */
 type State =
   | { readonly kind: "waiting"; readonly retry: Timer }
   | { readonly kind: "dialling"; readonly client: grpc.Client; readonly stream: Stream; readonly timeout: Timer }
@@ -54,8 +54,9 @@ export class Outbound {
     return this.#state.kind === "open";
   }
 
+  /** Dials until {@link close}; no effect on a link that does so already. */
   start(): void {
-    this.#dial();
+    if (this.#state.kind === "closed") this.#dial();
   }
 
   /** The peer has just shown that it is up: do not wait for the back-off to end. */
