@@ -56,6 +56,7 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
       log,
       openPeers: (events) => openPeers(config, clusterId, peerTls, incarnation, events, log),
       onFatal: ports.onFatal,
+      probe: null,
       meter: {
         synced: (durationMs, entries) => {
           metrics.fsyncDuration.observe(durationMs / 1000);

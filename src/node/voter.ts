@@ -3,7 +3,7 @@ import type { Clock, Disk, Log, PeerLinkEvents, PeerLinks, Timers } from "#ports
 import { type Configuration, defaultRaftOptions, type Message, Raft, type SnapshotMeta } from "#raft";
 import { createStateMachine, restoreStateMachine, type StateMachine } from "#statemachine";
 import { openSnapshotStore, openWal, type SnapshotStore } from "#storage";
-import { createRaftEngine, type RaftEngine, recoverRaft } from "#consensus";
+import { createRaftEngine, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
 import { createReplica, defaultReplicaOptions, leaderEntryData, type RunningReplica, snapshotDocuments } from "#replica";
 import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
 
@@ -34,6 +34,18 @@ export interface VoterPorts {
   /** The node cannot go on: end the process. Called at most once. */
   readonly onFatal: (error: Error) => void;
   readonly meter: VoterMeter;
+  /** Null: nobody looks. */
+  readonly probe: VoterProbe | null;
+}
+
+/**
+ * Stands before a part and looks at what goes in and out, for the checkers of a simulated world and for traces. It gives back
+ * a part that behaves the same.
+ */
+export interface VoterProbe {
+  core(core: RaftCore): RaftCore;
+  /** Called with every state machine that this voter works on: the recovered one, then one for each restored snapshot. */
+  machine(machine: StateMachine): StateMachine;
 }
 
 export interface Voter {
@@ -55,8 +67,11 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   if (opened.tornTail !== null) log.warn("torn tail of the log cut off: it was never acknowledged", { ...opened.tornTail });
   for (const { message: why, hint } of await snapshots.damaged()) log.warn("a snapshot is damaged", { why, hint });
   const recovered = await recoverRaft(opened, snapshots);
-  const machine = await restore(snapshots, recovered.snapshot);
-  const raft = new Raft(raftOptions(options), recovered, random);
+  const { probe } = ports;
+  const watched = (machine: StateMachine): StateMachine => probe?.machine(machine) ?? machine;
+  const machine = watched(await restore(snapshots, recovered.snapshot));
+  const core = new Raft(raftOptions(options), recovered, random);
+  const raft = probe?.core(core) ?? core;
 
   let engine: RaftEngine | null = null;
   const peers = await ports.openPeers({
@@ -89,7 +104,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
         ports.meter,
       ),
       machine,
-      restore: (documents) => restoreStateMachine(documents),
+      restore: (documents) => watched(restoreStateMachine(documents)),
       clock,
       timers,
       log,
