@@ -1,6 +1,6 @@
-import type { LogIndex, NodeId } from "#kernel";
+import type { LogIndex, NodeId, Revision } from "#kernel";
 import type { Answer } from "#replica";
-import type { Command } from "#statemachine";
+import type { Command, ObjectKind } from "#statemachine";
 
 /** One client operation from its call to its answer, on the world's own clock (milliseconds, fractions allowed). */
 export interface Operation {
@@ -15,11 +15,18 @@ export interface Operation {
 export type OperationRequest =
   /** A write, as the state machine knows it: session, sequence and operation are in the command. */
   | { readonly kind: "write"; readonly command: Command }
-  /** A linearizable or stale read; `what` names the query, `key` its subject. */
-  | { readonly kind: "read"; readonly mode: "linearizable" | "stale"; readonly what: string; readonly key: string };
+  /** A read; `what` names the kind of object or the query, `key` its subject. */
+  | {
+      readonly kind: "read";
+      readonly mode: "linearizable" | "stale" | "min_revision";
+      /** Of mode `min_revision`; 0 otherwise. */
+      readonly minRevision: Revision;
+      readonly what: ObjectKind | "list work" | "counts";
+      readonly key: string;
+    };
 
 export type OperationOutcome =
-  /** Answered. `index` is the log index of the write's decision, or the revision a read was served at. */
+  /** Answered, also with a decided refusal. `index` is the log index of the write's decision, or the revision a read was served at. */
   | {
       readonly kind: "ok";
       readonly atMs: number;

@@ -1,5 +1,6 @@
-import type { LogIndex, NodeId } from "#kernel";
+import type { LogIndex, NodeId, SessionId } from "#kernel";
 import type { BatchId, Entry, HardState, Input, Message, RaftStatus, Ready } from "#raft";
+import type { WatchOutput, WatchSpec } from "#replica";
 import type { Operation } from "./history.ts";
 
 /**
@@ -29,10 +30,27 @@ export interface Observer {
   /** A client operation has begun, or has ended (its `outcome` is set now). */
   invoked?(operation: Operation): void;
   returned?(operation: Operation): void;
+  /** A client may rely on its session until `certainUntilMs`; called at every renewal that was answered. */
+  leased?(session: SessionId, certainUntilMs: number): void;
+  /** A client has opened a stream of a watch (a new one when it resumes), got something from it, or has lost it. */
+  watching?(stream: WatchStream): void;
+  watched?(stream: WatchStream, output: WatchOutput): void;
+  /** The world has hurt this disk on purpose: what is on it may be gone or wrong, or the process may have to refuse to start. */
+  diskFault?(node: NodeId, fault: DiskFault): void;
   /** All faults are over: from here on liveness is owed. */
   healed?(): void;
   /** The run has ended, everything is quiet. */
   ended?(): void;
+}
+
+/** Faults that may cost a node its data or its start. A crash that drops or tears what was never synced is none of them. */
+export type DiskFault = "wiped" | "rot" | "misdirected" | "old backup" | "cloned" | "EIO" | "ENOSPC" | "fsync failed";
+
+/** One stream of a watch. Streams with the same `watch` are one watch that was resumed. */
+export interface WatchStream {
+  readonly watch: number;
+  readonly node: NodeId;
+  readonly spec: WatchSpec;
 }
 
 /** The first report ends the run. `checker` is the stable name of the property, `problem` says what was seen. */
@@ -40,6 +58,7 @@ export type Report = (checker: string, problem: string) => void;
 
 /** What the disks would still hold if every machine lost power now: read from the simulated platters, not from the nodes. */
 export interface DurableLogs {
+  // What the world destroys on purpose (`diskFault`) still counts as held here: the question is whether it was ever made durable.
   /** The term of the entry at `index` in the durable log of `node`; "snapshot" when a durable snapshot covers it; null when absent. */
   termAt(node: NodeId, index: LogIndex): number | "snapshot" | null;
 }
@@ -48,6 +67,8 @@ export interface DurableLogs {
 export interface WorldView {
   readonly nowMs: number;
   readonly nodes: readonly NodeId[];
+  /** The base of the randomized election timeout, on a clock that neither drifts nor stands. */
+  readonly electionMs: number;
   isUp(node: NodeId): boolean;
   /** Null while the node is down. */
   status(node: NodeId): RaftStatus | null;

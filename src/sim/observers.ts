@@ -23,6 +23,10 @@ export function fanOut(observers: readonly Observer[]): Required<Observer> {
     restored: to("restored"),
     invoked: to("invoked"),
     returned: to("returned"),
+    leased: to("leased"),
+    watching: to("watching"),
+    watched: to("watched"),
+    diskFault: to("diskFault"),
     healed: to("healed"),
     ended: to("ended"),
   };

@@ -13,9 +13,14 @@ export interface ClientWorld extends WorldView {
   after(delayMs: number, run: () => void): { cancel(): void };
   /**
    * Carries one request to `node`: after the way there, `serve` runs inside that node on its live replica, and may answer as
-   * often as it likes (a watch), now or later; each answer takes the way back. Returns how to hang up: nothing is called then.
+   * often as it likes (a watch), now or later; each answer takes the way back, in order. Returns how to hang up: nothing is
+   * called then. What `serve` returns runs in the node once the connection is gone, so that it need not go on for nobody.
    */
-  call<T>(node: NodeId, serve: (replica: RunningReplica, answer: (value: T) => void) => void, caller: Caller<T>): () => void;
+  call<T>(
+    node: NodeId,
+    serve: (replica: RunningReplica, answer: (value: T) => void) => void | (() => void),
+    caller: Caller<T>,
+  ): () => void;
 }
 
 export interface Caller<T> {
