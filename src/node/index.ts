@@ -1,2 +1,3 @@
 export type { VoterMeter } from "./metered.ts";
 export { startVoter, type Voter, type VoterOptions, type VoterPorts, type VoterProbe } from "./voter.ts";
+export { tracingProbe, encodeTraceLine, type CoreState, type ObservedInput, type TraceLine } from "./trace.ts";

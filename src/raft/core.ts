@@ -35,12 +35,14 @@ import {
   proposeCommands,
   tickLeader,
 } from "./roles/leader.ts";
+import { advanceMembership, changeMembership } from "./roles/membership.ts";
 import { type Leading, RaftState } from "./state.ts";
 import type {
   BatchId,
   Configuration,
   CoreStamp,
   Input,
+  MembershipChange,
   Message,
   PeerProgress,
   ProposeOutcome,
@@ -63,12 +65,13 @@ export class Raft {
   readonly #state: RaftState;
   /** Several ticks without a drain between them are one late tick: a pause must not fire an election per missed tick. */
   #tickedSinceDrain = false;
-  #reported: Pick<RaftStatus, "term" | "role" | "leader">;
+  #reported: Pick<RaftStatus, "term" | "role" | "leader" | "configuration">;
 
   constructor(options: RaftOptions, recovered: Recovered, random: Random) {
     validateRaftOptions(options);
     this.#state = new RaftState(options, recovered, random);
-    this.#reported = { term: this.#state.term, role: "follower", leader: null };
+    const { term, configuration } = this.#state;
+    this.#reported = { term, role: "follower", leader: null, configuration };
   }
 
   step(input: Input): void {
@@ -104,13 +107,26 @@ export class Raft {
    */
   propose(commands: readonly Uint8Array[], stamp: CoreStamp): ProposeOutcome {
     const state = this.#state;
-    const { role, leader } = state;
+    const { role } = state;
     if (role.kind === "leader") {
       state.stamp = stamp;
       return proposeCommands(state, role, commands, stamp);
     }
-    const message = leader === null ? `no leader is known in term ${state.term}` : `${leader} leads term ${state.term}`;
-    return { ok: false, refusal: refusal("NOT_LEADER", message, { leader }) };
+    return this.#notLeader();
+  }
+
+  /**
+   * Starts a change of the membership; `firstIndex` is that of its first configuration, which is in force at once. It is done
+   * when a configuration at or after that index is committed and not joint: leaving a joint one and promoting learners that
+   * have caught up is the business of whoever leads. Refuses with NOT_LEADER, BAD_STATE (a change is under way, no entry of
+   * this term is committed yet, or the last voter would go), NOT_FOUND, ALREADY_EXISTS or INVALID_ARGUMENT.
+   */
+  changeMembership(change: MembershipChange, stamp: CoreStamp): ProposeOutcome {
+    const state = this.#state;
+    const { role } = state;
+    if (role.kind !== "leader") return this.#notLeader();
+    state.stamp = stamp;
+    return changeMembership(state, role, change, stamp);
   }
 
   /** Cheap; false means that {@link drain} would yield nothing. True after every tick, so that the next one counts. */
@@ -134,7 +150,7 @@ export class Raft {
   drain(): Ready {
     const state = this.#state;
     this.#tickedSinceDrain = false;
-    if (state.role.kind === "leader" && state.role.flushNeeded) flush(state, state.role);
+    this.#flush();
     const ready: Ready = {
       send: state.outbox.takeSendable(),
       persist: state.outbox.takePersist(),
@@ -162,6 +178,7 @@ export class Raft {
       votedFor,
       role: role.kind,
       leader,
+      baseIndex: log.baseIndex,
       lastIndex: log.lastIndex,
       lastTerm: log.lastTerm,
       commitIndex: log.commitIndex,
@@ -199,6 +216,21 @@ export class Raft {
   wallTime(stamp: CoreStamp): WallTimeMs {
     const { role, log } = this.#state;
     return role.kind === "leader" ? laterWallTime(role.clock.wallTimeMs, stamp.wallMs) : log.lastTimes.wallTimeMs;
+  }
+
+  /** The configuration first: it decides who is sent anything, and whether this node leads on. */
+  #flush(): void {
+    const state = this.#state;
+    const { role } = state;
+    if (role.kind !== "leader" || !role.flushNeeded) return;
+    advanceMembership(state, role);
+    if (state.role === role) flush(state, role);
+  }
+
+  #notLeader(): ProposeOutcome {
+    const { leader, term } = this.#state;
+    const message = leader === null ? `no leader is known in term ${term}` : `${leader} leads term ${term}`;
+    return { ok: false, refusal: refusal("NOT_LEADER", message, { leader }) };
   }
 
   #tick(stamp: CoreStamp): void {
@@ -402,9 +434,14 @@ export class Raft {
   }
 
   get #hasNewStatus(): boolean {
-    const { term, role, leader } = this.#state;
+    const { term, role, leader, configuration } = this.#state;
     const reported = this.#reported;
-    return reported.term !== term || reported.role !== role.kind || reported.leader !== leader;
+    return (
+      reported.term !== term ||
+      reported.role !== role.kind ||
+      reported.leader !== leader ||
+      reported.configuration !== configuration
+    );
   }
 }
 

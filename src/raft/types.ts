@@ -201,7 +201,7 @@ export interface Ready {
   readonly snapshotSends: readonly SnapshotSend[];
   /** A chunk that a leader of the current term sent; the shell stores it, and installs the snapshot when it is whole. */
   readonly snapshotChunks: readonly Extract<Message, { kind: "snapshotChunk" }>[];
-  /** Set when term, leader or role changed since the last drain. */
+  /** Set when term, leader, role or the configuration in force changed since the last drain. */
   readonly status: RaftStatus | null;
   readonly trace: readonly Trace[];
 }
@@ -213,6 +213,8 @@ export interface RaftStatus {
   readonly votedFor: NodeId | null;
   readonly role: Role;
   readonly leader: NodeId | null;
+  /** Of the last entry that is compacted away: the log in memory begins right after it. */
+  readonly baseIndex: LogIndex;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
   readonly commitIndex: LogIndex;

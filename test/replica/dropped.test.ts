@@ -50,6 +50,7 @@ function scripted() {
     votedFor: self,
     role: "leader",
     leader: self,
+    baseIndex: 0 as LogIndex,
     lastIndex: 0 as LogIndex,
     lastTerm: 0 as Term,
     commitIndex: 0 as LogIndex,

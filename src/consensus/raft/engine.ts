@@ -39,6 +39,8 @@ export interface RaftCore {
   hasReady(): boolean;
   drain(): Ready;
   status(): RaftStatus;
+  /** Null when the index is compacted away or beyond the end. */
+  termAt(index: LogIndex): Term | null;
   /** What a leader would stamp on an entry now; on others, the time of the last entry in the log. */
   clusterTime(stamp: CoreStamp): ClusterTimeMs;
   wallTime(stamp: CoreStamp): WallTimeMs;
