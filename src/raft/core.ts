@@ -4,8 +4,10 @@ import {
   invariant,
   type LogIndex,
   type NodeId,
+  type Outcome,
   type Random,
   refusal,
+  refused,
   type Term,
   type WallTimeMs,
 } from "#kernel";
@@ -35,6 +37,10 @@ import {
   proposeCommands,
   tickLeader,
 } from "./roles/leader.ts";
+import { suspectLeader } from "./roles/failover.ts";
+import { holdsLease } from "./roles/lease.ts";
+import { tickStewardship } from "./roles/stewardship.ts";
+import { handleTimeoutNow, transferLeadership } from "./roles/transfer.ts";
 import { advanceMembership, changeMembership } from "./roles/membership.ts";
 import { type Leading, RaftState } from "./state.ts";
 import type {
@@ -65,13 +71,13 @@ export class Raft {
   readonly #state: RaftState;
   /** Several ticks without a drain between them are one late tick: a pause must not fire an election per missed tick. */
   #tickedSinceDrain = false;
-  #reported: Pick<RaftStatus, "term" | "role" | "leader" | "configuration">;
+  #reported: Pick<RaftStatus, "term" | "role" | "leader" | "transferee" | "configuration">;
 
   constructor(options: RaftOptions, recovered: Recovered, random: Random) {
     validateRaftOptions(options);
     this.#state = new RaftState(options, recovered, random);
     const { term, configuration } = this.#state;
-    this.#reported = { term, role: "follower", leader: null, configuration };
+    this.#reported = { term, role: "follower", leader: null, transferee: null, configuration };
   }
 
   step(input: Input): void {
@@ -81,7 +87,7 @@ export class Raft {
       case "message":
         return this.#receive(input.message);
       case "read":
-        return this.#read(input.readId);
+        return this.#read(input.readId, input.stamp);
       case "persisted":
         return this.#persisted(input.batch);
       case "applied":
@@ -127,6 +133,15 @@ export class Raft {
     if (role.kind !== "leader") return this.#notLeader();
     state.stamp = stamp;
     return changeMembership(state, role, change, stamp);
+  }
+
+  /**
+   * Hands the lead to `to`, or to the voter best fit for it. Accepted with the chosen one: it is on its way, until the status
+   * names another leader or no `transferee` any more.
+   */
+  transferLeadership(to: NodeId | null): Outcome<NodeId> {
+    const { role } = this.#state;
+    return role.kind === "leader" ? transferLeadership(this.#state, role, to) : this.#notLeader();
   }
 
   /** Cheap; false means that {@link drain} would yield nothing. True after every tick, so that the next one counts. */
@@ -188,6 +203,7 @@ export class Raft {
       progress: role.kind === "leader" ? this.#describeProgress(role) : null,
       electionCount,
       ownTermCommitted: role.kind === "leader" && isOwnTermCommitted(this.#state, role),
+      transferee: this.#transferee,
     };
   }
 
@@ -227,10 +243,10 @@ export class Raft {
     if (state.role === role) flush(state, role);
   }
 
-  #notLeader(): ProposeOutcome {
+  #notLeader(): ReturnType<typeof refused> {
     const { leader, term } = this.#state;
     const message = leader === null ? `no leader is known in term ${term}` : `${leader} leads term ${term}`;
-    return { ok: false, refusal: refusal("NOT_LEADER", message, { leader }) };
+    return refused(refusal("NOT_LEADER", message, { leader }));
   }
 
   #tick(stamp: CoreStamp): void {
@@ -242,8 +258,11 @@ export class Raft {
     }
     this.#tickedSinceDrain = true;
     state.ticks++;
-    if (state.role.kind === "leader") tickLeader(state, state.role);
-    else tickWithoutLead(state);
+    state.diskWaitTicks = state.outbox.isWaiting ? state.diskWaitTicks + 1 : 0;
+    const { role } = state;
+    if (role.kind !== "leader") return tickWithoutLead(state);
+    tickLeader(state, role);
+    if (state.role === role) tickStewardship(state, role);
   }
 
   #receive(message: Message): void {
@@ -263,7 +282,7 @@ export class Raft {
     switch (message.kind) {
       case "preVote":
       case "requestVote":
-        if (state.hasLiveLeader) {
+        if (state.hasLiveLeader && !message.transfer) {
           state.mark("vote refused: live leader", {
             kind: message.kind,
             from: message.from,
@@ -272,15 +291,20 @@ export class Raft {
           });
           return false;
         }
-        if (message.kind === "requestVote") state.becomeFollower(message.term, null);
+        if (message.kind === "preVote") return true;
+        this.#markStepDown(message);
+        state.becomeFollower(message.term, null);
         return true;
       case "preVoteReply":
         // Granted, it carries the term that was asked for; refused, the later term of the refuser.
-        if (!message.granted) state.becomeFollower(message.term, null);
+        if (message.granted) return true;
+        this.#markStepDown(message);
+        state.becomeFollower(message.term, null);
         return true;
       case "append":
       case "heartbeat":
       case "snapshotChunk":
+        this.#markStepDown(message);
         state.becomeFollower(message.term, message.from);
         return true;
       case "voteReply":
@@ -292,9 +316,7 @@ export class Raft {
       case "readIndexReply":
       case "timeoutNow":
       case "stateDigest":
-        if (state.role.kind === "leader") {
-          state.mark("stepped down: later term", { from: message.from, term: message.term, was: state.term });
-        }
+        this.#markStepDown(message);
         state.becomeFollower(message.term, null);
         return true;
       default:
@@ -338,6 +360,7 @@ export class Raft {
       case "readIndexReply":
         return this.#readAnswered(message);
       case "timeoutNow":
+        return handleTimeoutNow(state, message);
       case "stateDigest":
         return state.mark("message not understood yet", { kind: message.kind, from: message.from });
       case "appendReply":
@@ -353,15 +376,24 @@ export class Raft {
     }
   }
 
+  #markStepDown({ from, term, kind }: Message): void {
+    const state = this.#state;
+    if (state.role.kind !== "leader") return;
+    const isHandedOver = kind === "requestVote" && state.role.transfer?.to === from;
+    state.mark(isHandedOver ? "stepped down: handed over" : "stepped down: later term", { from, term, was: state.term });
+  }
+
   #ignoreUnled(message: Message): void {
     this.#state.mark("reply ignored: not leading", { kind: message.kind, from: message.from, term: message.term });
   }
 
-  #read(readId: ReadId): void {
+  #read(readId: ReadId, stamp: CoreStamp): void {
     const state = this.#state;
     const { role, leader } = state;
+    state.stamp = stamp;
     if (role.kind === "leader") {
-      if (role.reads.size < MAX_PENDING_READS) addRead(role, state.id, readId);
+      if (holdsLease(state, role)) this.#answerByLease(readId);
+      else if (role.reads.size < MAX_PENDING_READS) addRead(role, state.id, readId);
       else this.#refuseRead(readId);
     } else if (leader === null) {
       state.rejectRead(readId);
@@ -377,6 +409,12 @@ export class Raft {
     this.#state.readsRejected.push({ readId, refusal: refusal("OVERLOADED", `${MAX_PENDING_READS} reads are waiting already`) });
   }
 
+  #answerByLease(readId: ReadId): void {
+    this.#state.readable.push({ readId, index: this.#state.log.commitIndex });
+    this.#state.mark("read by lease", { index: this.#state.log.commitIndex });
+  }
+
+  /** Never by lease: a message brings no clock reading, and the last one may be from before the lease ended. */
   #readFor(message: Extract<Message, { kind: "readIndex" }>): void {
     const state = this.#state;
     const { role } = state;
@@ -401,6 +439,7 @@ export class Raft {
     const { outbox } = state;
     invariant(batch <= outbox.lastBatch, `batch ${batch} is reported durable, but the last one given out is ${outbox.lastBatch}`);
     outbox.persisted(batch);
+    state.diskWaitTicks = 0;
     countOwnVote(state);
     if (state.role.kind === "leader") maybeCommit(state, state.role);
   }
@@ -416,7 +455,10 @@ export class Raft {
   #peerDisconnected(peer: NodeId): void {
     const state = this.#state;
     if (state.role.kind === "leader") handlePeerDisconnected(state.role, peer);
-    else if (peer === state.leader) state.rejectForwarded(state.ticks);
+    else if (peer === state.leader) {
+      state.rejectForwarded(state.ticks);
+      suspectLeader(state);
+    }
   }
 
   #describeProgress(leading: Leading): ReadonlyMap<NodeId, PeerProgress> {
@@ -433,6 +475,11 @@ export class Raft {
     return installing === null && log.hasDeliverable(options.maxCommittedBytes);
   }
 
+  get #transferee(): NodeId | null {
+    const { role } = this.#state;
+    return role.kind === "leader" ? (role.transfer?.to ?? null) : null;
+  }
+
   get #hasNewStatus(): boolean {
     const { term, role, leader, configuration } = this.#state;
     const reported = this.#reported;
@@ -440,6 +487,7 @@ export class Raft {
       reported.term !== term ||
       reported.role !== role.kind ||
       reported.leader !== leader ||
+      reported.transferee !== this.#transferee ||
       reported.configuration !== configuration
     );
   }

@@ -147,7 +147,7 @@ export type Input =
   | { readonly kind: "tick"; readonly stamp: CoreStamp }
   | { readonly kind: "message"; readonly message: Message }
   /** Ask for a linearizable read point; answered in `Ready.readable` or `Ready.readsRejected`. */
-  | { readonly kind: "read"; readonly readId: ReadId }
+  | { readonly kind: "read"; readonly readId: ReadId; readonly stamp: CoreStamp }
   /** The disk has made this batch, and all before it, durable. */
   | { readonly kind: "persisted"; readonly batch: BatchId }
   /** The state machine has applied up to here. */
@@ -201,7 +201,7 @@ export interface Ready {
   readonly snapshotSends: readonly SnapshotSend[];
   /** A chunk that a leader of the current term sent; the shell stores it, and installs the snapshot when it is whole. */
   readonly snapshotChunks: readonly Extract<Message, { kind: "snapshotChunk" }>[];
-  /** Set when term, leader, role or the configuration in force changed since the last drain. */
+  /** Set when term, leader, role, transferee or the configuration in force changed since the last drain. */
   readonly status: RaftStatus | null;
   readonly trace: readonly Trace[];
 }
@@ -228,6 +228,8 @@ export interface RaftStatus {
   readonly electionCount: number;
   /** True once an entry of the leader's own term is committed: reads and configuration changes may proceed. */
   readonly ownTermCommitted: boolean;
+  /** Leader only: the voter that is to lead next, while the lead is being handed over. */
+  readonly transferee: NodeId | null;
 }
 
 export interface PeerProgress {
@@ -265,4 +267,16 @@ export interface RaftOptions {
   readonly leaderData: Uint8Array;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
+  /** Who should rather lead: higher first, absent is 0. Orders successors; with {@link preempt} it also moves a healthy lead. */
+  readonly priorities: ReadonlyMap<NodeId, number>;
+  /** The leader hands over to a voter of higher priority once both have been steady for ten election timeouts. */
+  readonly preempt: boolean;
+  /**
+   * Not null: a leader answers reads without asking anybody for `leaseMs` after a round of heartbeats that a quorum has
+   * acknowledged. Needs checkQuorum, the same value on every voter, and clocks whose rates differ by less than what
+   * `leaseMs` stays below the election timeout. Null: every read is confirmed by a quorum.
+   */
+  readonly leaseReads: { readonly leaseMs: number } | null;
+  /** Election timeouts without a durable batch, while one is outstanding, after which the disk counts as stalled. */
+  readonly diskStallTimeouts: number;
 }

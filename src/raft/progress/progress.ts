@@ -15,6 +15,8 @@ export class Progress {
   state: "probe" | "replicate" | "snapshot" = "probe";
   /** Leader's tick of the last word from this peer; null = none in this leadership. */
   lastHeardTick: number | null = null;
+  /** Leader's tick since which this peer has been heard from without a gap or a broken link; null = not now. */
+  steadySinceTick: number | null = null;
   /** The highest commit index an append or heartbeat has carried to this peer. */
   sentCommit: LogIndex = NO_INDEX;
   /** Probe: one append is out. */
@@ -26,6 +28,8 @@ export class Progress {
   pokeAllowed = false;
   /** Snapshot: which one, the byte the follower wants next, and when it was last sent. */
   transfer: { readonly index: LogIndex; readonly offset: number; readonly sentTick: number } | null = null;
+  /** Learner to be promoted: what it must acknowledge to have caught up, and since when that is asked. */
+  round: { readonly targetIndex: LogIndex; readonly startTick: number } | null = null;
   readonly inflights: Inflights;
 
   constructor(nextIndex: LogIndex, maxInflightBytes: number) {

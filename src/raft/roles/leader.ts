@@ -6,6 +6,8 @@ import { committedIndex, isQuorum } from "../quorum/index.ts";
 import { ReadRounds } from "../reads.ts";
 import type { Leading, RaftState } from "../state.ts";
 import type { CoreStamp, Entry, EntryKind, Message, ProposeOutcome, ReadId } from "../types.ts";
+import { extendLease, wantsLease } from "./lease.ts";
+import { advanceTransfer, whyHandingOver } from "./transfer.ts";
 
 /** Won: opens the leadership with an entry of its own term, without which nothing older may be counted as committed (§8). */
 export function becomeLeader(state: RaftState): void {
@@ -25,8 +27,13 @@ export function becomeLeader(state: RaftState): void {
     uncommittedBytes: log.payloadBetween(log.commitIndex, log.lastIndex) + state.options.leaderData.length,
     heartbeatElapsed: 0,
     flushNeeded: true,
+    transfer: null,
+    steadySinceTick: state.ticks,
+    lease: { untilMs: null, allowed: true },
+    handedOverForDisk: false,
   };
   state.role = leading;
+  state.mark("became leader", { term: state.term, first: nextIndex });
   state.setLeader(state.id);
   state.electionElapsed = 0;
   const { clusterTimeMs, wallTimeMs } = leading.clock;
@@ -48,9 +55,13 @@ export function tickLeader(state: RaftState, leading: Leading): void {
   leading.heartbeatElapsed++;
   if (leading.heartbeatElapsed >= heartbeatTicks) {
     leading.heartbeatElapsed = 0;
-    broadcastHeartbeat(state, leading);
+    // A lease is the memory of a confirmed round: with leases on, there is always one under way.
+    if (leading.reads.awaited === 0 && wantsLease(state, leading)) startReadRound(state, leading);
+    else broadcastHeartbeat(state, leading);
   }
   for (const [peer, progress] of leading.progress) retryTransfer(state, peer, progress);
+  // A learner that waits for its promotion may say nothing new, only be heard again.
+  if (state.configuration.promoting.length > 0) leading.flushNeeded = true;
 }
 
 /** All or none: either every command has a place in the log, or none has. */
@@ -60,6 +71,8 @@ export function proposeCommands(
   commands: readonly Uint8Array[],
   stamp: CoreStamp,
 ): ProposeOutcome {
+  const handingOver = whyHandingOver(state, leading);
+  if (handingOver !== null) return { ok: false, refusal: handingOver };
   let bytes = 0;
   for (const command of commands) bytes += command.length;
   const { maxUncommittedBytes } = state.options;
@@ -162,8 +175,10 @@ export function handleSnapshotReply(
 /** What was in flight to this peer is lost; where the logs meet is still known. */
 export function handlePeerDisconnected(leading: Leading, peer: NodeId): void {
   const progress = leading.progress.get(peer);
-  if (progress?.state === "replicate") progress.becomeProbe();
-  else if (progress !== undefined) progress.probeSent = false;
+  if (progress === undefined) return;
+  progress.steadySinceTick = null;
+  if (progress.state === "replicate") progress.becomeProbe();
+  else progress.probeSent = false;
 }
 
 /** A read waits for the first commit of this term: before it, the commit index may lag behind what an older leader told (§8). */
@@ -181,13 +196,15 @@ export function flush(state: RaftState, leading: Leading): void {
   leading.flushNeeded = false;
   if (leading.reads.canStart && isOwnTermCommitted(state, leading)) startReadRound(state, leading);
   for (const [peer, progress] of leading.progress) sendAppends(state, peer, progress);
+  advanceTransfer(state, leading);
 }
 
 export function isRecentlyActive(state: RaftState, progress: Progress): boolean {
   return progress.heardWithin(state.options.electionTicks, state.ticks);
 }
 
-function appendOwn(
+/** An entry of the leader's own making. The caller counts its bytes. */
+export function appendOwn(
   state: RaftState,
   kind: EntryKind,
   data: Uint8Array,
@@ -218,6 +235,8 @@ function heard(state: RaftState, leading: Leading, peer: NodeId): Progress | nul
     state.mark("reply of a non-member ignored", { from: peer });
     return null;
   }
+  if (!isRecentlyActive(state, progress)) progress.steadySinceTick = null;
+  progress.steadySinceTick ??= state.ticks;
   progress.lastHeardTick = state.ticks;
   return progress;
 }
@@ -238,7 +257,7 @@ function broadcastHeartbeat(state: RaftState, leading: Leading): void {
 }
 
 function startReadRound(state: RaftState, leading: Leading): void {
-  leading.reads.start(state.log.commitIndex, state.id);
+  leading.reads.start(state.log.commitIndex, state.id, state.stamp.monotonicMs);
   broadcastHeartbeat(state, leading);
   answerConfirmedReads(state, leading);
 }
@@ -246,6 +265,7 @@ function startReadRound(state: RaftState, leading: Leading): void {
 function answerConfirmedReads(state: RaftState, leading: Leading): void {
   const confirmed = leading.reads.takeConfirmed(state.configuration);
   if (confirmed === null) return;
+  extendLease(state, leading, confirmed.startedAt);
   const { index } = confirmed;
   for (const { from, readId } of confirmed.reads) {
     if (from === state.id) state.readable.push({ readId, index });
@@ -254,7 +274,7 @@ function answerConfirmedReads(state: RaftState, leading: Leading): void {
   if (leading.reads.canStart) leading.flushNeeded = true;
 }
 
-function sendAppends(state: RaftState, to: NodeId, progress: Progress): void {
+export function sendAppends(state: RaftState, to: NodeId, progress: Progress): void {
   switch (progress.state) {
     case "snapshot":
       return;

@@ -1,0 +1,118 @@
+import { type LogIndex, type NodeId, refusal } from "#kernel";
+import { isJoint, leaveJoint, planChange, planPromotion } from "../config-change/index.ts";
+import { isVoter, membersOf } from "../configuration.ts";
+import { encodeConfiguration } from "../entry-layout.ts";
+import { Progress } from "../progress/index.ts";
+import type { Leading, RaftState } from "../state.ts";
+import type { Configuration, CoreStamp, MembershipChange, ProposeOutcome } from "../types.ts";
+import { appendOwn, flush, isOwnTermCommitted, isRecentlyActive, sendAppends } from "./leader.ts";
+
+/** Appends the first configuration of a change; the leader of the day does the rest by {@link advanceMembership}. */
+export function changeMembership(state: RaftState, leading: Leading, change: MembershipChange, stamp: CoreStamp): ProposeOutcome {
+  const why = whyNoChangeNow(state, leading);
+  if (why !== null) return { ok: false, refusal: refusal("BAD_STATE", why) };
+  const planned = planChange(state.configuration, change);
+  if (!planned.ok) return planned;
+  leading.clock.advance(stamp);
+  return { ok: true, term: state.term, firstIndex: appendConfiguration(state, leading, planned.value) };
+}
+
+/**
+ * What a leader owes the configuration, asked before everything it sends. All of it follows from the log, so that a new
+ * leader goes on where the last one fell (a joint configuration that waits for its author is a trap: etcd's AutoLeave).
+ *
+ * 1. a committed joint configuration is left
+ * 2. a leader that the committed settled configuration does not name hands over and goes (§6)
+ * 3. learners to be promoted that have caught up become voters, all in one joint step
+ */
+export function advanceMembership(state: RaftState, leading: Leading): void {
+  const { configuration } = state;
+  if (!isOwnTermCommitted(state, leading) || isChangePending(state)) return;
+  if (isJoint(configuration)) {
+    appendConfiguration(state, leading, leaveJoint(configuration));
+  } else if (!isVoter(configuration, state.id)) {
+    handOver(state, leading);
+  } else if (configuration.promoting.length > 0) {
+    const caughtUp = configuration.promoting.filter((learner) => hasCaughtUp(state, leading, learner));
+    if (caughtUp.length > 0) appendConfiguration(state, leading, planPromotion(configuration, caughtUp));
+  }
+}
+
+/**
+ * One change at a time, and none before an entry of the own term is committed: two leaders with a change each could else
+ * form majorities that do not meet (Ongaro's note of 2015 on single-server changes; here it also guards the joint ones).
+ */
+function whyNoChangeNow(state: RaftState, leading: Leading): string | null {
+  if (!isOwnTermCommitted(state, leading)) return `no entry of term ${state.term} is committed yet: try again in a moment`;
+  if (!isChangePending(state)) return null;
+  const { currentIndex } = state.configurations;
+  return `another membership change is under way: entry ${currentIndex} is not committed (commit index ${state.log.commitIndex})`;
+}
+
+function isChangePending({ configurations, log }: RaftState): boolean {
+  return configurations.currentIndex > log.commitIndex;
+}
+
+function appendConfiguration(state: RaftState, leading: Leading, configuration: Configuration): LogIndex {
+  const data = encodeConfiguration(configuration);
+  const { clusterTimeMs, wallTimeMs } = leading.clock;
+  appendOwn(state, "configuration", data, clusterTimeMs, wallTimeMs);
+  leading.uncommittedBytes += data.length;
+  leading.flushNeeded = true;
+  state.mark("configuration appended", { index: state.log.lastIndex, joint: isJoint(configuration) });
+  followConfiguration(state, leading);
+  return state.log.lastIndex;
+}
+
+/** In force from this moment on (§6): newcomers are sent the log, those who left are sent no more. */
+function followConfiguration(state: RaftState, leading: Leading): void {
+  const members = membersOf(state.configuration);
+  for (const [peer, progress] of leading.progress) {
+    if (members.has(peer)) continue;
+    // The entry that drops a node is the last it gets: one that holds it knows that it votes no more, and stays quiet.
+    sendAppends(state, peer, progress);
+    leading.progress.delete(peer);
+  }
+  for (const member of members) {
+    if (member === state.id || leading.progress.has(member)) continue;
+    const progress = new Progress((state.log.lastIndex + 1) as LogIndex, state.options.maxInflightBytes);
+    // It could not be heard before: a new voter gets an election timeout before it counts against this leader's quorum.
+    progress.lastHeardTick = state.ticks;
+    leading.progress.set(member, progress);
+  }
+}
+
+/**
+ * §4.2.1 of the dissertation: the log as it stood at the start of a round has been acknowledged within one election timeout,
+ * so that its vote will not hold up commitment for longer than an election would. A slower round is followed by another,
+ * without end: whoever asked for the promotion can withdraw it.
+ */
+function hasCaughtUp(state: RaftState, leading: Leading, learner: NodeId): boolean {
+  const progress = leading.progress.get(learner);
+  if (progress === undefined || !isRecentlyActive(state, progress)) return false;
+  const { matchIndex, round } = progress;
+  if (round !== null && matchIndex < round.targetIndex) return false;
+  if (round !== null && state.ticks - round.startTick < state.options.electionTicks) return true;
+  const targetIndex = state.log.lastIndex;
+  progress.round = { targetIndex, startTick: state.ticks };
+  return matchIndex >= targetIndex;
+}
+
+/** Without the hint the others would wait for an election timeout. */
+function handOver(state: RaftState, leading: Leading): void {
+  flush(state, leading);
+  const to = furthestVoter(state, leading);
+  state.mark("stepped down: not a voter any more", { term: state.term, to });
+  if (to !== null) state.send({ kind: "timeoutNow", from: state.id, to, term: state.term });
+  state.becomeFollower(state.term, null);
+}
+
+function furthestVoter(state: RaftState, leading: Leading): NodeId | null {
+  let furthest: { readonly voter: NodeId; readonly matchIndex: LogIndex } | null = null;
+  for (const voter of state.configuration.voters) {
+    const progress = leading.progress.get(voter);
+    if (progress === undefined || !isRecentlyActive(state, progress)) continue;
+    if (furthest === null || progress.matchIndex > furthest.matchIndex) furthest = { voter, matchIndex: progress.matchIndex };
+  }
+  return furthest?.voter ?? null;
+}
