@@ -8,6 +8,7 @@ import { lockList } from "./commands/lock-list.ts";
 import { modelList } from "./commands/model-list.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
+import { traceVerify } from "./offline/trace.ts";
 import { walDump, walVerify } from "./offline/wal.ts";
 
 const commands: readonly Command[] = [
@@ -21,6 +22,7 @@ const commands: readonly Command[] = [
   jobGet,
   modelList,
   lockList,
+  traceVerify,
   walVerify,
   walDump,
 ];

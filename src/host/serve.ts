@@ -1,6 +1,7 @@
 import type { NodeConfig } from "#config";
 import { exitCodes } from "#kernel";
 import type { Log } from "#ports";
+import type { VoterProbe } from "#node";
 import { StorageError } from "#storage";
 import { type ConfigurationRequest, loadNodeConfig } from "./configuration.ts";
 import { lockDataDirectory } from "./data-directory.ts";
@@ -9,19 +10,21 @@ import { pinoLog } from "./pino.ts";
 import { startPulse } from "./pulse/index.ts";
 import { settle } from "./settle.ts";
 import { StartError } from "./start-error.ts";
+import { traceFile } from "./trace-file.ts";
 import { version } from "./version.ts";
 import { startVoterNode } from "./voter-node.ts";
 import { startWorkerNode } from "./worker-node.ts";
 
 /** Runs one node until a signal stops it; resolves with the process's exit code. */
-export async function serve(request: ConfigurationRequest): Promise<number> {
+export async function serve(request: ConfigurationRequest & { readonly traceFile?: string }): Promise<number> {
   try {
     const config = loadNodeConfig(request, (warnings) => process.stderr.write(`${warnings}\n`));
     const log = pinoLog({ level: config.log.level, fields: { node_id: config.nodeId } });
     endLoudly(log);
     log.info("starting", { version, role: config.role, data_dir: config.dataDirectory, profile: config.timing.profile });
     const stopped = new AbortController();
-    const starting = start(config, log, stopped.signal);
+    const trace = request.traceFile === undefined ? null : traceFile(request.traceFile, config.nodeId);
+    const starting = start(config, log, trace, stopped.signal);
     // A stop may come while the start still waits for a cluster: then the start is what has to end first.
     const node: RunningNode = {
       stop: async () => {
@@ -40,7 +43,7 @@ export async function serve(request: ConfigurationRequest): Promise<number> {
 
 const STOP_LIMIT_MS = 10_000;
 
-async function start(config: NodeConfig, log: Log, signal: AbortSignal): Promise<RunningNode | null> {
+async function start(config: NodeConfig, log: Log, trace: VoterProbe | null, signal: AbortSignal): Promise<RunningNode | null> {
   const directory = await lockDataDirectory(config.dataDirectory);
   const onFatal = (error: Error): void => end(log, error);
   const pulse = await startPulse({
@@ -48,7 +51,7 @@ async function start(config: NodeConfig, log: Log, signal: AbortSignal): Promise
     nodeId: config.nodeId,
     onFailure: onFatal,
   });
-  const ports = { log, pulse, directory, onFatal, signal };
+  const ports = { log, pulse, directory, onFatal, trace, signal };
   const node = await (config.role === "voter" ? startVoterNode(config, ports) : startWorkerNode(config, ports));
   settle();
   return node;

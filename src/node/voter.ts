@@ -64,7 +64,10 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   // The log first: it refuses a foreign or damaged directory before anything in it is touched.
   const opened = await openWal(disk, { clusterId, nodeId, segmentBytes: options.raft.segmentBytes, clock });
   const snapshots = await openSnapshotStore(disk);
-  if (opened.tornTail !== null) log.warn("torn tail of the log cut off: it was never acknowledged", { ...opened.tornTail });
+  if (opened.cutTail?.lost === false) log.warn("torn tail of the log cut off: it was never acknowledged", { ...opened.cutTail });
+  if (opened.cutTail?.lost === true)
+    log.error("damaged end of the log cut off: it may have been acknowledged", { ...opened.cutTail });
+  if (opened.suspect) log.error("this voter is suspect: it gives no vote and counts for nothing until a leader has caught it up");
   for (const { message: why, hint } of await snapshots.damaged()) log.warn("a snapshot is damaged", { why, hint });
   const recovered = await recoverRaft(opened, snapshots);
   const { probe } = ports;

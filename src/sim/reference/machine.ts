@@ -259,14 +259,18 @@ export class ReferenceMachine {
         if (!message.granted || durable.term > term) return null;
         return durable.votedFor === message.to ? null : `the vote for ${message.to} is not durable`;
       case "appendReply":
-        return message.matchIndex <= durableIndex ? null : `entries to ${message.matchIndex} are not durable, to ${durableIndex} are`;
+        return message.matchIndex <= durableIndex
+          ? null
+          : `entries to ${message.matchIndex} are not durable, to ${durableIndex} are`;
       case "snapshotReply":
         return !message.installed || message.index <= durableIndex ? null : `snapshot ${message.index} is not durable`;
       case "append":
         return this.#append(message);
       case "heartbeat":
         if (term < this.#state.term) return null;
-        return message.commitIndex <= (this.#acknowledged.get(message.to) ?? 0) ? null : "it commits beyond the known match (etcd#15699)";
+        return message.commitIndex <= (this.#acknowledged.get(message.to) ?? 0)
+          ? null
+          : "it commits beyond the known match (etcd#15699)";
       default:
         return null;
     }
@@ -276,7 +280,8 @@ export class ReferenceMachine {
     const state = this.#state;
     if (term !== state.term) return null; // of a leadership that ended in the same turn
     if (commitIndex > state.commitIndex) return `it vouches for ${commitIndex}, committed is ${state.commitIndex}`;
-    if (prevIndex >= this.#log.baseIndex && this.#log.termAt(prevIndex) !== prevTerm) return `prev ${prevIndex} has another term here`;
+    if (prevIndex >= this.#log.baseIndex && this.#log.termAt(prevIndex) !== prevTerm)
+      return `prev ${prevIndex} has another term here`;
     const wrong = entries.find((entry) => entry.index > this.#log.baseIndex && this.#log.termAt(entry.index) !== entry.term);
     return wrong === undefined ? null : `entry ${wrong.index} has another term here`;
   }
@@ -308,4 +313,3 @@ function hasQuorum({ voters, votersOutgoing }: Configuration, holds: (voter: Nod
 function nameOf(input: ObservedInput): string {
   return input.kind === "message" ? `${input.message.kind} of ${input.message.from} in term ${input.message.term}` : input.kind;
 }
-

@@ -1,0 +1,1 @@
+export { verifyTrace, type TraceVerdict } from "./reference/verify-trace.ts";
