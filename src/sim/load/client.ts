@@ -1,0 +1,100 @@
+import { NodeId, type Random } from "#kernel";
+import { emptyCapabilities } from "#statemachine";
+import type { ClientWorld } from "../world.ts";
+import type { Board } from "./board.ts";
+import { Life } from "./life.ts";
+import type { Notebook } from "./notebook.ts";
+import type { ActionKind, LoadOptions } from "./options.ts";
+import { actions } from "./actions.ts";
+import { workOn } from "./worker.ts";
+
+/** What an action may use. `done` is called when the client may turn to the next thing; never called once the life is over. */
+export interface Scene {
+  readonly life: Life;
+  readonly world: ClientWorld;
+  readonly options: LoadOptions;
+  readonly notebook: Notebook;
+  readonly board: Board;
+  readonly random: Random;
+  readonly isDraining: () => boolean;
+  /** `prefix-0` … : few of them. */
+  readonly key: (prefix: string) => string;
+  readonly chance: (probability: number) => boolean;
+  readonly any: <T>(from: readonly T[]) => T;
+}
+
+/**
+ * One client process: one lane does this and that, another works items off the queues. It dies and comes back, each time
+ * with a new session.
+ */
+export class Client {
+  readonly #number: number;
+  readonly #world: ClientWorld;
+  readonly #options: LoadOptions;
+  readonly #notebook: Notebook;
+  readonly #board: Board;
+  #incarnation = 0;
+  #draining = false;
+
+  constructor(number: number, world: ClientWorld, options: LoadOptions, notebook: Notebook, board: Board) {
+    this.#number = number;
+    this.#world = world;
+    this.#options = options;
+    this.#notebook = notebook;
+    this.#board = board;
+  }
+
+  start(): void {
+    const { random } = this.#world;
+    const life = new Life(this.#number, this.#world, this.#notebook, () => {
+      this.#world.after(this.#options.sessionTtlMs * random(), () => this.start());
+    });
+    this.#incarnation += 1;
+    const open = {
+      kind: "openSession",
+      nodeId: NodeId(`client-${this.#number}`),
+      incarnation: this.#incarnation,
+      principal: "",
+      purpose: "simulated",
+      ttlMs: this.#options.sessionTtlMs,
+      capabilities: emptyCapabilities,
+    } as const;
+    life.open(open, () => {
+      const scene = this.#scene(life);
+      this.#lane(scene);
+      workOn(scene);
+    });
+  }
+
+  /** Only the queues are worked off from here on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  #lane(scene: Scene): void {
+    const { world, options, random } = scene;
+    world.after(-options.thinkMs * Math.log(1 - random()), () => {
+      if (scene.life.isOver || this.#draining) return;
+      const kind: ActionKind = scene.any([...options.actions]);
+      const next = (): void => this.#lane(scene);
+      (actions[kind] ?? actions.enqueue)?.(scene, next);
+    });
+  }
+
+  #scene(life: Life): Scene {
+    const { random } = this.#world;
+    const any = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
+    return {
+      life,
+      world: this.#world,
+      options: this.#options,
+      notebook: this.#notebook,
+      board: this.#board,
+      random,
+      isDraining: () => this.#draining,
+      key: (prefix) => `${prefix}-${Math.floor(random() * this.#options.keys)}`,
+      chance: (probability) => random() < probability,
+      any,
+    };
+  }
+}
