@@ -6,6 +6,7 @@ import {
   type Entry,
   type HardState,
   type Input,
+  type MembershipChange,
   type Message,
   type Persist,
   type ProposeOutcome,
@@ -143,9 +144,13 @@ export class TestNode {
     return this.raft.propose(commands.map(bytes), stampAt(this.nowMs));
   }
 
+  changeMembership(change: MembershipChange): ProposeOutcome {
+    return this.raft.changeMembership(change, stampAt(this.nowMs));
+  }
+
   read(): ReadId {
     const readId = this.#nextRead++ as ReadId;
-    this.raft.step({ kind: "read", readId });
+    this.raft.step({ kind: "read", readId, stamp: stampAt(this.nowMs) });
     return readId;
   }
 
