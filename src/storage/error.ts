@@ -1,6 +1,7 @@
 /**
  * - `CORRUPT`: what was once durable is damaged; nothing may be built on it
- * - `AMBIGUOUS`: the last batch is damaged, and it cannot be told whether it had been acknowledged
+ * - `AMBIGUOUS`: the last batch is damaged, it cannot be told whether it had been acknowledged, and the second copy of the
+ *   vote is not there to go on with
  * - `FORMAT_TOO_NEW`: written by a version that this one cannot read
  * - `WRONG_CLUSTER`, `WRONG_NODE`: a healthy file of somebody else
  * - `IO_FAILED`: the disk refused; `cause` has the system's code. Final for the log that met it
@@ -43,7 +44,12 @@ export class StorageError extends Error {
     this.code = code;
     this.file = more.file ?? null;
     this.offset = more.offset ?? null;
-    this.hint = more.hint ?? HINTS[code];
+    this.hint = more.hint ?? (isDiskFull(this) ? DISK_FULL : HINTS[code]);
+  }
+
+  /** The system's code of an `IO_FAILED` (ENOSPC, EIO, ENOENT, …). */
+  get systemCode(): string | null {
+    return systemCodeOf(this.cause);
   }
 
   /** Wraps what a disk operation threw; a StorageError stays as it is. */
@@ -54,13 +60,31 @@ export class StorageError extends Error {
   }
 }
 
+/** No space, or no quota, is left; looks through what wraps the system's error. */
+export function isDiskFull(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = systemCodeOf(at);
+    if (code === "ENOSPC" || code === "EDQUOT") return true;
+  }
+  return false;
+}
+
+function systemCodeOf(thrown: unknown): string | null {
+  const code = (thrown as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" ? code : null;
+}
+
+const DISK_FULL =
+  "The disk is full, and the reserve is used up: free space (never under wal/ or snap/), then start the node again. " +
+  "Nothing that was acknowledged is lost.";
+
 const REJOIN =
   "Do not delete files to get it started: a voter that forgets its votes can break the cluster. " +
   "Keep the directory for analysis; docs/raft.md, `When a voter does not start`, tells how to replace the voter.";
 
 const HINTS = {
   CORRUPT: `Check the disk, see \`ringraft wal verify\`. ${REJOIN}`,
-  AMBIGUOUS: `The last write may have been acknowledged, so it must not be dropped silently. ${REJOIN}`,
+  AMBIGUOUS: `The last write may have been acknowledged or hold a vote, so it must not be dropped silently. ${REJOIN}`,
   FORMAT_TOO_NEW: "Start the version of ringraft that wrote this directory, or a newer one.",
   WRONG_CLUSTER: "Point data_directory at this cluster's own directory, or correct the cluster id.",
   WRONG_NODE: "Point data_directory at this node's own directory, or correct the node id.",

@@ -1,7 +1,21 @@
 export type * from "./types.ts";
-export { StorageError, type StorageErrorCode } from "./error.ts";
+export { StorageError, type StorageErrorCode, isDiskFull } from "./error.ts";
 export { openWal, type WalOptions } from "./wal/open.ts";
+export { liftSuspicion } from "./wal/lift-suspicion.ts";
 export { openSnapshotStore } from "./snapshots/store.ts";
 export { checkHistoryIsWhole } from "./history.ts";
 export { readIdentity, writeIdentity } from "./identity.ts";
 export { verifyWal, dumpWal, type WalVerifyRow, type WalDumpRow } from "./wal/dump.ts";
+export {
+  RECORD_HEADER_BYTES,
+  SEGMENT_HEADER_BYTES,
+  WAL_DIRECTORY,
+  decodeRecordHeader,
+  decodeSegmentHeader,
+  parseSegmentName,
+  recordBytes,
+  recordTypeOf,
+} from "./wal/format.ts";
+export { unmask } from "./wal/batch-writer.ts";
+export { decodeSnapshotMeta, decodeTruncateMark } from "./wal/payload.ts";
+export { SNAPSHOT_DIRECTORY, parseSnapshotName } from "./snapshots/format.ts";

@@ -8,6 +8,8 @@ export interface WalBatch {
   readonly entries: readonly Entry[];
   /** The newest of the batch, or null when unchanged. Written last: it precedes nothing that it refers to. */
   readonly hardState: HardState | null;
+  /** A leader has caught this node up: the log is whole again, and says so durably. */
+  readonly liftsSuspicion?: true;
 }
 
 export interface WriteAheadLog {
@@ -26,14 +28,22 @@ export interface OpenedWal {
   readonly wal: WriteAheadLog;
   /** Entries are contiguous and end at the log's end; they may begin before the newest snapshot. */
   readonly recovered: Pick<Recovered, "hardState" | "entries">;
+  /** The log may have lost a batch that had been acknowledged. Durable: it stays so over restarts until it is lifted. */
+  readonly suspect: boolean;
   /** Index before the first entry of the log: what a snapshot must cover. 0 when the log reaches back to the beginning. */
   readonly startsAfter: LogIndex;
   /** The newest snapshot that the log was told of. */
   readonly snapshotMark: SnapshotMeta | null;
   /** There was no log before: this start made it. */
   readonly created: boolean;
-  /** Set when a torn tail was cut; names the file and the offset. */
-  readonly tornTail: { readonly file: string; readonly offset: number; readonly savedAs: string } | null;
+  /** Set when this start cut a damaged tail off. `lost`: it may have been acknowledged, and this start made the log suspect. */
+  readonly cutTail: {
+    readonly file: string;
+    readonly offset: number;
+    readonly savedAs: string;
+    readonly problem: string;
+    readonly lost: boolean;
+  } | null;
 }
 
 export interface SnapshotStore {

@@ -93,9 +93,11 @@ test("a crash before any write, sync, rename or remove loses nothing acknowledge
       await new Promise((resolve) => setImmediate(resolve));
       disk.crash(random, random());
       const opened = await open(disk);
-      const wasDone = holds(opened, progress.attempted);
-      assert.ok(wasDone || holds(opened, progress.acknowledged), `seed ${seed}, crash ${crash}`);
-      if (wasDone) progress.acknowledged = progress.attempted;
+      // The vote is written before the rest: a crash between the two leaves a vote that nobody was told of.
+      const votedOnly = { ...progress.acknowledged, hardState: progress.attempted.hardState };
+      const found = [progress.attempted, progress.acknowledged, votedOnly].find((model) => holds(opened, model));
+      assert.ok(found !== undefined && !opened.suspect, `seed ${seed}, crash ${crash}`);
+      progress.acknowledged = found;
       await opened.wal.close();
     }
   }

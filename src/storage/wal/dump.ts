@@ -2,7 +2,7 @@ import type { Disk } from "#ports";
 import { LayoutError, decodeEntry } from "#raft";
 import { StorageError } from "../error.ts";
 import { recordTypeOf } from "./format.ts";
-import { decodeClusterMeta, decodeHardState, decodeSnapshotMeta, decodeTruncateMark } from "./payload.ts";
+import { decodeClusterMeta, decodeHardState, decodeSnapshotMeta, decodeSuspicion, decodeTruncateMark } from "./payload.ts";
 import { Replay } from "./replay.ts";
 import type { ScannedRecord } from "./scan.ts";
 import { type ReadSegment, readSegments } from "./segments.ts";
@@ -75,8 +75,14 @@ function rowOf({ file, scan }: ReadSegment): WalVerifyRow {
     const hint = "The next start keeps a copy of the tail and cuts it off; nothing acknowledged is lost.";
     return { ...counts, verdict: "torn", offset, problem, hint };
   }
+  if (verdict === "AMBIGUOUS") {
+    const hint =
+      "The next start keeps a copy of the tail, cuts it off and goes on as a suspect: without votes, and counted by nobody, " +
+      "until a leader has caught it up.";
+    return { ...counts, verdict: "ambiguous", offset, problem, hint };
+  }
   const { hint } = new StorageError(verdict, problem, { file, offset });
-  return { ...counts, verdict: verdict === "CORRUPT" ? "corrupt" : "ambiguous", offset, problem, hint };
+  return { ...counts, verdict: "corrupt", offset, problem, hint };
 }
 
 function refusedRow(error: StorageError): WalVerifyRow {
@@ -114,6 +120,8 @@ function fieldsOf({ type, payload }: ScannedRecord): WalDumpRow["fields"] {
         const { clusterId, nodeId } = decodeClusterMeta(payload);
         return { cluster_id: clusterId, node_id: nodeId };
       }
+      case "suspicion":
+        return { suspect: decodeSuspicion(payload) ? 1 : 0 };
       case "cleanStop":
       case undefined:
         break;

@@ -54,6 +54,8 @@ export const RECORD_TYPES = {
   /** As snapshotMark, and forget every entry before it. */
   resetMark: 6,
   cleanStop: 7,
+  /** Payload 1: the log may have lost an acknowledged batch; 0: a leader has caught it up since. */
+  suspicion: 8,
 } as const;
 export type RecordType = keyof typeof RECORD_TYPES;
 

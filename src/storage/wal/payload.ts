@@ -53,6 +53,14 @@ export function decodeTruncateMark(payload: Uint8Array): LogIndex {
   return LogIndex(readSafeInteger(sized(payload, 8, "truncate mark"), 0));
 }
 
+export function encodeSuspicion(suspect: boolean): Uint8Array {
+  return Uint8Array.of(suspect ? 1 : 0);
+}
+
+export function decodeSuspicion(payload: Uint8Array): boolean {
+  return sized(payload, 1, "suspicion")[0] === 1;
+}
+
 export interface ClusterMeta {
   readonly clusterId: ClusterId;
   readonly nodeId: NodeId;

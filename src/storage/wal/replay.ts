@@ -2,7 +2,7 @@ import { type LogIndex, NO_INDEX, NO_TERM } from "#kernel";
 import { type Entry, type HardState, type SnapshotMeta, decodeEntry } from "#raft";
 import { StorageError } from "../error.ts";
 import { type RecordType, recordTypeOf } from "./format.ts";
-import { decodeHardState, decodeSnapshotMeta, decodeTruncateMark } from "./payload.ts";
+import { decodeHardState, decodeSnapshotMeta, decodeSuspicion, decodeTruncateMark } from "./payload.ts";
 import type { ScannedRecord } from "./scan.ts";
 import { type ReadSegment, corrupt } from "./segments.ts";
 
@@ -14,6 +14,7 @@ export class Replay {
   /** Contiguous. */
   readonly entries: Entry[] = [];
   endsWithCleanStop = false;
+  suspect = false;
   #nextIndex: LogIndex | null = null;
 
   /** Index that the next entry has. */
@@ -83,6 +84,9 @@ export class Replay {
         return;
       case "cleanStop":
         this.endsWithCleanStop = true;
+        return;
+      case "suspicion":
+        this.suspect = decodeSuspicion(payload);
         return;
       case "clusterMeta":
         return;

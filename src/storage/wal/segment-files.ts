@@ -1,5 +1,6 @@
 import type { Disk, DiskFile } from "#ports";
 import { StorageError } from "../error.ts";
+import type { DiskReserve } from "../reserve.ts";
 import { WAL_DIRECTORY, segmentFile, type SegmentName } from "./format.ts";
 
 /** A file that is not yet part of the log; one that a crash left behind is removed at the next start. */
@@ -13,16 +14,19 @@ export const REWRITE_FILE = `${WAL_DIRECTORY}/rewritten-segment`;
 export class SegmentFiles {
   readonly #disk: Disk;
   readonly #segmentBytes: number;
+  readonly #reserve: DiskReserve;
   /** Resolves with null when preparing failed: then it is tried again when the segment is needed. */
   #ahead: Promise<DiskFile | null> = Promise.resolve(null);
 
-  constructor(disk: Disk, segmentBytes: number) {
+  constructor(disk: Disk, segmentBytes: number, reserve: DiskReserve) {
     this.#disk = disk;
     this.#segmentBytes = segmentBytes;
+    this.#reserve = reserve;
   }
 
   prepareAhead(): void {
     this.#ahead = zeroFilled(this.#disk, NEXT_SEGMENT_FILE, this.#segmentBytes).catch(() => null);
+    void this.#ahead.then(() => this.#reserve.prepare());
   }
 
   /** A new segment that begins with `head`. `fileBytes` other than the usual size makes one for an oversized batch. */
@@ -33,7 +37,7 @@ export class SegmentFiles {
       await file.close();
       file = null;
     }
-    file ??= await zeroFilled(this.#disk, NEXT_SEGMENT_FILE, fileBytes);
+    file ??= await this.#reserve.spendOn(() => zeroFilled(this.#disk, NEXT_SEGMENT_FILE, fileBytes));
     await file.writeSynced(0, head);
     await this.#disk.rename(NEXT_SEGMENT_FILE, segmentFile(name));
     await this.#disk.syncDirectory(WAL_DIRECTORY);
@@ -44,6 +48,7 @@ export class SegmentFiles {
     const file = await this.#ahead;
     this.#ahead = Promise.resolve(null);
     await file?.close();
+    await this.#reserve.close();
   }
 }
 

@@ -3,7 +3,9 @@ import type { Clock, Disk, DiskFile } from "#ports";
 import type { HardState, SnapshotMeta } from "#raft";
 import { StorageError } from "../error.ts";
 import { Serial } from "../serial.ts";
+import type { DiskReserve } from "../reserve.ts";
 import type { WalBatch, WriteAheadLog } from "../types.ts";
+import type { VoteCell } from "../vote-cell.ts";
 import { type BatchRecord, BatchWriter, type LogPosition, type SmallRecord, batchBytes } from "./batch-writer.ts";
 import {
   FORMAT_VERSION,
@@ -15,7 +17,14 @@ import {
   encodeSegmentHeader,
   segmentFile,
 } from "./format.ts";
-import { type ClusterMeta, encodeClusterMeta, encodeHardState, encodeSnapshotMeta, encodeTruncateMark } from "./payload.ts";
+import {
+  type ClusterMeta,
+  encodeClusterMeta,
+  encodeHardState,
+  encodeSnapshotMeta,
+  encodeSuspicion,
+  encodeTruncateMark,
+} from "./payload.ts";
 import { SegmentFiles } from "./segment-files.ts";
 
 /** More than any batch of a sane configuration; a segment's size field ends at 4 GiB. */
@@ -45,6 +54,7 @@ export interface WalState {
   readonly nextIndex: LogIndex;
   readonly hardState: HardState;
   readonly snapshot: SnapshotMeta | null;
+  readonly suspect: boolean;
 }
 
 export interface WalSetup {
@@ -53,6 +63,8 @@ export interface WalSetup {
   readonly meta: ClusterMeta;
   readonly segmentBytes: number;
   readonly clock: Clock | null;
+  readonly vote: VoteCell;
+  readonly reserve: DiskReserve;
 }
 
 /**
@@ -71,18 +83,20 @@ export class SegmentedLog implements WriteAheadLog {
   #nextIndex: LogIndex;
   #hardState: HardState;
   #snapshot: SnapshotMeta | null;
+  #suspect: boolean;
   #failure: StorageError | null = null;
   #closed = false;
 
   constructor(setup: WalSetup, state: WalState) {
     this.#setup = setup;
-    this.#files = new SegmentFiles(setup.disk, setup.segmentBytes);
+    this.#files = new SegmentFiles(setup.disk, setup.segmentBytes, setup.reserve);
     this.#sealed = [...state.sealed];
     this.#open = state.open;
     this.#position = state.position;
     this.#nextIndex = state.nextIndex;
     this.#hardState = state.hardState;
     this.#snapshot = state.snapshot;
+    this.#suspect = state.suspect;
   }
 
   /** Makes the first segment of a new log, and the one ahead. Called once, before anything else. */
@@ -126,13 +140,16 @@ export class SegmentedLog implements WriteAheadLog {
       } finally {
         await this.#files.close();
         await this.#open?.file.close();
+        await this.#setup.vote.close();
       }
     });
   }
 
-  async #append({ entries, hardState }: WalBatch): Promise<void> {
+  async #append({ entries, hardState, liftsSuspicion }: WalBatch): Promise<void> {
     this.#checkUsable();
-    if (entries.length === 0 && hardState === null) return;
+    if (entries.length === 0 && hardState === null && liftsSuspicion === undefined) return;
+    // First the second copy: what tears while it is written has been sent by nobody.
+    if (hardState !== null) await this.#guarded(() => this.#setup.vote.write(hardState));
     const records: BatchRecord[] = [];
     let next = this.#nextIndex;
     let highest = NO_INDEX;
@@ -146,8 +163,10 @@ export class SegmentedLog implements WriteAheadLog {
       next = (entry.index + 1) as LogIndex;
       if (entry.index > highest) highest = entry.index;
     }
+    if (liftsSuspicion !== undefined) records.push({ type: "suspicion", payload: encodeSuspicion(false) });
     if (hardState !== null) records.push({ type: "hardState", payload: encodeHardState(hardState) });
     await this.#writeBatch(records);
+    if (liftsSuspicion !== undefined) this.#suspect = false;
     this.#nextIndex = next;
     if (hardState !== null) this.#hardState = hardState;
     const open = this.#open!;
@@ -186,6 +205,7 @@ export class SegmentedLog implements WriteAheadLog {
       { type: "hardState", payload: encodeHardState(this.#hardState) },
     ];
     if (this.#snapshot !== null) records.push({ type: "snapshotMark", payload: encodeSnapshotMeta(this.#snapshot) });
+    if (this.#suspect) records.push({ type: "suspicion", payload: encodeSuspicion(true) });
     const headBytes = SEGMENT_HEADER_BYTES + batchBytes(records);
     const fileBytes = Math.max(segmentBytes, roundUp(headBytes + neededBytes));
     const name: SegmentName = { sequence: (this.#open?.sequence ?? 0) + 1, firstIndex: this.#nextIndex };
