@@ -1,4 +1,4 @@
-import { invariant } from "#kernel";
+import { invariant, type NodeId } from "#kernel";
 import type { RaftOptions } from "./types.ts";
 
 const MiB = 1 << 20;
@@ -15,6 +15,10 @@ export const defaultRaftOptions = {
   leaderData: new Uint8Array(0),
   preVote: true,
   checkQuorum: true,
+  priorities: new Map<NodeId, number>(),
+  preempt: false,
+  leaseReads: null,
+  diskStallTimeouts: 4,
 } as const satisfies Omit<RaftOptions, "id" | "initialConfiguration">;
 
 /** Throws {@link InvariantError} on options under which the algorithm cannot work; users' input is checked before, in config. */
@@ -34,6 +38,11 @@ export function validateRaftOptions(options: RaftOptions): void {
     "snapshotChunkBytes",
   ] as const;
   for (const size of sizes) invariant(options[size] >= 1, `raft option ${size} is ${options[size]}, must be at least 1`);
+  invariant(options.diskStallTimeouts >= 1, `raft option diskStallTimeouts is ${options.diskStallTimeouts}, must be at least 1`);
+  if (options.leaseReads !== null) {
+    invariant(options.checkQuorum, "raft option leaseReads needs checkQuorum: without it nobody promises to elect no other");
+    invariant(options.leaseReads.leaseMs > 0, `raft option leaseMs is ${options.leaseReads.leaseMs}, must be above 0`);
+  }
   const { voters } = options.initialConfiguration;
   invariant(new Set(voters).size === voters.length, `raft option initialConfiguration repeats a voter: ${voters.join(", ")}`);
 }

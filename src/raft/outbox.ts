@@ -68,6 +68,11 @@ export class Outbox {
     this.#log.persisted(batch);
   }
 
+  /** The disk has work that it has not finished. */
+  get isWaiting(): boolean {
+    return this.#lastBatch > this.#persistedBatch;
+  }
+
   get lastBatch(): number {
     return this.#lastBatch;
   }

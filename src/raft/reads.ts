@@ -1,4 +1,4 @@
-import type { LogIndex, NodeId } from "#kernel";
+import type { LogIndex, MonotonicMs, NodeId } from "#kernel";
 import { isQuorum } from "./quorum/index.ts";
 import type { Configuration, ReadId } from "./types.ts";
 
@@ -8,6 +8,12 @@ interface PendingRead {
   readonly readId: ReadId;
 }
 
+interface ConfirmedRound {
+  readonly index: LogIndex;
+  readonly reads: readonly PendingRead[];
+  readonly startedAt: MonotonicMs;
+}
+
 /**
  * ReadIndex (§6.4 of the dissertation) on a leader, in rounds: every read that gathered while one round of heartbeats is out
  * shares the next one. A round's index is the commit index at its start, and only heartbeats sent after that start confirm
@@ -15,7 +21,7 @@ interface PendingRead {
  */
 export class ReadRounds {
   #gathering: PendingRead[] = [];
-  #round: { readonly index: LogIndex; readonly reads: readonly PendingRead[]; readonly confirmedBy: Set<NodeId> } | null = null;
+  #round: (ConfirmedRound & { readonly confirmedBy: Set<NodeId> }) | null = null;
   #roundNumber = 0;
 
   get size(): number {
@@ -35,8 +41,9 @@ export class ReadRounds {
     this.#gathering.push(read);
   }
 
-  start(commitIndex: LogIndex, self: NodeId): void {
-    this.#round = { index: commitIndex, reads: this.#gathering, confirmedBy: new Set([self]) };
+  /** `startedAt` is a clock reading taken before the first heartbeat of this round leaves: a lease counts from there. */
+  start(commitIndex: LogIndex, self: NodeId, startedAt: MonotonicMs): void {
+    this.#round = { index: commitIndex, reads: this.#gathering, startedAt, confirmedBy: new Set([self]) };
     this.#gathering = [];
     this.#roundNumber++;
   }
@@ -46,7 +53,7 @@ export class ReadRounds {
   }
 
   /** The reads of the awaited round, once a quorum has confirmed that this node still leads. */
-  takeConfirmed(configuration: Configuration): { readonly index: LogIndex; readonly reads: readonly PendingRead[] } | null {
+  takeConfirmed(configuration: Configuration): ConfirmedRound | null {
     const round = this.#round;
     if (round === null || !isQuorum(configuration, (voter) => round.confirmedBy.has(voter))) return null;
     this.#round = null;

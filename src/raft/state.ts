@@ -43,6 +43,29 @@ export interface Leading {
   heartbeatElapsed: number;
   /** Something may be sent that has not been looked for yet; the next drain does, once for all. */
   flushNeeded: boolean;
+  /** Null unless the lead is being handed over (hashicorp/raft#696: it must not outlive the leadership, so it lives here). */
+  transfer: Transfer | null;
+  /** Since when nothing speaks against moving the lead to a preferred voter: the election, or the last failed attempt. */
+  steadySinceTick: number;
+  readonly lease: Lease;
+  /** The one attempt to hand over because of a stalled disk was made; the next answer is to step down. */
+  handedOverForDisk: boolean;
+}
+
+export interface Transfer {
+  readonly to: NodeId;
+  readonly cause: "asked" | "priority" | "disk stalled" | "removed";
+  readonly startedTick: number;
+  /** The target was told to campaign. */
+  sent: boolean;
+}
+
+/** Until when this leader may answer reads alone (dissertation 6.4.1). */
+export interface Lease {
+  /** Monotonic; null = none held. */
+  untilMs: number | null;
+  /** False for good once a successor was told to campaign: that message may arrive at any time, and it breaks every promise. */
+  allowed: boolean;
 }
 
 /** `votes` hold one answer per voter of this one election; a new election starts with a new map. */
@@ -77,6 +100,12 @@ export class RaftState {
   electionElapsed = 0;
   electionTimeout = 0;
   electionCount = 0;
+  /** The tick to stand at, after the link to the leader broke; null while nothing is known against it. */
+  standAtTick: number | null = null;
+  /** Lease reads: until this tick nobody else is elected with this node's help, whatever it forgets meanwhile. */
+  boundUntilTick = 0;
+  /** Ticks since the disk last finished a batch, while it has one. */
+  diskWaitTicks = 0;
 
   readable: Ready["readable"][number][] = [];
   readsRejected: Ready["readsRejected"][number][] = [];
@@ -104,6 +133,8 @@ export class RaftState {
     this.forwarded = new ForwardedReads(Math.floor(random() * FORWARD_NUMBER_SPACE));
     this.stamp = { monotonicMs: 0 as MonotonicMs, wallMs: 0 as WallTimeMs };
     this.drawElectionTimeout();
+    // Before a restart this node may have acknowledged a leader, and must keep the promise that it no longer remembers.
+    this.bindToLeader();
   }
 
   get term(): Term {
@@ -118,14 +149,30 @@ export class RaftState {
     return this.configurations.current;
   }
 
-  /** Learners vote when asked but never ask; a log that is about to be replaced elects nobody. */
+  /** Learners vote when asked but never ask; a log that is about to be replaced elects nobody, and a stalled disk cannot lead. */
   get isPromotable(): boolean {
-    return isVoter(this.configuration, this.id) && this.installing === null;
+    return isVoter(this.configuration, this.id) && this.installing === null && !this.isDiskStalled;
   }
 
   /** A leader was heard from so recently that nobody else may be elected (§6, "leader stickiness"). */
   get hasLiveLeader(): boolean {
-    return this.options.checkQuorum && this.leader !== null && this.electionElapsed < this.options.electionTicks;
+    if (this.isBound) return true;
+    const { checkQuorum, electionTicks } = this.options;
+    return checkQuorum && this.leader !== null && this.standAtTick === null && this.electionElapsed < electionTicks;
+  }
+
+  /** Some leader may be answering reads alone, in the trust that this node elects no other. */
+  get isBound(): boolean {
+    return this.ticks < this.boundUntilTick;
+  }
+
+  get isDiskStalled(): boolean {
+    return this.diskWaitTicks >= this.options.diskStallTimeouts * this.options.electionTicks;
+  }
+
+  /** Every acknowledgement of a leader is a promise for an election timeout, when leaders hold leases. */
+  bindToLeader(): void {
+    if (this.options.leaseReads !== null) this.boundUntilTick = this.ticks + this.options.electionTicks;
   }
 
   /** Enters `term` if it is later; the vote of a term is forgotten only together with the term. */
@@ -147,13 +194,19 @@ export class RaftState {
   setLeader(leader: NodeId | null): void {
     if (leader === this.leader) return;
     this.leader = leader;
+    this.standAtTick = null;
     if (this.forwarded.size > 0) this.rejectForwarded(this.ticks);
   }
 
   /** §5.2: every draw is new, so that two nodes that timed out together do not do so again. */
   drawElectionTimeout(): void {
     const { electionTicks } = this.options;
-    this.electionTimeout = electionTicks + Math.floor(this.#random() * electionTicks);
+    this.electionTimeout = electionTicks + this.drawTicks(electionTicks);
+  }
+
+  /** 0 to `below` - 1. */
+  drawTicks(below: number): number {
+    return Math.floor(this.#random() * below);
   }
 
   appendEntry(entry: Entry): void {

@@ -60,6 +60,7 @@ function scripted() {
     progress: null,
     electionCount: 1,
     ownTermCommitted: true,
+    transferee: null,
   };
   const status: EngineStatus = { raft, connectedPeers: new Set() };
   const times = { clusterTimeMs: 1 as never, wallTimeMs: WallTimeMs(1) };

@@ -23,11 +23,12 @@ import {
   type RaftStatus,
   type Ready,
   type SnapshotMeta,
-  decodeConfiguration,
+  membersOf,
 } from "#raft";
 import type { SnapshotStore, WriteAheadLog } from "#storage";
 import type { Engine, EngineSink, EngineStatus, Proposed, StateSnapshot } from "../engine.ts";
 import { DiskQueue } from "./disk-queue.ts";
+import { PendingChanges } from "./pending-changes.ts";
 import { ReadBarriers } from "./read-barriers.ts";
 import { SnapshotTransfer } from "./snapshot-transfer.ts";
 import { Ticker } from "./ticker.ts";
@@ -36,6 +37,9 @@ import { Ticker } from "./ticker.ts";
 export interface RaftCore {
   step(input: Input): void;
   propose(commands: readonly Uint8Array[], stamp: CoreStamp): ProposeOutcome;
+  changeMembership(change: MembershipChange, stamp: CoreStamp): ProposeOutcome;
+  /** What is in force after an index at or behind the newest snapshot. */
+  configurationAt(index: LogIndex): Configuration;
   hasReady(): boolean;
   drain(): Ready;
   status(): RaftStatus;
@@ -94,6 +98,7 @@ class RaftLoop implements RaftEngine {
   readonly #disk: DiskQueue;
   readonly #ticker: Ticker;
   readonly #reads: ReadBarriers;
+  readonly #changes: PendingChanges;
   readonly #snapshots: SnapshotTransfer;
   #status: RaftStatus;
   #stepping = false;
@@ -101,8 +106,6 @@ class RaftLoop implements RaftEngine {
   #stopped = false;
   /** The last entry (or snapshot) that the sink has: what a snapshot of its state would be called. Null until the first. */
   #delivered: Omit<Entry, "kind" | "data"> | null = null;
-  /** As committed, not as appended: a snapshot may only name what cannot be rolled back. */
-  #configuration: Configuration;
 
   constructor(options: RaftEngineOptions, ports: RaftEnginePorts, sink: EngineSink) {
     this.#options = options;
@@ -110,14 +113,14 @@ class RaftLoop implements RaftEngine {
     this.#sink = sink;
     this.#raft = ports.raft;
     this.#status = this.#raft.status();
-    this.#configuration = this.#status.configuration;
     this.#disk = new DiskQueue(ports.wal, {
       send: (messages) => this.#send(messages),
       persisted: (batch) => this.#step({ kind: "persisted", batch }),
       fatal: (error) => this.#fatal(error),
     });
     this.#ticker = new Ticker(options.tickMs, ports, (stamp) => this.#step({ kind: "tick", stamp }));
-    this.#reads = new ReadBarriers((readId) => this.#step({ kind: "read", readId }));
+    this.#reads = new ReadBarriers((readId) => this.#step({ kind: "read", readId, stamp: ports.clock.now() }));
+    this.#changes = new PendingChanges((at) => this.#raft.configurationAt(at));
     this.#snapshots = new SnapshotTransfer(options, ports, {
       step: (input) => this.#step(input),
       install: (meta) => this.#install(meta),
@@ -127,6 +130,7 @@ class RaftLoop implements RaftEngine {
 
   start(): void {
     this.#ticker.start();
+    this.#followMembers();
     this.#schedule();
   }
 
@@ -149,7 +153,8 @@ class RaftLoop implements RaftEngine {
     const last = this.#delivered;
     invariant(snapshot.index === last?.index, `snapshot at ${snapshot.index}, but ${last?.index ?? "nothing"} is applied`);
     const { index, term, clusterTimeMs, wallTimeMs } = last;
-    const meta = { index, term, clusterTimeMs, wallTimeMs, configuration: this.#configuration };
+    // Of that index, not of the log's end: a snapshot may only name what cannot be rolled back.
+    const meta = { index, term, clusterTimeMs, wallTimeMs, configuration: this.#raft.configurationAt(index) };
     const saved = await this.#snapshots.save(meta, snapshot);
     if (!saved.ok) return saved;
     const { keepEntries } = this.#options;
@@ -160,8 +165,10 @@ class RaftLoop implements RaftEngine {
     return accepted(meta);
   }
 
-  reconfigure(_change: MembershipChange): Promise<Outcome<Configuration>> {
-    return Promise.resolve(refused(refusal("UNIMPLEMENTED", "membership changes are not there yet")));
+  reconfigure(change: MembershipChange): Promise<Outcome<Configuration>> {
+    if (this.#stopped) return Promise.resolve(stoppedProposal);
+    const outcome = this.#guarded(() => this.#raft.changeMembership(change, this.#ports.clock.now())) ?? stoppedProposal;
+    return outcome.ok ? this.#changes.wait(outcome.term, outcome.firstIndex) : Promise.resolve(outcome);
   }
 
   transferLeadership(_to: NodeId | null): Promise<Outcome<NodeId>> {
@@ -261,8 +268,10 @@ class RaftLoop implements RaftEngine {
     if (ready.committed.length > 0) this.#deliver(ready.committed);
     if (ready.status !== null) {
       this.#status = ready.status;
+      this.#followMembers();
       this.#publishStatus();
     }
+    if (!this.#changes.isEmpty) this.#changes.observe(this.#raft.status());
     for (const { readId, index } of ready.readable) this.#reads.grant(readId, index);
     for (const { readId, refusal } of ready.readsRejected) this.#reads.reject(readId, refusal);
     for (const send of ready.snapshotSends) this.#snapshots.send(send);
@@ -276,9 +285,9 @@ class RaftLoop implements RaftEngine {
   }
 
   #deliver(entries: readonly Entry[]): void {
-    for (const { kind, data } of entries) if (kind === "configuration") this.#configuration = decodeConfiguration(data);
     this.#delivered = entries.at(-1)!;
     this.#sink.onCommitted(entries);
+    if (entries.some(({ kind }) => kind === "configuration")) this.#followMembers();
   }
 
   /**
@@ -291,8 +300,17 @@ class RaftLoop implements RaftEngine {
     await this.#sink.onRestore(meta, this.#ports.snapshots.read(meta.index));
     await this.#disk.run((wal) => wal.resetTo(meta));
     this.#delivered = meta;
-    this.#configuration = meta.configuration;
     this.#step({ kind: "installed", meta });
+  }
+
+  /**
+   * Links to the members as appended and as committed: a node that is removed is spoken to until that is final. A node that
+   * is in neither speaks when it is spoken to; one without any configuration asks those it was configured with.
+   */
+  #followMembers(): void {
+    const { configuration, commitIndex } = this.#raft.status();
+    const members = new Set([...membersOf(configuration), ...membersOf(this.#raft.configurationAt(commitIndex))]);
+    if (members.size > 0) this.#ports.peers.members(members.has(this.#options.self) ? members : new Set());
   }
 
   #publishStatus(): void {
@@ -311,8 +329,9 @@ class RaftLoop implements RaftEngine {
     this.#stopped = true;
     this.#ticker.stop();
     this.#reads.stop();
+    this.#changes.stop();
     this.#snapshots.stop();
   }
 }
 
-const stoppedProposal: Proposed = { ok: false, refusal: refusal("UNAVAILABLE", "this node is stopping") };
+const stoppedProposal: Extract<Proposed, { ok: false }> = { ok: false, refusal: refusal("UNAVAILABLE", "this node is stopping") };

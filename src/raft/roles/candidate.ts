@@ -11,11 +11,18 @@ export function campaign(state: RaftState): void {
     state.mark("campaign ignored: leading", { term: state.term });
   } else if (!state.isPromotable) {
     state.mark("campaign ignored: not promotable", { term: state.term, installing: state.installing !== null });
+  } else if (state.isBound) {
+    state.mark("campaign ignored: a lease may be held", { term: state.term });
   } else if (state.options.preVote) {
     startPreElection(state);
   } else {
     startElection(state);
   }
+}
+
+/** The leader of this term asked for it (dissertation 3.10): no pre-vote, and votes though that leader is alive. */
+export function campaignForTransfer(state: RaftState): void {
+  startElection(state, true);
 }
 
 /** Counts an answer, once per voter, in the election that it answers. */
@@ -54,6 +61,7 @@ export function handleVoteRequest(state: RaftState, message: Extract<Message, { 
   const term = granted ? message.term : state.term;
   state.send({ kind: isPreVote ? "preVoteReply" : "voteReply", from: state.id, to: from, term, granted });
   if (!granted || isPreVote) return;
+  state.standAtTick = null;
   if (state.votedFor !== from) {
     state.outbox.hardState = { term: state.term, votedFor: from };
     state.electionCount++;
@@ -64,31 +72,33 @@ export function handleVoteRequest(state: RaftState, message: Extract<Message, { 
 function startPreElection(state: RaftState): void {
   const role = enter(state, "preCandidate");
   role.votes.set(state.id, true);
-  requestVotes(state, "preVote", (state.term + 1) as Term);
+  requestVotes(state, "preVote", (state.term + 1) as Term, false);
   concludeElection(state, role);
 }
 
-function startElection(state: RaftState): void {
+function startElection(state: RaftState, transfer = false): void {
   const term = (state.term + 1) as Term;
+  state.mark("election started", { term, transfer });
   state.outbox.hardState = { term, votedFor: state.id };
   state.electionCount++;
   enter(state, "candidate");
-  requestVotes(state, "requestVote", term);
+  requestVotes(state, "requestVote", term, transfer);
 }
 
 function enter(state: RaftState, kind: Campaigning["kind"]): Campaigning {
   const role: Campaigning = { kind, votes: new Map() };
   state.role = role;
+  state.standAtTick = null;
   state.electionElapsed = 0;
   state.drawElectionTimeout();
   state.setLeader(null);
   return role;
 }
 
-function requestVotes(state: RaftState, kind: "preVote" | "requestVote", term: Term): void {
+function requestVotes(state: RaftState, kind: "preVote" | "requestVote", term: Term, transfer: boolean): void {
   const { lastIndex, lastTerm } = state.log;
   for (const to of votersOf(state.configuration)) {
-    if (to !== state.id) state.send({ kind, from: state.id, to, term, lastIndex, lastTerm, transfer: false });
+    if (to !== state.id) state.send({ kind, from: state.id, to, term, lastIndex, lastTerm, transfer });
   }
 }
 

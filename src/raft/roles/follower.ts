@@ -2,6 +2,7 @@ import { invariant, type LogIndex, type NodeId } from "#kernel";
 import type { RaftState } from "../state.ts";
 import type { Message, SnapshotMeta } from "../types.ts";
 import { campaign } from "./candidate.ts";
+import { mustStand } from "./failover.ts";
 
 /** Follower, pre-candidate or candidate: without word of a leader for the drawn time, an election starts. */
 export function tickWithoutLead(state: RaftState): void {
@@ -9,7 +10,7 @@ export function tickWithoutLead(state: RaftState): void {
   const { configuration, options } = state;
   // Nobody else could be heard of: a lone voter need not wait.
   const isAlone = state.role.kind === "follower" && configuration.voters.length === 1 && configuration.votersOutgoing === null;
-  if (state.isPromotable && (isAlone || state.electionElapsed >= state.electionTimeout)) campaign(state);
+  if (state.isPromotable && (isAlone || state.electionElapsed >= state.electionTimeout || mustStand(state))) campaign(state);
   if (state.forwarded.size > 0) state.rejectForwarded(state.ticks - 2 * options.electionTicks);
 }
 
@@ -19,6 +20,8 @@ export function acknowledgeLeader(state: RaftState, leader: NodeId): void {
   invariant(state.leader === null || state.leader === leader, `two leaders in term ${state.term}: ${state.leader} and ${leader}`);
   if (state.role.kind === "follower" && state.leader === leader) state.electionElapsed = 0;
   else state.becomeFollower(state.term, leader);
+  state.standAtTick = null;
+  state.bindToLeader();
 }
 
 /** §5.3. Accepts what follows a matching entry; refuses the rest with a hint where the logs may meet. */

@@ -6,9 +6,12 @@ import { Progress } from "../progress/index.ts";
 import type { Leading, RaftState } from "../state.ts";
 import type { Configuration, CoreStamp, MembershipChange, ProposeOutcome } from "../types.ts";
 import { appendOwn, flush, isOwnTermCommitted, isRecentlyActive, sendAppends } from "./leader.ts";
+import { bestSuccessor, startTransfer, whyHandingOver } from "./transfer.ts";
 
 /** Appends the first configuration of a change; the leader of the day does the rest by {@link advanceMembership}. */
 export function changeMembership(state: RaftState, leading: Leading, change: MembershipChange, stamp: CoreStamp): ProposeOutcome {
+  const handingOver = whyHandingOver(state, leading);
+  if (handingOver !== null) return { ok: false, refusal: handingOver };
   const why = whyNoChangeNow(state, leading);
   if (why !== null) return { ok: false, refusal: refusal("BAD_STATE", why) };
   const planned = planChange(state.configuration, change);
@@ -98,21 +101,18 @@ function hasCaughtUp(state: RaftState, leading: Leading, learner: NodeId): boole
   return matchIndex >= targetIndex;
 }
 
-/** Without the hint the others would wait for an election timeout. */
+/**
+ * By a transfer like any other, which takes no more proposals: the successor is brought up to the last entry, and what was
+ * proposed after the change is still committed and answered here. Nobody would tell this node of the next leader: it goes
+ * when the word is out.
+ */
 function handOver(state: RaftState, leading: Leading): void {
+  const successor = leading.transfer === null ? bestSuccessor(state, leading) : leading.transfer.to;
+  if (successor !== null) startTransfer(state, leading, successor, "removed");
   flush(state, leading);
-  const to = furthestVoter(state, leading);
-  state.mark("stepped down: not a voter any more", { term: state.term, to });
-  if (to !== null) state.send({ kind: "timeoutNow", from: state.id, to, term: state.term });
+  const { transfer } = leading;
+  const isWaiting = transfer !== null && !(transfer.sent && state.log.commitIndex === state.log.lastIndex);
+  if (isWaiting) return;
+  state.mark("stepped down: not a voter any more", { term: state.term, successor });
   state.becomeFollower(state.term, null);
-}
-
-function furthestVoter(state: RaftState, leading: Leading): NodeId | null {
-  let furthest: { readonly voter: NodeId; readonly matchIndex: LogIndex } | null = null;
-  for (const voter of state.configuration.voters) {
-    const progress = leading.progress.get(voter);
-    if (progress === undefined || !isRecentlyActive(state, progress)) continue;
-    if (furthest === null || progress.matchIndex > furthest.matchIndex) furthest = { voter, matchIndex: progress.matchIndex };
-  }
-  return furthest?.voter ?? null;
 }
