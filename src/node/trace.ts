@@ -69,6 +69,11 @@ function traced(node: NodeId, core: RaftCore, write: (line: TraceLine) => void):
       write({ event: "step", input: { kind: "propose" }, ...now() });
       return outcome;
     },
+    changeMembership: (change, stamp) => {
+      const outcome = core.changeMembership(change, stamp);
+      write({ event: "step", input: { kind: "changeMembership" }, ...now() });
+      return outcome;
+    },
     drain: () => {
       const ready = core.drain();
       const { send, persist, committed } = ready;
@@ -78,6 +83,7 @@ function traced(node: NodeId, core: RaftCore, write: (line: TraceLine) => void):
     hasReady: () => core.hasReady(),
     status: () => core.status(),
     termAt: (index) => core.termAt(index),
+    configurationAt: (index) => core.configurationAt(index),
     clusterTime: (stamp) => core.clusterTime(stamp),
     wallTime: (stamp) => core.wallTime(stamp),
   };
