@@ -5,6 +5,7 @@ export {
   type GrpcLimits,
   type GrpcServer,
   type MemberInfo,
+  type MembershipInfo,
   type NodeStatusInfo,
   type ServerTls,
   ListenError,

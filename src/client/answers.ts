@@ -117,7 +117,7 @@ export function watchBatchOf(response: Response): WatchBatch {
   return batch.value;
 }
 
-function body<Kind extends BodyKind>(response: Response, kind: Kind): Extract<Body, { oneofKind: Kind }> {
+export function body<Kind extends BodyKind>(response: Response, kind: Kind): Extract<Body, { oneofKind: Kind }> {
   if (response.body.oneofKind !== kind) throw new Error(`expected an answer of kind ${kind}, got ${response.body.oneofKind}`);
   return response.body as Extract<Body, { oneofKind: Kind }>;
 }

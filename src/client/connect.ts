@@ -1,5 +1,6 @@
 import { invariant } from "#kernel";
 import { membersOf, sessionListOf, statusOf } from "./answers.ts";
+import { clusterApi } from "./cluster.ts";
 import { Navigator } from "./navigator.ts";
 import { jobReads, lockApi, modelReads, workReads } from "./reads.ts";
 import { Requester, asksLeader, freshness } from "./requester.ts";
@@ -22,6 +23,7 @@ export function connect(options: ClientOptions): Client {
     jobs: { ...jobReads(requester), ...jobWrites(requester) },
     models: modelReads(requester),
     locks: lockApi(requester),
+    cluster: clusterApi(requester),
     openSession: async (sessionOptions) => {
       const session = await openSession(requester, sessionOptions);
       sessions.add(session);

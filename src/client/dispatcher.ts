@@ -18,6 +18,8 @@ export interface Route {
   deposed(link: Link, hint: string): void;
   /** What went wrong last, for messages. */
   readonly lastTrouble: Error | null;
+  /** Since a node last answered, nothing but refused connections: there is nobody at these addresses. */
+  readonly nobodyThere: boolean;
 }
 
 /**
@@ -221,7 +223,8 @@ export class Dispatcher {
       call.reject(new ClientError(call.lastRefusal, outcome, options));
     } else {
       const trouble = cause === null ? "" : ` (${cause.message})`;
-      call.reject(clientError("TIMEOUT", `not answered within ${call.timeoutMs} ms${trouble}`, outcome, options));
+      const reason = this.#route.nobodyThere ? "UNAVAILABLE" : "TIMEOUT";
+      call.reject(clientError(reason, `not answered within ${call.timeoutMs} ms${trouble}`, outcome, options));
     }
   }
 

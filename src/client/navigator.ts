@@ -1,4 +1,4 @@
-import type { ChannelCredentials } from "@grpc/grpc-js";
+import { type ChannelCredentials, status } from "@grpc/grpc-js";
 import type { Response } from "#gen/ringraft/v1/stream.js";
 import type { Call } from "./call.ts";
 import { LeaderSearch, type SearchStep } from "./core/leader-search.ts";
@@ -25,6 +25,8 @@ export class Navigator implements LinkEvents {
   readonly #retired = new Set<Link>();
   #closed = false;
   lastTrouble: Error | null = null;
+  /** How attempts have ended since a node last introduced itself. */
+  #attempts: "none" | "refused" | "mixed" = "none";
 
   constructor(options: ClientOptions) {
     this.dispatcher = new Dispatcher(this, options.maxInflight ?? DEFAULT_MAX_INFLIGHT);
@@ -33,6 +35,10 @@ export class Navigator implements LinkEvents {
     this.#credentials = channelCredentials(options.tls);
     this.#serverName = options.tls?.serverName ?? null;
     this.#clusterId = options.clusterId ?? null;
+  }
+
+  get nobodyThere(): boolean {
+    return this.#attempts === "refused";
   }
 
   /** Addresses of client ports: the configured ones and those the cluster named. */
@@ -59,6 +65,7 @@ export class Navigator implements LinkEvents {
 
   introduced(link: Link, introduction: Introduction): void {
     if (link !== this.#link) return;
+    this.#attempts = "none";
     const { clusterId, role, leaderAddress, memberAddresses } = introduction;
     if (this.#clusterId !== null && clusterId !== this.#clusterId) {
       link.close(new Error(`${link.endpoint} belongs to cluster ${clusterId}, not to ${this.#clusterId}`));
@@ -87,6 +94,7 @@ export class Navigator implements LinkEvents {
     if (link === this.#link) {
       this.#link = null;
       this.lastTrouble = cause;
+      this.#attempts = isRefused(cause) && this.#attempts !== "mixed" ? "refused" : "mixed";
       this.#next = this.#search.failed(link.endpoint);
     }
     this.dispatcher.lost(link, cause);
@@ -136,6 +144,11 @@ export class Navigator implements LinkEvents {
     if (link.calls.size === 0) link.close(RETIRED);
     else setTimeout(() => link.close(RETIRED), RETIREMENT_MS).unref();
   }
+}
+
+/** gRPC's UNAVAILABLE. A node that accepts a connection and says nothing ends with an error of ours instead, without a code. */
+function isRefused(cause: Error): boolean {
+  return "code" in cause && cause.code === status.UNAVAILABLE;
 }
 
 const DEFAULT_MAX_INFLIGHT = 4_096;

@@ -50,6 +50,13 @@ export class Requester implements Writer {
     return this.start<T>(call, true);
   }
 
+  /** A question that changes something, and is for the leader: sent again only when it was certainly not done. */
+  ask<T>(body: RequestBody, decode: Decode<T>, options: CallOptions | undefined): Promise<T> {
+    const call = this.call("once", true, decode, options, undefined);
+    call.body = body;
+    return this.start<T>(call, true);
+  }
+
   call(
     nature: Nature,
     needsLeader: boolean,

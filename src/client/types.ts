@@ -1,4 +1,4 @@
-import type { ClusterId, FencingToken, JobId, NodeId, Revision, SessionId, WorkId } from "#kernel";
+import type { ClusterId, FencingToken, JobId, LogIndex, NodeId, Revision, SessionId, WorkId } from "#kernel";
 import type {
   Capabilities,
   Event,
@@ -30,6 +30,7 @@ export interface Client {
   readonly jobs: JobApi;
   readonly models: ModelApi;
   readonly locks: LockApi;
+  readonly cluster: ClusterApi;
   /** Opens a session and keeps it alive. Claims, locks and exactly-once writes go through it. */
   openSession(options?: SessionOptions): Promise<ClientSession>;
   sessions(options?: ReadOptions): Promise<readonly Session[]>;
@@ -272,6 +273,54 @@ export interface WatchBatch {
   readonly events: readonly Event[];
   readonly snapshot: readonly (ObjectValue & { readonly key: string })[] | null;
   readonly snapshotEnd: boolean;
+}
+
+/** Who belongs to the cluster, and changes of that. Every change is for the leader, which the client finds. */
+export interface ClusterApi {
+  /** What the leader knows; with `mode: "stale"`, what any voter has. */
+  members(options?: ReadOptions): Promise<Membership>;
+  /** Resolves once the node is a learner. Without `learner` it becomes a voter by itself when it has caught up. */
+  add(nodeId: NodeId, options?: CallOptions & { readonly learner?: boolean }): Promise<ClusterVoters>;
+  remove(nodeId: NodeId, options?: CallOptions): Promise<ClusterVoters>;
+  promote(nodeId: NodeId, options?: CallOptions): Promise<ClusterVoters>;
+  /** A voter goes on as a learner. */
+  demote(nodeId: NodeId, options?: CallOptions): Promise<ClusterVoters>;
+  /** One voter out and another in, in one step. */
+  replace(remove: NodeId, add: NodeId, options?: CallOptions): Promise<ClusterVoters>;
+  /** Null: to the voter that is furthest along. Resolves with the new leader. */
+  transferLeadership(to: NodeId | null, options?: CallOptions): Promise<NodeId>;
+  /** The voter that is asked stands for election; BAD_STATE while it knows a leader. */
+  triggerElection(options?: CallOptions): Promise<void>;
+}
+
+export interface Membership {
+  readonly members: readonly ClusterMember[];
+  /** Index of the log entry that holds the configuration. */
+  readonly configurationIndex: LogIndex;
+  readonly configurationCommitted: boolean;
+}
+
+export interface ClusterMember extends Member {
+  readonly peerAddress: string;
+  /** Joint configuration only: votes in the half that is being left. */
+  readonly outgoing: boolean;
+  readonly learner: boolean;
+  /** A learner that becomes a voter as soon as it has caught up. */
+  readonly promoting: boolean;
+  /** The last entry that is durable there. This and the rest is what the leader knows; null from other voters. */
+  readonly matchIndex: LogIndex | null;
+  readonly lagEntries: number | null;
+  /** `probe`, `replicate` or `snapshot`; null for the leader itself. */
+  readonly progress: string | null;
+  readonly recentlyActive: boolean | null;
+}
+
+export interface ClusterVoters {
+  readonly voters: readonly NodeId[];
+  /** Voters of the half that is being left; empty unless the configuration is joint. */
+  readonly outgoing: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  readonly promoting: readonly NodeId[];
 }
 
 export interface Member {

@@ -11,6 +11,7 @@ import { systemClock, systemTimers } from "./clock.ts";
 import { nodeDisk } from "./disk.ts";
 import { requireFreePort } from "./free-port.ts";
 import type { RunningNode } from "./lifecycle.ts";
+import { membershipView } from "./membership-view.ts";
 import { createPeerLinks, learnCluster, type TlsMaterial } from "./peer-grpc/index.ts";
 import type { Pulse } from "./pulse/index.ts";
 import { StartError } from "./start-error.ts";
@@ -167,15 +168,8 @@ async function openDoors(
         const { role, term, leader, commitIndex, appliedIndex, electionCount } = engine.raft;
         return { role, term, leaderId: leader, commitIndex, appliedIndex, electionCount, clusterTimeMs };
       },
-      members: () => {
-        const { raft } = replica.status().engine;
-        return raft.configuration.voters.map((nodeId) => ({
-          nodeId,
-          clientAddress: clientAddress(config, nodeId),
-          voter: true,
-          leader: nodeId === raft.leader,
-        }));
-      },
+      members: () => membershipView(config, replica.status().engine.raft),
+      knows: (nodeId) => config.hosts.has(nodeId),
     },
   );
   const server = createGrpcServer({ tls: tls === null ? null : { cert: tls.cert, key: tls.key, clientCa: null }, limits });

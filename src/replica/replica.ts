@@ -2,6 +2,7 @@ import {
   type LogIndex,
   NO_INDEX,
   NO_TERM,
+  type NodeId,
   type Outcome,
   type Refusal,
   type Revision,
@@ -14,7 +15,7 @@ import {
   refused,
 } from "#kernel";
 import type { Clock, Log, Timer, Timers } from "#ports";
-import type { Entry, SnapshotMeta } from "#raft";
+import type { Configuration, Entry, MembershipChange, SnapshotMeta } from "#raft";
 import type { Command, Decision, Event, Operation, Reader, StateMachine } from "#statemachine";
 import { decodeCommand, encodeCommand, isLeaderOnly } from "#codec";
 import type { Engine, EngineSink, EngineStatus } from "#consensus";
@@ -26,7 +27,7 @@ import { LockWaiters } from "./lock-waiters.ts";
 import { PendingRing, type Slot } from "./pending.ts";
 import { Renewals, type Renewed } from "./renewals.ts";
 import { snapshotContent, snapshotDocuments } from "./snapshot-content.ts";
-import type { Answer, Freshness, Replica, ReplicaStatus, SubmitRequest, WatchSink, WatchSpec } from "./types.ts";
+import type { Administration, Answer, Freshness, Replica, ReplicaStatus, SubmitRequest, WatchSink, WatchSpec } from "./types.ts";
 import { Watches } from "./watches.ts";
 
 export interface ReplicaOptions {
@@ -62,7 +63,7 @@ export interface ReplicaPorts {
   readonly onStatus?: (status: EngineStatus) => void;
 }
 
-export interface RunningReplica extends Replica {
+export interface RunningReplica extends Replica, Administration {
   status(): ReplicaStatus;
   /** Answers everyone who waits. Does not close the engine. */
   close(): void;
@@ -196,6 +197,24 @@ class StateReplica implements RunningReplica, EngineSink {
     if (this.#stopped === null) return this.#watches.start(request, sink, this.#reader);
     sink.end(this.#stopped);
     return () => {};
+  }
+
+  async reconfigure(change: MembershipChange): Promise<Outcome<Configuration>> {
+    const unable = this.#whyNotLeading();
+    return unable === null ? await this.#engine.reconfigure(change) : refused(unable);
+  }
+
+  async transferLeadership(to: NodeId | null): Promise<Outcome<NodeId>> {
+    const unable = this.#whyNotLeading();
+    return unable === null ? await this.#engine.transferLeadership(to) : refused(unable);
+  }
+
+  campaign(): Outcome<null> {
+    if (this.#stopped !== null) return refused(this.#stopped);
+    const { id } = this.#engine.leader();
+    if (id !== null) return refused(refusal("BAD_STATE", `${id} leads: transfer the leadership instead`, { leader: id }));
+    this.#engine.campaign();
+    return accepted(null);
   }
 
   close(): void {

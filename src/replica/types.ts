@@ -1,5 +1,6 @@
 import type { ClusterTimeMs, LogIndex, NodeId, Outcome, Refusal, Revision, SessionId, Term } from "#kernel";
 import type { Decision, Event, ObjectKind, ObjectValue, Reader } from "#statemachine";
+import type { Configuration, MembershipChange } from "#raft";
 import type { EngineStatus } from "#consensus";
 
 /**
@@ -28,6 +29,16 @@ export interface Replica {
   watch(request: WatchSpec, sink: WatchSink): () => void;
   leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean };
   readonly appliedIndex: LogIndex;
+}
+
+/** What operators may do to the cluster itself; the leader alone does it, others refuse with NOT_LEADER and its name. */
+export interface Administration {
+  /** As {@link Engine.reconfigure}: resolves when the change is done. */
+  reconfigure(change: MembershipChange): Promise<Outcome<Configuration>>;
+  /** As {@link Engine.transferLeadership}; resolves with the new leader. */
+  transferLeadership(to: NodeId | null): Promise<Outcome<NodeId>>;
+  /** Stands for election here, at once. BAD_STATE while a leader is known: a healthy one is not deposed by a question. */
+  campaign(): Outcome<null>;
 }
 
 /** For `/status`, metrics and people. */

@@ -10,11 +10,23 @@ import {
   refusal,
   refused,
 } from "#kernel";
-import type { Answer, Freshness, Replica, SubmitRequest, WatchSink, WatchSpec } from "#replica";
+import type {
+  Administration,
+  Answer,
+  Configuration,
+  Freshness,
+  MembershipChange,
+  Replica,
+  SubmitRequest,
+  WatchSink,
+  WatchSpec,
+} from "#replica";
 import type { Reader, Reply } from "#statemachine";
 
+const notLeading = refusal("NOT_LEADER", "n2 leads", { leader: NodeId("n2") });
+
 /** A replica that does what a test tells it: it keeps what it is asked, and answers when the test says so. */
-export class FakeReplica implements Replica {
+export class FakeReplica implements Replica, Administration {
   readonly submitted: { readonly request: SubmitRequest; readonly respond: (answer: Answer) => void }[] = [];
   readonly abandoned: SubmitRequest[] = [];
   readonly watches: { readonly spec: WatchSpec; readonly sink: WatchSink; cancelled: boolean }[] = [];
@@ -28,6 +40,10 @@ export class FakeReplica implements Replica {
   });
   readAnswers = true;
   reader: Partial<Reader> = {};
+  /** Membership changes and transfers in the order in which they came. */
+  readonly changes: (MembershipChange | NodeId | null)[] = [];
+  reconfigured: Outcome<Configuration> = refused(notLeading);
+  leads = false;
   #arrived: (() => void) | null = null;
 
   submit(request: SubmitRequest, respond: (answer: Answer) => void): void {
@@ -59,7 +75,18 @@ export class FakeReplica implements Replica {
     };
   }
   leader() {
-    return { id: NodeId("n2"), term: 3 as Term, isSelf: false };
+    return { id: NodeId("n2"), term: 3 as Term, isSelf: this.leads };
+  }
+  reconfigure(change: MembershipChange): Promise<Outcome<Configuration>> {
+    this.changes.push(change);
+    return Promise.resolve(this.reconfigured);
+  }
+  transferLeadership(to: NodeId | null): Promise<Outcome<NodeId>> {
+    this.changes.push(to);
+    return Promise.resolve(this.leads ? accepted(to ?? NodeId("n3")) : refused(notLeading));
+  }
+  campaign(): Outcome<null> {
+    return refused(refusal("BAD_STATE", "n2 leads"));
   }
 
   /** Waits for the next thing that reaches the replica until `holds`. */
@@ -80,7 +107,7 @@ export function decided(reply: Reply, revision = 40): Answer {
 }
 
 export function notLeader(): Answer {
-  return { kind: "refused", refusal: refusal("NOT_LEADER", "n2 leads", { leader: NodeId("n2") }) };
+  return { kind: "refused", refusal: notLeading };
 }
 
 export function fenced(): Answer {

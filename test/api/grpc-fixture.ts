@@ -3,25 +3,32 @@ import { type ClientDuplexStream, Client, type Metadata, type ServiceError, cred
 import type { IMessageType } from "@protobuf-ts/runtime";
 import { ClusterId, type ClusterTimeMs, type LogIndex, NodeId, type Term } from "#kernel";
 import type { Log, Timers } from "#ports";
-import { type GrpcLimits, type ServerTls, createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
+import { type GrpcLimits, type MemberInfo, type ServerTls, createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
 import { decodeMessage, encodeMessage } from "#codec";
 import { ClientFrame, type Request, type Response, ServerFrame } from "#gen/ringraft/v1/stream.js";
 import { FakeReplica } from "./fake-replica.ts";
 
 /** The client port over a fake replica, on a loopback socket that ends with the test. */
-export async function startDoors(t: TestContext, limits: Partial<GrpcLimits> = {}, tls: ServerTls | null = null) {
+export async function startDoors(
+  t: TestContext,
+  limits: Partial<GrpcLimits> = {},
+  tls: ServerTls | null = null,
+  role = "follower",
+) {
   const replica = new FakeReplica();
   const all = { ...defaultGrpcLimits, ...limits };
   const api = createGrpcApi(
     { clusterId: ClusterId("c1"), memberId: NodeId("n1"), limits: all },
     {
       replica,
-      members: () => [
-        { nodeId: NodeId("n1"), clientAddress: "127.0.0.1:1", voter: true, leader: false },
-        { nodeId: NodeId("n2"), clientAddress: "127.0.0.1:2", voter: true, leader: true },
-      ],
+      members: () => ({
+        members: [member("n1", false), member("n2", true)],
+        configurationIndex: 7 as LogIndex,
+        configurationCommitted: true,
+      }),
+      knows: (nodeId) => nodeId.startsWith("n"),
       statusOf: () => ({
-        role: "follower",
+        role,
         term: 3 as Term,
         leaderId: NodeId("n2"),
         commitIndex: 42 as LogIndex,
@@ -111,6 +118,21 @@ export function unary<I extends object, O extends object>(
   if (options.metadata === undefined) client.makeUnaryRequest(path, serialize, deserialize, message, callOptions, done);
   else client.makeUnaryRequest(path, serialize, deserialize, message, options.metadata, callOptions, done);
   return promise;
+}
+
+function member(name: string, leader: boolean): MemberInfo {
+  const port = name.slice(1);
+  return {
+    nodeId: NodeId(name),
+    clientAddress: `127.0.0.1:${port}`,
+    peerAddress: `127.0.0.1:1${port}`,
+    voter: true,
+    outgoing: false,
+    learner: false,
+    promoting: false,
+    leader,
+    progress: null,
+  };
 }
 
 const timers: Timers = {

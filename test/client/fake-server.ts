@@ -175,9 +175,10 @@ export class FakeServer {
           status: { header, role: this.role, commitIndex: 1, appliedIndex: 1, electionCount: 1 },
         };
       case "members": {
-        const members = [{ nodeId: "n1", clientAddress: this.address, voter: true, leader: leads }];
-        if (this.leader !== "") members.push({ nodeId: "n2", clientAddress: this.leader, voter: true, leader: true });
-        return { oneofKind: "members", members: { members } };
+        const rest = { voter: true, peerAddress: "", outgoing: false, learner: false, promoting: false, progress: "" };
+        const members = [{ ...rest, nodeId: "n1", clientAddress: this.address, leader: leads }];
+        if (this.leader !== "") members.push({ ...rest, nodeId: "n2", clientAddress: this.leader, leader: true });
+        return { oneofKind: "members", members: { members, configurationIndex: 1, configurationCommitted: true } };
       }
       default:
         return null;

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import { type Client, ClientError, type ClientOptions, connect } from "#client";
 import { LogIndex, WorkId } from "#kernel";
@@ -123,7 +125,7 @@ test("OVERLOADED is waited out", async (t) => {
   assert.equal(server.commands.length, 3);
 });
 
-test("at the deadline a write that was sent is unknown, one that never left is a failed TIMEOUT", async (t) => {
+test("at the deadline a write that was sent is unknown, one that nobody could take is a failed UNAVAILABLE", async (t) => {
   const silent = await start(t, () => {});
   const sent = await failure(client(t, silent).work.enqueue({ kind: "k" }, { timeoutMs: 150 }));
   assert.deepEqual([sent.code, sent.outcome], ["UNKNOWN_OUTCOME", "unknown"]);
@@ -131,7 +133,20 @@ test("at the deadline a write that was sent is unknown, one that never left is a
   const nobody = connect({ endpoints: ["127.0.0.1:1"] });
   t.after(() => nobody.close());
   const unsent = await failure(nobody.work.enqueue({ kind: "k" }, { timeoutMs: 150 }));
-  assert.deepEqual([unsent.code, unsent.outcome], ["TIMEOUT", "failed"]);
+  assert.deepEqual([unsent.code, unsent.outcome], ["UNAVAILABLE", "failed"]);
+});
+
+test("a node that takes connections and says nothing is a TIMEOUT: somebody is there", async (t) => {
+  const mute = createServer((socket) => t.after(() => socket.destroy())).listen(0, "127.0.0.1");
+  await once(mute, "listening");
+  const { port } = mute.address() as AddressInfo;
+  const waiting = connect({ endpoints: [`127.0.0.1:${port}`, "127.0.0.1:1"] });
+  t.after(async () => {
+    await waiting.close();
+    mute.close();
+  });
+  const error = await failure(waiting.work.enqueue({ kind: "k" }, { timeoutMs: 2_500 }));
+  assert.deepEqual([error.code, error.outcome], ["TIMEOUT", "failed"]);
 });
 
 test("an aborted call is CANCELLED at once, unknown if it was sent, and the server is told", async (t) => {

@@ -2,12 +2,13 @@ import { type Outcome, type Refusal, type Revision, SessionId, accepted, refusal
 import type { Answer, Freshness, WatchSpec } from "#replica";
 import type { ObjectKind, Reader } from "#statemachine";
 import { type ResponseBody, objectKindOf, refusalToProto, replyToProto, sessionToProto, workBriefToProto } from "#codec";
-import type { MembersResponse } from "#gen/ringraft/v1/cluster.js";
+import type { Member, MembersResponse } from "#gen/ringraft/v1/cluster.js";
 import type { Header } from "#gen/ringraft/v1/refusal.js";
 import type { RenewSessionRequest } from "#gen/ringraft/v1/session.js";
 import type { Request } from "#gen/ringraft/v1/stream.js";
 import type { WatchRequest } from "#gen/ringraft/v1/watch.js";
-import type { GrpcApiDeps, GrpcApiOptions } from "./deps.ts";
+import { administer } from "./administration.ts";
+import type { GrpcApiDeps, GrpcApiOptions, MemberInfo } from "./deps.ts";
 import { freshnessOf, readOf } from "./reads.ts";
 
 /** An answer before it has an id: `revision` is the decision's (writes) or the applied index that was read (reads). */
@@ -68,11 +69,20 @@ export class Requests {
         if (!freshness.ok) return this.refused(freshness.refusal);
         return this.#read(freshness.value, () => accepted({ oneofKind: "members", members: this.#members() }));
       }
-      case "status": {
-        const { role, commitIndex, appliedIndex, electionCount } = this.#deps.statusOf();
-        const header = this.header(appliedIndex);
-        const status = { header, role, commitIndex, appliedIndex, electionCount };
-        return { revision: appliedIndex, body: { oneofKind: "status", status } };
+      case "status":
+        return this.#status();
+      case "memberAdd":
+      case "memberRemove":
+      case "memberPromote":
+      case "memberDemote":
+      case "memberReplace":
+      case "transferLeadership": {
+        const done = await administer(this.#deps, body);
+        return done.ok ? { revision: this.#deps.replica.appliedIndex, body: done.value } : this.refused(done.refusal);
+      }
+      case "triggerElection": {
+        const stood = this.#deps.replica.campaign();
+        return stood.ok ? this.#status() : this.refused(stood.refusal);
       }
       default: {
         const read = readOf(body);
@@ -102,13 +112,20 @@ export class Requests {
     });
   }
 
+  #status(): Answered {
+    const { role, commitIndex, appliedIndex, electionCount } = this.#deps.statusOf();
+    const status = { header: this.header(appliedIndex), role, commitIndex, appliedIndex, electionCount };
+    return { revision: appliedIndex, body: { oneofKind: "status", status } };
+  }
+
   #members(): MembersResponse {
-    return { members: this.#deps.members().map((member) => ({ ...member })) };
+    const { members, configurationIndex, configurationCommitted } = this.#deps.members();
+    return { members: members.map(memberToProto), configurationIndex, configurationCommitted };
   }
 
   #addressOf({ reason, leader }: Refusal): string {
     if (reason !== "NOT_LEADER" || leader === null) return "";
-    return this.#deps.members().find((member) => member.nodeId === leader)?.clientAddress ?? "";
+    return this.#deps.members().members.find((member) => member.nodeId === leader)?.clientAddress ?? "";
   }
 
   async #within(timeoutMs: number, answer: Promise<Answered>): Promise<Answered> {
@@ -122,6 +139,12 @@ export class Requests {
       timer.cancel();
     }
   }
+}
+
+function memberToProto({ progress, ...member }: MemberInfo): Member {
+  if (progress === null) return { ...member, progress: "" };
+  const { matchIndex, lagEntries, state, recentlyActive } = progress;
+  return { ...member, matchIndex, lagEntries, progress: state, recentlyActive };
 }
 
 /** Refuses kinds that do not exist. */

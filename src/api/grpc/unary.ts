@@ -29,10 +29,10 @@ type OperationName = Exclude<CommandMessage["operation"]["oneofKind"], undefined
 type QuestionName = QuestionBody["oneofKind"];
 type Form =
   | { readonly kind: "write"; readonly operation: OperationName }
-  | { readonly kind: "read"; readonly question: QuestionName };
+  | { readonly kind: "question"; readonly question: QuestionName };
 
 const write = (operation: OperationName): Form => ({ kind: "write", operation });
-const read = (question: QuestionName): Form => ({ kind: "read", question });
+const ask = (question: QuestionName): Form => ({ kind: "question", question });
 
 /** Every unary method as the stream request that it stands for. A test holds the table against the services. */
 const forms: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
@@ -45,39 +45,49 @@ const forms: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     Release: write("releaseWork"),
     Cancel: write("cancelWork"),
     Requeue: write("requeueWork"),
-    Get: read("getWork"),
-    List: read("listWork"),
+    Get: ask("getWork"),
+    List: ask("listWork"),
   },
   [JobService.typeName]: {
     Submit: write("submitJob"),
     Cancel: write("cancelJob"),
-    Get: read("getJob"),
-    List: read("listJobs"),
+    Get: ask("getJob"),
+    List: ask("listJobs"),
   },
   [ModelService.typeName]: {
     RegisterVersion: write("registerVersion"),
     CommitVersion: write("commitVersion"),
     SetAlias: write("setAlias"),
-    Get: read("getModel"),
-    List: read("listModels"),
-    GetVersion: read("getVersion"),
-    ListVersions: read("listVersions"),
+    Get: ask("getModel"),
+    List: ask("listModels"),
+    GetVersion: ask("getVersion"),
+    ListVersions: ask("listVersions"),
   },
   [LockService.typeName]: {
     Acquire: write("acquireLock"),
     Release: write("releaseLock"),
     ForceRelease: write("forceReleaseLock"),
-    Check: read("checkLock"),
-    Get: read("getLock"),
-    List: read("listLocks"),
+    Check: ask("checkLock"),
+    Get: ask("getLock"),
+    List: ask("listLocks"),
   },
   [SessionService.typeName]: {
     Open: write("openSession"),
-    Renew: read("renewSession"),
+    Renew: ask("renewSession"),
     Close: write("closeSession"),
-    List: read("listSessions"),
+    List: ask("listSessions"),
   },
-  [ClusterService.typeName]: { Status: read("status"), Members: read("members") },
+  [ClusterService.typeName]: {
+    Status: ask("status"),
+    Members: ask("members"),
+    MemberAdd: ask("memberAdd"),
+    MemberRemove: ask("memberRemove"),
+    MemberPromote: ask("memberPromote"),
+    MemberDemote: ask("memberDemote"),
+    MemberReplace: ask("memberReplace"),
+    TransferLeadership: ask("transferLeadership"),
+    TriggerElection: ask("triggerElection"),
+  },
 };
 
 export const unaryServices = [WorkService, JobService, ModelService, LockService, SessionService, ClusterService] as const;
@@ -132,7 +142,7 @@ export class UnaryCalls {
     }
     const message = call.request.value;
     const timeoutMs = remainingMs(call);
-    if (form.kind === "read") {
+    if (form.kind === "question") {
       const body = { oneofKind: form.question, [form.question]: message } as unknown as QuestionBody;
       void this.#requests.ask(body, timeoutMs).then(answer);
       return;

@@ -59,12 +59,14 @@ export interface Member {
      */
     nodeId: string;
     /**
-     * host:port of its client gRPC.
+     * host:port of its client gRPC; empty when the answering voter's configuration has no such host.
      *
      * @generated from protobuf field: string client_address = 2
      */
     clientAddress: string;
     /**
+     * Votes in the configuration that is in force (in a joint one: in its new half).
+     *
      * @generated from protobuf field: bool voter = 3
      */
     voter: boolean;
@@ -72,6 +74,52 @@ export interface Member {
      * @generated from protobuf field: bool leader = 4
      */
     leader: boolean;
+    /**
+     * host:port of its Raft port.
+     *
+     * @generated from protobuf field: string peer_address = 5
+     */
+    peerAddress: string;
+    /**
+     * Joint configuration only: votes in the half that is being left.
+     *
+     * @generated from protobuf field: bool outgoing = 6
+     */
+    outgoing: boolean;
+    /**
+     * @generated from protobuf field: bool learner = 7
+     */
+    learner: boolean;
+    /**
+     * A learner that becomes a voter as soon as it has caught up.
+     *
+     * @generated from protobuf field: bool promoting = 8
+     */
+    promoting: boolean;
+    /**
+     * Known to the leader alone: the last entry that is durable there.
+     *
+     * @generated from protobuf field: optional uint64 match_index = 9
+     */
+    matchIndex?: number;
+    /**
+     * Entries of the leader's log that it does not have yet.
+     *
+     * @generated from protobuf field: optional uint64 lag_entries = 10
+     */
+    lagEntries?: number;
+    /**
+     * probe | replicate | snapshot; empty for the leader itself and where it is not known.
+     *
+     * @generated from protobuf field: string progress = 11
+     */
+    progress: string;
+    /**
+     * Heard from within the last election timeout.
+     *
+     * @generated from protobuf field: optional bool recently_active = 12
+     */
+    recentlyActive?: boolean;
 }
 /**
  * @generated from protobuf message ringraft.v1.MembersResponse
@@ -85,6 +133,151 @@ export interface MembersResponse {
      * @generated from protobuf field: repeated ringraft.v1.Member members = 2
      */
     members: Member[];
+    /**
+     * Index of the entry that holds the configuration.
+     *
+     * @generated from protobuf field: uint64 configuration_index = 3
+     */
+    configurationIndex: number;
+    /**
+     * @generated from protobuf field: bool configuration_committed = 4
+     */
+    configurationCommitted: boolean;
+}
+/**
+ * @generated from protobuf message ringraft.v1.MemberAddRequest
+ */
+export interface MemberAddRequest {
+    /**
+     * @generated from protobuf field: string node_id = 1
+     */
+    nodeId: string;
+    /**
+     * Stay a learner; otherwise it becomes a voter as soon as it has caught up.
+     *
+     * @generated from protobuf field: bool learner = 2
+     */
+    learner: boolean;
+}
+/**
+ * @generated from protobuf message ringraft.v1.MemberRemoveRequest
+ */
+export interface MemberRemoveRequest {
+    /**
+     * @generated from protobuf field: string node_id = 1
+     */
+    nodeId: string;
+}
+/**
+ * @generated from protobuf message ringraft.v1.MemberPromoteRequest
+ */
+export interface MemberPromoteRequest {
+    /**
+     * @generated from protobuf field: string node_id = 1
+     */
+    nodeId: string;
+}
+/**
+ * @generated from protobuf message ringraft.v1.MemberDemoteRequest
+ */
+export interface MemberDemoteRequest {
+    /**
+     * @generated from protobuf field: string node_id = 1
+     */
+    nodeId: string;
+}
+/**
+ * Removes one voter and adds another in one joint step.
+ *
+ * @generated from protobuf message ringraft.v1.MemberReplaceRequest
+ */
+export interface MemberReplaceRequest {
+    /**
+     * @generated from protobuf field: string remove_node_id = 1
+     */
+    removeNodeId: string;
+    /**
+     * @generated from protobuf field: string add_node_id = 2
+     */
+    addNodeId: string;
+}
+/**
+ * @generated from protobuf message ringraft.v1.ConfigurationResponse
+ */
+export interface ConfigurationResponse {
+    /**
+     * @generated from protobuf field: ringraft.v1.Header header = 1
+     */
+    header?: Header;
+    /**
+     * @generated from protobuf field: repeated string voters = 2
+     */
+    voters: string[];
+    /**
+     * @generated from protobuf field: repeated string outgoing = 3
+     */
+    outgoing: string[];
+    /**
+     * @generated from protobuf field: repeated string learners = 4
+     */
+    learners: string[];
+    /**
+     * @generated from protobuf field: repeated string promoting = 5
+     */
+    promoting: string[];
+}
+/**
+ * @generated from protobuf message ringraft.v1.TransferLeadershipRequest
+ */
+export interface TransferLeadershipRequest {
+    /**
+     * Empty: the voter that is furthest along.
+     *
+     * @generated from protobuf field: string to_node_id = 1
+     */
+    toNodeId: string;
+}
+/**
+ * @generated from protobuf message ringraft.v1.TransferLeadershipResponse
+ */
+export interface TransferLeadershipResponse {
+    /**
+     * @generated from protobuf field: ringraft.v1.Header header = 1
+     */
+    header?: Header;
+    /**
+     * @generated from protobuf field: string leader_id = 2
+     */
+    leaderId: string;
+}
+/**
+ * @generated from protobuf message ringraft.v1.TriggerElectionRequest
+ */
+export interface TriggerElectionRequest {
+}
+/**
+ * @generated from protobuf message ringraft.v1.SaveSnapshotRequest
+ */
+export interface SaveSnapshotRequest {
+}
+/**
+ * @generated from protobuf message ringraft.v1.SnapshotPiece
+ */
+export interface SnapshotPiece {
+    /**
+     * @generated from protobuf field: bytes data = 1
+     */
+    data: Uint8Array;
+    /**
+     * Of the snapshot: the last entry in it. Set in every piece.
+     *
+     * @generated from protobuf field: uint64 index = 2
+     */
+    index: number;
+    /**
+     * @generated from protobuf field: uint64 total_bytes = 3
+     */
+    totalBytes: number;
 }
 declare class StatusRequest$Type extends MessageType<StatusRequest> {
     constructor();
@@ -136,8 +329,122 @@ declare class MembersResponse$Type extends MessageType<MembersResponse> {
  * @generated MessageType for protobuf message ringraft.v1.MembersResponse
  */
 export declare const MembersResponse: MembersResponse$Type;
+declare class MemberAddRequest$Type extends MessageType<MemberAddRequest> {
+    constructor();
+    create(value?: PartialMessage<MemberAddRequest>): MemberAddRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: MemberAddRequest): MemberAddRequest;
+    internalBinaryWrite(message: MemberAddRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.MemberAddRequest
+ */
+export declare const MemberAddRequest: MemberAddRequest$Type;
+declare class MemberRemoveRequest$Type extends MessageType<MemberRemoveRequest> {
+    constructor();
+    create(value?: PartialMessage<MemberRemoveRequest>): MemberRemoveRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: MemberRemoveRequest): MemberRemoveRequest;
+    internalBinaryWrite(message: MemberRemoveRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.MemberRemoveRequest
+ */
+export declare const MemberRemoveRequest: MemberRemoveRequest$Type;
+declare class MemberPromoteRequest$Type extends MessageType<MemberPromoteRequest> {
+    constructor();
+    create(value?: PartialMessage<MemberPromoteRequest>): MemberPromoteRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: MemberPromoteRequest): MemberPromoteRequest;
+    internalBinaryWrite(message: MemberPromoteRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.MemberPromoteRequest
+ */
+export declare const MemberPromoteRequest: MemberPromoteRequest$Type;
+declare class MemberDemoteRequest$Type extends MessageType<MemberDemoteRequest> {
+    constructor();
+    create(value?: PartialMessage<MemberDemoteRequest>): MemberDemoteRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: MemberDemoteRequest): MemberDemoteRequest;
+    internalBinaryWrite(message: MemberDemoteRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.MemberDemoteRequest
+ */
+export declare const MemberDemoteRequest: MemberDemoteRequest$Type;
+declare class MemberReplaceRequest$Type extends MessageType<MemberReplaceRequest> {
+    constructor();
+    create(value?: PartialMessage<MemberReplaceRequest>): MemberReplaceRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: MemberReplaceRequest): MemberReplaceRequest;
+    internalBinaryWrite(message: MemberReplaceRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.MemberReplaceRequest
+ */
+export declare const MemberReplaceRequest: MemberReplaceRequest$Type;
+declare class ConfigurationResponse$Type extends MessageType<ConfigurationResponse> {
+    constructor();
+    create(value?: PartialMessage<ConfigurationResponse>): ConfigurationResponse;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: ConfigurationResponse): ConfigurationResponse;
+    internalBinaryWrite(message: ConfigurationResponse, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.ConfigurationResponse
+ */
+export declare const ConfigurationResponse: ConfigurationResponse$Type;
+declare class TransferLeadershipRequest$Type extends MessageType<TransferLeadershipRequest> {
+    constructor();
+    create(value?: PartialMessage<TransferLeadershipRequest>): TransferLeadershipRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: TransferLeadershipRequest): TransferLeadershipRequest;
+    internalBinaryWrite(message: TransferLeadershipRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.TransferLeadershipRequest
+ */
+export declare const TransferLeadershipRequest: TransferLeadershipRequest$Type;
+declare class TransferLeadershipResponse$Type extends MessageType<TransferLeadershipResponse> {
+    constructor();
+    create(value?: PartialMessage<TransferLeadershipResponse>): TransferLeadershipResponse;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: TransferLeadershipResponse): TransferLeadershipResponse;
+    internalBinaryWrite(message: TransferLeadershipResponse, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.TransferLeadershipResponse
+ */
+export declare const TransferLeadershipResponse: TransferLeadershipResponse$Type;
+declare class TriggerElectionRequest$Type extends MessageType<TriggerElectionRequest> {
+    constructor();
+    create(value?: PartialMessage<TriggerElectionRequest>): TriggerElectionRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: TriggerElectionRequest): TriggerElectionRequest;
+    internalBinaryWrite(message: TriggerElectionRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.TriggerElectionRequest
+ */
+export declare const TriggerElectionRequest: TriggerElectionRequest$Type;
+declare class SaveSnapshotRequest$Type extends MessageType<SaveSnapshotRequest> {
+    constructor();
+    create(value?: PartialMessage<SaveSnapshotRequest>): SaveSnapshotRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: SaveSnapshotRequest): SaveSnapshotRequest;
+    internalBinaryWrite(message: SaveSnapshotRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.SaveSnapshotRequest
+ */
+export declare const SaveSnapshotRequest: SaveSnapshotRequest$Type;
+declare class SnapshotPiece$Type extends MessageType<SnapshotPiece> {
+    constructor();
+    create(value?: PartialMessage<SnapshotPiece>): SnapshotPiece;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: SnapshotPiece): SnapshotPiece;
+    internalBinaryWrite(message: SnapshotPiece, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.SnapshotPiece
+ */
+export declare const SnapshotPiece: SnapshotPiece$Type;
 /**
  * @generated ServiceType for protobuf service ringraft.v1.ClusterService
  */
 export declare const ClusterService: any;
+/**
+ * @generated ServiceType for protobuf service ringraft.v1.SnapshotService
+ */
+export declare const SnapshotService: any;
 export {};

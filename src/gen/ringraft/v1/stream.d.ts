@@ -8,6 +8,8 @@ import type { IBinaryReader } from "@protobuf-ts/runtime";
 import type { PartialMessage } from "@protobuf-ts/runtime";
 import { MessageType } from "@protobuf-ts/runtime";
 import { WorkState } from "./work";
+import { TransferLeadershipResponse } from "./cluster";
+import { ConfigurationResponse } from "./cluster";
 import { WatchBatch } from "./watch";
 import { StatusResponse } from "./cluster";
 import { MembersResponse } from "./cluster";
@@ -25,6 +27,13 @@ import { ListWorkResponse } from "./work";
 import { ClaimResponse } from "./work";
 import { WorkResponse } from "./work";
 import { Refusal } from "./refusal";
+import { TriggerElectionRequest } from "./cluster";
+import { TransferLeadershipRequest } from "./cluster";
+import { MemberReplaceRequest } from "./cluster";
+import { MemberDemoteRequest } from "./cluster";
+import { MemberPromoteRequest } from "./cluster";
+import { MemberRemoveRequest } from "./cluster";
+import { MemberAddRequest } from "./cluster";
 import { StatusRequest } from "./cluster";
 import { MembersRequest } from "./cluster";
 import { ListSessionsRequest } from "./session";
@@ -188,6 +197,48 @@ export interface Request {
          */
         status: StatusRequest;
     } | {
+        oneofKind: "memberAdd";
+        /**
+         * @generated from protobuf field: ringraft.v1.MemberAddRequest member_add = 24
+         */
+        memberAdd: MemberAddRequest;
+    } | {
+        oneofKind: "memberRemove";
+        /**
+         * @generated from protobuf field: ringraft.v1.MemberRemoveRequest member_remove = 25
+         */
+        memberRemove: MemberRemoveRequest;
+    } | {
+        oneofKind: "memberPromote";
+        /**
+         * @generated from protobuf field: ringraft.v1.MemberPromoteRequest member_promote = 26
+         */
+        memberPromote: MemberPromoteRequest;
+    } | {
+        oneofKind: "memberDemote";
+        /**
+         * @generated from protobuf field: ringraft.v1.MemberDemoteRequest member_demote = 27
+         */
+        memberDemote: MemberDemoteRequest;
+    } | {
+        oneofKind: "memberReplace";
+        /**
+         * @generated from protobuf field: ringraft.v1.MemberReplaceRequest member_replace = 28
+         */
+        memberReplace: MemberReplaceRequest;
+    } | {
+        oneofKind: "transferLeadership";
+        /**
+         * @generated from protobuf field: ringraft.v1.TransferLeadershipRequest transfer_leadership = 29
+         */
+        transferLeadership: TransferLeadershipRequest;
+    } | {
+        oneofKind: "triggerElection";
+        /**
+         * @generated from protobuf field: ringraft.v1.TriggerElectionRequest trigger_election = 30
+         */
+        triggerElection: TriggerElectionRequest;
+    } | {
         oneofKind: undefined;
     };
 }
@@ -329,6 +380,18 @@ export interface Response {
          * @generated from protobuf field: ringraft.v1.WorkBrief work_brief = 26
          */
         workBrief: WorkBrief;
+    } | {
+        oneofKind: "configuration";
+        /**
+         * @generated from protobuf field: ringraft.v1.ConfigurationResponse configuration = 27
+         */
+        configuration: ConfigurationResponse;
+    } | {
+        oneofKind: "leadership";
+        /**
+         * @generated from protobuf field: ringraft.v1.TransferLeadershipResponse leadership = 28
+         */
+        leadership: TransferLeadershipResponse;
     } | {
         oneofKind: undefined;
     };
