@@ -1,10 +1,10 @@
 import type { ClusterId, NodeId, Random } from "#kernel";
 import type { Clock, Disk, Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import { type Configuration, defaultRaftOptions, type Message, Raft, type SnapshotMeta } from "#raft";
-import { createStateMachine, restoreStateMachine, type StateMachine } from "#statemachine";
+import { createStateMachine, restoringStateMachine, type StateMachine } from "#statemachine";
 import { openSnapshotStore, openWal, type SnapshotStore } from "#storage";
 import { createRaftEngine, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
-import { createReplica, defaultReplicaOptions, leaderEntryData, type RunningReplica, snapshotDocuments } from "#replica";
+import { createReplica, defaultReplicaOptions, leaderEntryData, restoreFrom, type RunningReplica } from "#replica";
 import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
 
 export interface VoterOptions {
@@ -107,7 +107,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
         ports.meter,
       ),
       machine,
-      restore: (documents) => watched(restoreStateMachine(documents)),
+      restore: async (content) => watched(await restoreFrom(content, restoringStateMachine())),
       clock,
       timers,
       log,
@@ -130,7 +130,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
 
 async function restore(snapshots: SnapshotStore, newest: SnapshotMeta | null): Promise<StateMachine> {
   if (newest === null) return createStateMachine();
-  return restoreStateMachine(await snapshotDocuments(snapshots.read(newest.index)));
+  return await restoreFrom(snapshots.read(newest.index), restoringStateMachine());
 }
 
 function raftOptions(options: VoterOptions): ConstructorParameters<typeof Raft>[0] {

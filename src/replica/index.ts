@@ -3,4 +3,4 @@ export type { Configuration, MembershipChange } from "#raft";
 export { electionGraceOf, leaderEntryData } from "./leader-entry.ts";
 export { createReplica, defaultReplicaOptions } from "./replica.ts";
 export type { ReplicaOptions, ReplicaPorts, RunningReplica } from "./replica.ts";
-export { snapshotContent, snapshotDocuments } from "./snapshot-content.ts";
+export { restoreFrom, snapshotContent } from "./snapshot-content.ts";

@@ -26,7 +26,7 @@ import { electionGraceOf } from "./leader-entry.ts";
 import { LockWaiters } from "./lock-waiters.ts";
 import { PendingRing, type Slot } from "./pending.ts";
 import { Renewals, type Renewed } from "./renewals.ts";
-import { snapshotContent, snapshotDocuments } from "./snapshot-content.ts";
+import { snapshotContent } from "./snapshot-content.ts";
 import type { Administration, Answer, Freshness, Replica, ReplicaStatus, SubmitRequest, WatchSink, WatchSpec } from "./types.ts";
 import { Watches } from "./watches.ts";
 
@@ -53,7 +53,8 @@ export interface ReplicaPorts {
   readonly openEngine: (sink: EngineSink) => Engine;
   /** The state that recovery restored; empty on a fresh node. */
   readonly machine: StateMachine;
-  readonly restore: (documents: Iterable<string>) => StateMachine;
+  /** A machine from a snapshot's content ({@link restoreFrom}). */
+  readonly restore: (content: AsyncIterable<Uint8Array>) => Promise<StateMachine>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Log;
@@ -236,7 +237,7 @@ class StateReplica implements RunningReplica, EngineSink {
   }
 
   async onRestore(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const machine = this.#ports.restore(await snapshotDocuments(content));
+    const machine = await this.#ports.restore(content);
     this.#machine = machine;
     this.#reader = machine.read();
     this.#applied = meta.index;
@@ -427,15 +428,11 @@ class StateReplica implements RunningReplica, EngineSink {
     return this.#readers.wait(index, this.#nowMs() + this.#options.timeoutMs);
   }
 
-  /**
-   * The documents are taken in one go, at one index; writing them may take as long as it takes. Their making is the pause
-   * that a large state causes, and `machine.snapshot()` being lazy is where a later version can slice it.
-   */
+  /** The state is frozen now, at one index; it is written out piece by piece while entries go on. */
   async #saveSnapshot(): Promise<void> {
     if (this.#savingSnapshot) return;
     this.#savingSnapshot = true;
     this.#snapshotIndex = this.#applied;
-    // Written out piece by piece while entries go on: a hundred thousand items at once would hold everybody up for a second.
     const content = snapshotContent(this.#machine.snapshot());
     const saved = await this.#engine.saveSnapshot({ index: this.#applied, digest: this.#machine.digest(), content });
     this.#savingSnapshot = false;

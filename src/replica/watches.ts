@@ -67,7 +67,7 @@ export class Watches {
       cursor: this.#history.seek(first),
       fromRevision: first,
       kinds: new Set(spec.kinds),
-      snapshot: spec.snapshot ? [...reader.objects(spec.kinds, spec.keyPrefix)] : null,
+      snapshot: spec.snapshot ? batchesOf(reader.objects(spec.kinds, spec.keyPrefix), this.#options.snapshotBatch) : null,
       snapshotRevision: this.#revision,
       pushes: 0,
     };
@@ -106,13 +106,13 @@ export class Watches {
 
   /** True when the snapshot has been handed over as a whole. */
   #pushSnapshot(watch: Watch): boolean {
-    const objects = watch.snapshot!;
-    const size = this.#options.snapshotBatch;
-    do {
+    const batches = watch.snapshot!;
+    for (let isLast = false; !isLast;) {
       if (!isReady(watch.sink)) return false;
-      const batch = objects.splice(0, size);
-      push(watch, { revision: watch.snapshotRevision, events: [], snapshot: batch, snapshotEnd: objects.length === 0 });
-    } while (objects.length > 0);
+      const { value } = batches.next();
+      isLast = value!.isLast;
+      push(watch, { revision: watch.snapshotRevision, events: [], snapshot: value!.objects, snapshotEnd: isLast });
+    }
     watch.snapshot = null;
     return true;
   }
@@ -148,8 +148,8 @@ interface Watch {
   readonly kinds: ReadonlySet<string>;
   readonly fromRevision: Revision;
   readonly snapshotRevision: Revision;
-  /** What is left of the snapshot to hand over; values are immutable, so it stays the state of one revision. */
-  snapshot: (ObjectValue & { readonly key: string })[] | null;
+  /** What is left of the snapshot to hand over: the state of one revision, taken apart as the reader keeps up. */
+  snapshot: Iterator<SnapshotBatch, undefined> | null;
   cursor: number;
   /** Pushes since the last look of the bookmark timer. */
   pushes: number;
@@ -167,4 +167,22 @@ function isReady(sink: WatchSink): boolean {
 function filterEvents(events: readonly Event[], { kinds, spec }: Watch): readonly Event[] {
   if (kinds.size === 0 && spec.keyPrefix === "") return events;
   return events.filter(({ kind, key }) => (kinds.size === 0 || kinds.has(kind)) && key.startsWith(spec.keyPrefix));
+}
+
+interface SnapshotBatch {
+  readonly objects: readonly (ObjectValue & { readonly key: string })[];
+  readonly isLast: boolean;
+}
+
+/** At least one batch, and the last one knows that it is. */
+function* batchesOf(objects: Iterable<SnapshotBatch["objects"][number]>, size: number): Generator<SnapshotBatch, undefined> {
+  let batch: SnapshotBatch["objects"][number][] = [];
+  for (const object of objects) {
+    if (batch.length === size) {
+      yield { objects: batch, isLast: false };
+      batch = [];
+    }
+    batch.push(object);
+  }
+  yield { objects: batch, isLast: true };
 }

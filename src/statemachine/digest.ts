@@ -22,14 +22,15 @@ export class Digest {
     this.#minus();
   }
 
-  addWork(item: WorkItem): void {
-    hashWork(this.#hash, item);
-    this.#plus();
+  /** Work items are many and change often, so each version keeps its hash ({@link workHash}). */
+  addHash({ hashA, hashB }: HashLanes): void {
+    this.#a = (this.#a + hashA) >>> 0;
+    this.#b = (this.#b + hashB) >>> 0;
   }
 
-  removeWork(item: WorkItem): void {
-    hashWork(this.#hash, item);
-    this.#minus();
+  removeHash({ hashA, hashB }: HashLanes): void {
+    this.#a = (this.#a - hashA) >>> 0;
+    this.#b = (this.#b - hashB) >>> 0;
   }
 
   /** `session` is the session's create revision: short, and as unique as its id. */
@@ -70,6 +71,18 @@ export class Digest {
     this.#a = (this.#a - this.#hash.a()) >>> 0;
     this.#b = (this.#b - this.#hash.b()) >>> 0;
   }
+}
+
+/** As signed 32-bit integers, which need no cell of their own in an object that holds them. */
+export interface HashLanes {
+  readonly hashA: number;
+  readonly hashB: number;
+}
+
+export function workHash(item: WorkItem): HashLanes {
+  const hash = new Hash();
+  hashWork(hash, item);
+  return { hashA: hash.a() | 0, hashB: hash.b() | 0 };
 }
 
 /** A number in [0, 1) that depends on the text and the number alone: the deterministic stand-in for randomness. */

@@ -51,7 +51,10 @@ export interface StateMachine {
 
   read(): Reader;
 
-  /** One JSON document per line-less string; concatenating all of them in order restores the machine. First is a header. */
+  /**
+   * The state of this moment, one JSON document per line-less string, made as it is walked: entries may be applied meanwhile
+   * and do not show. All of them in order restore the machine ({@link Restoration}). First is a header.
+   */
   snapshot(): Iterable<string>;
   /** Order-independent fingerprint of the whole state, 16 hex digits. */
   digest(): string;
@@ -89,6 +92,16 @@ export interface Reader {
     readonly models: number;
     readonly jobs: number;
   };
-  /** Every object of these kinds (all when empty) whose key starts with `prefix`: the "snapshot" half of snapshot-then-follow. */
+  /**
+   * Every object of these kinds (all when empty) whose key starts with `prefix`, as of this call, however slowly it is walked:
+   * the "snapshot" half of snapshot-then-follow.
+   */
   objects(kinds: readonly ObjectKind[], prefix: string): Iterable<ObjectValue & { readonly key: string }>;
+}
+
+/** A machine in the making. Takes a snapshot's documents in order; throws {@link InvariantError} on any that cannot be. */
+export interface Restoration<M extends StateMachine = StateMachine> {
+  add(document: string): void;
+  /** Throws unless the documents were a whole snapshot, to the digest that its header names. */
+  finish(): M;
 }

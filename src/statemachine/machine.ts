@@ -6,13 +6,13 @@ import { cancelJob, submitJob } from "./jobs/jobs.ts";
 import { refreshJobs } from "./jobs/progress.ts";
 import { defaultLimits } from "./limits.ts";
 import { acquireLock, cancelAcquire, forceReleaseLock, grantFreedLocks, lockTimerFired, releaseLock } from "./locks/locks.ts";
-import type { Applied, EntryContext, MachineLimits, StateMachine } from "./machine-types.ts";
+import type { Applied, EntryContext, MachineLimits, Restoration, StateMachine } from "./machine-types.ts";
 import { commitVersion, registerVersion, setAlias } from "./models/registry.ts";
 import { readerOf } from "./reader.ts";
 import type { Decision, Event, Reply } from "./reply.ts";
 import { remember, remembered } from "./sessions/replies.ts";
 import { closeSession, expireSessions, extendSessions, openSession, renewSessions } from "./sessions/sessions.ts";
-import { restoreInto, snapshotOf } from "./snapshot.ts";
+import { Refill, snapshotOf } from "./snapshot.ts";
 import { liveSession, type SessionRecord, State } from "./state.ts";
 import { claimWork } from "./work/claim.ts";
 import { enqueueWork } from "./work/enqueue.ts";
@@ -35,9 +35,22 @@ export function createStateMachine(limits: Partial<MachineLimits> = {}): Inspect
  * whole snapshot of a known format.
  */
 export function restoreStateMachine(documents: Iterable<string>, limits: Partial<MachineLimits> = {}): InspectableStateMachine {
+  const restoration = restoringStateMachine(limits);
+  for (const document of documents) restoration.add(document);
+  return restoration.finish();
+}
+
+/** The same piece by piece, for a caller that has other things to do in between. */
+export function restoringStateMachine(limits: Partial<MachineLimits> = {}): Restoration<InspectableStateMachine> {
   const state = new State({ ...defaultLimits, ...limits });
-  restoreInto(state, documents);
-  return new Machine(state);
+  const refill = new Refill(state);
+  return {
+    add: (document) => refill.add(document),
+    finish: () => {
+      refill.finish();
+      return new Machine(state);
+    },
+  };
 }
 
 class Machine implements InspectableStateMachine {
@@ -95,7 +108,7 @@ class Machine implements InspectableStateMachine {
     const timer = session !== null && (object === null || session < object) ? session : object;
     // A lock that was freed by its second holder in one entry is granted by whatever entry comes next.
     const clusterMs = grantable.size > 0 ? now : timer;
-    return { clusterMs, wallMs: (scheduled.peek()?.item.availableAtMs ?? null) as WallTimeMs | null };
+    return { clusterMs, wallMs: (scheduled.peek()?.version.availableAtMs ?? null) as WallTimeMs | null };
   }
 
   read(): ReturnType<StateMachine["read"]> {

@@ -2,9 +2,10 @@ import type { JobId, SessionId } from "#kernel";
 import type { Reader } from "./machine-types.ts";
 import type { ObjectKind, WorkItem, WorkState } from "./objects.ts";
 import type { ObjectValue } from "./reply.ts";
-import { liveSession, type State, type WorkRecord } from "./state.ts";
+import { liveSession, type State } from "./state.ts";
 import { versionKey } from "./models/registry.ts";
 import { isClaimable } from "./work/claim.ts";
+import { comparePlaces, placeOfWork, type WorkRecord } from "./work/record.ts";
 
 /** Reads of the applied state as it stands at the moment of each call. Lists come oldest first. */
 export function readerOf(state: State): Reader {
@@ -38,6 +39,7 @@ export function readerOf(state: State): Reader {
   };
 }
 
+/** Ids carry the entry and the place within it, so a page goes on behind an item that was removed meanwhile. */
 function listWork(
   state: State,
   filter: {
@@ -48,55 +50,51 @@ function listWork(
     readonly after?: string;
   },
 ): readonly WorkItem[] {
+  const past = filter.after === undefined ? null : placeOfWork(filter.after);
+  if (filter.after !== undefined && past === null) return [];
   const records: Iterable<WorkRecord> =
-    filter.jobId === undefined ? state.work.values() : (state.jobs.get(filter.jobId)?.items ?? []);
-  const past = filter.after === undefined ? undefined : placeOf(filter.after);
-  if (past === null) return [];
+    filter.jobId === undefined ? state.work.after(past) : (state.jobs.get(filter.jobId)?.items ?? []);
   const found: WorkItem[] = [];
   for (const record of records) {
     if (found.length >= filter.limit) break;
-    const { item } = record;
-    if (filter.queue !== undefined && item.spec.queue !== filter.queue) continue;
-    if (filter.state !== undefined && item.state !== filter.state) continue;
-    if (past !== undefined && !isPast(record, past)) continue;
-    found.push(item);
+    const { version } = record;
+    if (filter.queue !== undefined && version.queue !== filter.queue) continue;
+    if (filter.state !== undefined && version.state !== filter.state) continue;
+    if (past !== null && comparePlaces(version, past) <= 0) continue;
+    found.push(version.item);
   }
   return found;
 }
 
 function listJobs(state: State, limit: number, after: string | undefined) {
-  const past = after === undefined ? undefined : placeOf(after);
-  if (past === null) return [];
+  const past = after === undefined ? 0 : Number(/^j-(\d+)$/.exec(after)?.[1] ?? Number.POSITIVE_INFINITY);
   const found = [];
   for (const { job } of state.jobs.values()) {
     if (found.length >= limit) break;
-    if (past === undefined || job.createRevision > past.revision) found.push(job);
+    if (job.createRevision > past) found.push(job);
   }
   return found;
 }
 
-/** Ids carry the entry and the place within it, so a page goes on behind an item that was removed meanwhile. Null: not an id. */
-function placeOf(id: string): { readonly revision: number; readonly ordinal: number } | null {
-  const parts = /^[wj]-(\d+)(?:-(\d+))?$/.exec(id);
-  return parts === null ? null : { revision: Number(parts[1]), ordinal: Number(parts[2] ?? 0) };
+function objects(state: State, kinds: readonly ObjectKind[], prefix: string): Iterable<KeyedObject> {
+  const wanted = (kind: ObjectKind) => kinds.length === 0 || kinds.includes(kind);
+  const others = [...smallObjects(state, wanted)].filter(({ key }) => key.startsWith(prefix));
+  const work = wanted("work") ? state.work.freeze() : [];
+  return (function* all(): Generator<KeyedObject> {
+    yield* others;
+    for (const version of work) {
+      if (version.workId.startsWith(prefix)) yield { kind: "work", key: version.workId, value: version.item };
+    }
+  })();
 }
 
-function isPast(record: WorkRecord, place: { readonly revision: number; readonly ordinal: number }): boolean {
-  const { createRevision } = record.item;
-  return createRevision > place.revision || (createRevision === place.revision && record.ordinal > place.ordinal);
-}
+type KeyedObject = ObjectValue & { readonly key: string };
 
-function* objects(state: State, kinds: readonly ObjectKind[], prefix: string): Generator<ObjectValue & { readonly key: string }> {
-  for (const object of allObjects(state, (kind) => kinds.length === 0 || kinds.includes(kind))) {
-    if (object.key.startsWith(prefix)) yield object;
-  }
-}
-
-function* allObjects(state: State, wanted: (kind: ObjectKind) => boolean): Generator<ObjectValue & { readonly key: string }> {
+/** All but the work items, of which there may be too many to gather in one go. */
+function* smallObjects(state: State, wanted: (kind: ObjectKind) => boolean): Generator<KeyedObject> {
   if (wanted("session"))
     for (const { session } of state.sessions.values()) yield { kind: "session", key: session.sessionId, value: session };
   if (wanted("job")) for (const { job } of state.jobs.values()) yield { kind: "job", key: job.jobId, value: job };
-  if (wanted("work")) for (const { item } of state.work.values()) yield { kind: "work", key: item.workId, value: item };
   for (const { model, versions } of state.models.values()) {
     if (wanted("model")) yield { kind: "model", key: model.name, value: model };
     if (!wanted("model_version")) continue;

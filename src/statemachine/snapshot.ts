@@ -2,15 +2,20 @@ import { invariant, InvariantError, type Revision, type Sequence, type SessionId
 import { insertJob } from "./jobs/jobs.ts";
 import { newLock } from "./locks/locks.ts";
 import { insertModel, insertVersion } from "./models/registry.ts";
-import type { Session } from "./objects.ts";
+import type { Session, WorkItem } from "./objects.ts";
 import type { Decision, ObjectValue } from "./reply.ts";
 import { insertSession } from "./sessions/sessions.ts";
 import { remember } from "./sessions/replies.ts";
 import type { State } from "./state.ts";
-import { insertWork, ordinalOf } from "./work/items.ts";
+import { insertWork } from "./work/items.ts";
+import { unpackWork } from "./work/packed.ts";
+import { placeOfWork } from "./work/record.ts";
 
-/** Raised when a document changes its meaning; a machine refuses formats that it does not know. */
-const snapshotFormat = 1;
+/**
+ * Raised when a document changes its meaning; a machine refuses formats that it does not know. Format 1 wrote work items as
+ * objects with names; such documents are still read.
+ */
+const snapshotFormat = 2;
 
 /** The first document. The digest is checked after a restore: a snapshot that lost a line does not come to life. */
 interface Header {
@@ -29,8 +34,8 @@ type Document =
   | { readonly kind: "reply"; readonly sessionId: SessionId; readonly sequence: Sequence; readonly decision: Decision };
 
 /**
- * The state of this moment as JSON documents. The references are taken now and written out as the caller goes on: since
- * objects are immutable, entries applied meanwhile do not show.
+ * The state of this moment as JSON documents: one per object, work items as arrays ({@link packWork}). What there are few of is
+ * referred to now, work items are frozen in their table, and all of it is written out as the caller goes on.
  */
 export function snapshotOf(state: State): Iterable<string> {
   const header: Header = {
@@ -46,12 +51,11 @@ export function snapshotOf(state: State): Iterable<string> {
     firstUnacked,
     replies: [...replies],
   }));
-  const objects: Document[] = [];
-  for (const { job } of state.jobs.values()) objects.push({ kind: "job", value: job });
-  for (const { model } of state.models.values()) objects.push({ kind: "model", value: model });
+  const jobs = [...state.jobs.values()].map((record) => record.job);
+  const models = [...state.models.values()].map((record) => record.model);
   const versions = [...state.models.values()].flatMap((record) => record.versions);
   const locks = [...state.locks.values()].map((record) => record.lock);
-  const work = [...state.work.values()].map((record) => record.item);
+  const work = state.work.freeze();
   return (function* documents(): Generator<string> {
     yield JSON.stringify(header);
     for (const { session, firstUnacked, replies } of sessions) {
@@ -60,36 +64,57 @@ export function snapshotOf(state: State): Iterable<string> {
         yield JSON.stringify({ kind: "reply", sessionId: session.sessionId, sequence, decision });
       }
     }
-    for (const object of objects) yield JSON.stringify(object);
+    for (const value of jobs) yield JSON.stringify({ kind: "job", value });
+    for (const value of models) yield JSON.stringify({ kind: "model", value });
     for (const value of versions) yield JSON.stringify({ kind: "model_version", value });
     for (const value of locks) yield JSON.stringify({ kind: "lock", value });
-    for (const value of work) yield JSON.stringify({ kind: "work", value });
+    for (const version of work) yield version.packed();
   })();
 }
 
-/** Fills an empty state. Throws {@link InvariantError} on documents that {@link snapshotOf} did not write. */
-export function restoreInto(state: State, documents: Iterable<string>): void {
-  let header: Header | null = null;
-  for (const text of documents) {
-    const document = JSON.parse(text) as Document;
-    if (header !== null) restoreDocument(state, document);
-    else {
-      invariant(document.kind === "header", `a snapshot starts with its header, not with ${document.kind}`);
-      header = document;
-      restoreHeader(state, header);
-    }
+/** Fills an empty state, one document after the other. Throws {@link InvariantError} on what {@link snapshotOf} did not write. */
+export class Refill {
+  readonly #state: State;
+  #header: Header | null = null;
+
+  constructor(state: State) {
+    this.#state = state;
   }
-  invariant(header !== null, "a snapshot of 0 documents");
-  state.touchedJobs.clear();
-  const digest = state.digest.hex(state.revision, state.now, state.wall);
-  invariant(digest === header.digest, `the snapshot at ${header.revision} restores to digest ${digest}, not ${header.digest}`);
+
+  add(text: string): void {
+    if (this.#header === null) this.#begin(JSON.parse(text) as Document);
+    else if (text.startsWith("[")) restoreWork(this.#state, unpackWork(text), text);
+    else restoreDocument(this.#state, JSON.parse(text) as Document);
+  }
+
+  finish(): void {
+    const state = this.#state;
+    const header = this.#header;
+    invariant(header !== null, "a snapshot of 0 documents");
+    state.touchedJobs.clear();
+    const digest = state.digest.hex(state.revision, state.now, state.wall);
+    invariant(digest === header.digest, `the snapshot at ${header.revision} restores to digest ${digest}, not ${header.digest}`);
+  }
+
+  #begin(document: Document): void {
+    invariant(document.kind === "header", `a snapshot starts with its header, not with ${document.kind}`);
+    this.#header = document;
+    restoreHeader(this.#state, document);
+  }
 }
 
 function restoreHeader(state: State, header: Header): void {
-  invariant(header.format === snapshotFormat, `snapshot format ${header.format} is not ${snapshotFormat}`);
+  const isKnown = header.format >= 1 && header.format <= snapshotFormat;
+  invariant(isKnown, `snapshot format ${header.format} is not one of 1 to ${snapshotFormat}`);
   state.revision = header.revision;
   state.now = header.clusterTimeMs as State["now"];
   state.wall = header.wallTimeMs as State["wall"];
+}
+
+function restoreWork(state: State, item: WorkItem, packed: string | null): void {
+  const place = placeOfWork(item.workId);
+  invariant(place !== null, `a work item is called ${item.workId}`);
+  insertWork(state, item, place.ordinal, packed);
 }
 
 function restoreDocument(state: State, document: Document): void {
@@ -119,7 +144,7 @@ function restoreDocument(state: State, document: Document): void {
       newLock(state, document.value);
       return;
     case "work":
-      insertWork(state, document.value, ordinalOf(document.value.workId));
+      restoreWork(state, document.value, null);
       return;
     case "header":
       throw new InvariantError(`a second header in the snapshot at ${state.revision}`);

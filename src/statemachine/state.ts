@@ -1,21 +1,12 @@
-import { type ClusterTimeMs, type JobId, NO_INDEX, type Revision, type SessionId, type WallTimeMs, type WorkId } from "#kernel";
+import { type ClusterTimeMs, type JobId, NO_INDEX, type Revision, type SessionId, type WallTimeMs } from "#kernel";
 import { Digest } from "./digest.ts";
-import { Heap, type HeapNode } from "./heap.ts";
+import { Heap } from "./heap.ts";
 import type { MachineLimits } from "./machine-types.ts";
-import type {
-  Job,
-  Lock,
-  Model,
-  ModelVersion,
-  ObjectKind,
-  Requirements,
-  Resources,
-  Session,
-  WorkItem,
-  WorkState,
-} from "./objects.ts";
+import type { Job, Lock, Model, ModelVersion, ObjectKind, Requirements, Resources, Session, WorkState } from "./objects.ts";
 import type { Decision, Event, ObjectValue } from "./reply.ts";
 import { type Timer, type TimerHeap, timerHeap } from "./timers.ts";
+import { comparePlaces, type WorkRecord } from "./work/record.ts";
+import { WorkTable } from "./work/table.ts";
 
 /**
  * Everything that is replicated, with the indexes derived from it. Objects are immutable and stand in records; records
@@ -31,7 +22,7 @@ export class State {
   readonly digest = new Digest();
 
   readonly sessions = new Map<SessionId, SessionRecord>();
-  readonly work = new Map<WorkId, WorkRecord>();
+  readonly work = new WorkTable();
   readonly queues = new Map<string, Queue>();
   /** PENDING items that wait for their wall time, over all queues. */
   readonly scheduled = new Heap<WorkRecord>(availableBefore);
@@ -93,17 +84,6 @@ export interface SessionRecord {
   readonly uploads: Map<string, { readonly record: ModelRecord; readonly number: number }>;
 }
 
-/** Is itself the node in the heap of its queue (ready) or of the scheduled items. */
-export interface WorkRecord extends HeapNode {
-  item: WorkItem;
-  /** Place within the entry that enqueued it; with the create revision the item's age. */
-  readonly ordinal: number;
-  heap: Heap<WorkRecord> | null;
-  requirementClass: RequirementClass | null;
-  /** Made when first needed: most items never have a deadline. */
-  timer: Timer | null;
-}
-
 export interface Queue {
   readonly name: string;
   readonly counts: WorkCounts;
@@ -159,17 +139,10 @@ export function liveSession(state: State, id: SessionId | null): SessionRecord |
   return record !== undefined && isLive(state, record) ? record : null;
 }
 
-/** Older first: by the entry that made it, then by the place within that entry. */
-export function isOlder(a: WorkRecord, b: WorkRecord): boolean {
-  if (a.item.createRevision !== b.item.createRevision) return a.item.createRevision < b.item.createRevision;
-  return a.ordinal < b.ordinal;
-}
+export const byAge = (a: WorkRecord, b: WorkRecord): number => comparePlaces(a.version, b.version);
 
-export const byAge = (a: WorkRecord, b: WorkRecord): number => (isOlder(a, b) ? -1 : 1);
-
-function availableBefore(a: WorkRecord, b: WorkRecord): boolean {
-  if (a.item.availableAtMs !== b.item.availableAtMs) return a.item.availableAtMs < b.item.availableAtMs;
-  return isOlder(a, b);
+function availableBefore({ version: a }: WorkRecord, { version: b }: WorkRecord): boolean {
+  return a.availableAtMs === b.availableAtMs ? comparePlaces(a, b) < 0 : a.availableAtMs < b.availableAtMs;
 }
 
 const noEvents: readonly Event[] = [];

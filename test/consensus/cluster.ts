@@ -3,7 +3,7 @@ import { ClusterId, MonotonicMs, NodeId, type Random, Sequence, type SessionId, 
 import type { Clock, Log, PeerLinks, Timers } from "#ports";
 import { encodeCommand } from "#codec";
 import { type EngineSink, type EngineStatus, type RaftEngine, createRaftEngine, recoverRaft } from "#consensus";
-import { type Entry, type Message, Raft, defaultRaftOptions } from "#raft";
+import { type Entry, type Message, Raft, defaultRaftOptions, settledConfiguration } from "#raft";
 import {
   type Answer,
   type ReplicaOptions,
@@ -11,9 +11,9 @@ import {
   createReplica,
   defaultReplicaOptions,
   leaderEntryData,
-  snapshotDocuments,
+  restoreFrom,
 } from "#replica";
-import { type Operation, createStateMachine, restoreStateMachine } from "#statemachine";
+import { type Operation, createStateMachine, restoringStateMachine } from "#statemachine";
 import { openSnapshotStore, openWal } from "#storage";
 import { MemoryDisk } from "../storage/memory-disk.ts";
 
@@ -40,6 +40,8 @@ export interface TestNode {
   readonly statuses: EngineStatus[];
   readonly fatals: Error[];
   readonly peers: Set<NodeId>;
+  /** Whom its engine wants links to. */
+  readonly members: ReadonlySet<NodeId>;
   alive: boolean;
   /** Alive, but nothing of it runs: SIGSTOP. */
   paused: boolean;
@@ -83,6 +85,12 @@ export class TestCluster {
     return this.nodes.get(id)!;
   }
 
+  /** A process with an empty disk that belongs to nothing yet: it waits to be added. */
+  join(id: NodeId): Promise<TestNode> {
+    this.disks.set(id, new MemoryDisk());
+    return this.boot(id);
+  }
+
   async boot(id: NodeId): Promise<TestNode> {
     const disk = this.disks.get(id)!;
     const state = { alive: true };
@@ -90,7 +98,7 @@ export class TestCluster {
     const snapshots = await openSnapshotStore(disk);
     const opened = await openWal(disk, { clusterId: CLUSTER, nodeId: id, segmentBytes: 64 * 1024 });
     const recovered = await recoverRaft(opened, snapshots);
-    const initialConfiguration = { voters: this.ids, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
+    const initialConfiguration = settledConfiguration(this.ids.includes(id) ? this.ids : []);
     const chunkBytes = this.#options.snapshotChunkBytes ?? 4_096;
     const leaderData = leaderEntryData(this.#options.electionGraceMs?.(id) ?? 2_000);
     const raftOptions = { ...defaultRaftOptions, electionTicks: ELECTION_TICKS, heartbeatTicks: 2 };
@@ -102,14 +110,16 @@ export class TestCluster {
     const machine =
       recovered.snapshot === null
         ? createStateMachine()
-        : restoreStateMachine(await snapshotDocuments(snapshots.read(recovered.snapshot.index)));
-    const peers: PeerLinks<Message> & { readonly up: Set<NodeId> } = {
+        : await restoreFrom(snapshots.read(recovered.snapshot.index), restoringStateMachine());
+    const peers: PeerLinks<Message> & { readonly up: Set<NodeId>; wanted: ReadonlySet<NodeId> } = {
       up: new Set(),
+      wanted: new Set(this.ids),
       send: (_to, message) => {
         this.sent.set(message.kind, (this.sent.get(message.kind) ?? 0) + 1);
-        if (state.alive) this.#wire.push(message);
+        const isLinked = peers.wanted.has(message.to) || this.nodes.get(message.to)?.members.has(id) === true;
+        if (state.alive && isLinked) this.#wire.push(message);
       },
-      members: () => {},
+      members: (ids) => void (peers.wanted = ids),
       connected: () => peers.up,
       close: () => Promise.resolve(),
     };
@@ -130,7 +140,7 @@ export class TestCluster {
           return engine;
         },
         machine,
-        restore: (documents) => restoreStateMachine(documents),
+        restore: (content) => restoreFrom(content, restoringStateMachine()),
         clock,
         timers,
         log,
@@ -149,6 +159,9 @@ export class TestCluster {
       statuses,
       fatals,
       peers: peers.up,
+      get members() {
+        return peers.wanted;
+      },
       paused: false,
       get alive() {
         return state.alive;

@@ -86,7 +86,7 @@ function scripted() {
       return engine;
     },
     machine: createStateMachine(),
-    restore: () => createStateMachine(),
+    restore: () => Promise.resolve(createStateMachine()),
     clock: { now: () => ({ monotonicMs: MonotonicMs(1), wallMs: WallTimeMs(1) }) },
     timers: { after: () => ({ cancel: () => {} }), every: () => ({ cancel: () => {} }), soon: (run) => void soon.push(run) },
     log,

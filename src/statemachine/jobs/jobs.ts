@@ -50,7 +50,7 @@ export function submitJob(state: State, submit: Of<"submitJob">): Outcome<Reply>
   };
   state.jobs.set(jobId, record);
   const items = submit.items.map((spec, ordinal) => {
-    return addWork(state, WorkId(`w-${state.revision}-${ordinal}`), { ...spec, jobId }, ordinal).item.workId;
+    return addWork(state, WorkId(`w-${state.revision}-${ordinal}`), { ...spec, jobId }, ordinal).workId;
   });
   refreshJobs(state);
   return accepted({ kind: "job", job: record.job, items });
@@ -70,11 +70,11 @@ export function cancelJob(state: State, cancel: Of<"cancelJob">): Outcome<Reply>
     record.job = { ...record.job, cancelRequested: true };
     state.touchedJobs.add(record);
     for (const item of record.items) {
-      if (!isTerminal(item.item.state)) requestCancel(state, item, cancel.by, cancel.reason);
+      if (!isTerminal(item.version.state)) requestCancel(state, item, cancel.by, cancel.reason);
     }
     refreshJobs(state);
   }
-  return accepted({ kind: "job", job: record.job, items: [...record.items].map(({ item }) => item.workId) });
+  return accepted({ kind: "job", job: record.job, items: [...record.items].map(({ workId }) => workId) });
 }
 
 /** Adds a job from a snapshot; its items follow, and until then all of them count as removed. */
@@ -94,7 +94,7 @@ function checkItems(state: State, items: readonly WorkSpec[]): Outcome<never> | 
     if (spec.uniqueKey === "") continue;
     const other = state.uniqueKeys.get(spec.uniqueKey);
     if (other !== undefined || keys.has(spec.uniqueKey)) {
-      const holder = other === undefined ? "an earlier item of this job" : other.item.workId;
+      const holder = other === undefined ? "an earlier item of this job" : other.workId;
       return refuse("ALREADY_EXISTS", `${holder} has the unique_key of items[${i}]`, `items[${i}].unique_key`);
     }
     keys.add(spec.uniqueKey);

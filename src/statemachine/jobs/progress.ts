@@ -1,11 +1,11 @@
 import type { Job, JobPhase, WorkItem, WorkState } from "../objects.ts";
-import type { JobRecord, State, WorkCounts, WorkRecord } from "../state.ts";
+import type { JobRecord, State, WorkCounts } from "../state.ts";
+import type { WorkRecord } from "../work/record.ts";
 
 const whole = 10_000;
 
 /** Books one item's change on its job. `previous` null: the item joins, and until then counted like a removed one. */
-export function trackJobItem(state: State, record: WorkRecord, previous: WorkItem | null): void {
-  const { item } = record;
+export function trackJobItem(state: State, record: WorkRecord, item: WorkItem, previous: WorkItem | null): void {
   if (item.spec.jobId === null) return;
   const job = state.jobs.get(item.spec.jobId);
   if (job === undefined) return;

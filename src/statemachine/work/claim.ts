@@ -4,9 +4,10 @@ import type { Operation } from "../command.ts";
 import { fixedLimits } from "../limits.ts";
 import type { Claim } from "../objects.ts";
 import type { Reply } from "../reply.ts";
-import type { RequirementClass, SessionRecord, State, WorkRecord } from "../state.ts";
+import type { RequirementClass, SessionRecord, State } from "../state.ts";
 import { claimedBefore, putWork } from "./items.ts";
 import { fits } from "./match.ts";
+import type { WorkRecord } from "./record.ts";
 
 type ClaimWork = Extract<Operation, { readonly kind: "claimWork" }>;
 
@@ -39,8 +40,8 @@ export function claimWork(state: State, session: SessionRecord | null, claim: Cl
 export function isClaimable(state: State, session: SessionRecord, queues: readonly string[], wallMs: number): boolean {
   if (bestReady(state, session, queues) !== null) return true;
   return state.scheduled.some(
-    (record) => record.item.availableAtMs <= wallMs,
-    (record) => queues.includes(record.item.spec.queue) && fits(record.item.spec.requires, session),
+    (record) => record.version.availableAtMs <= wallMs,
+    (record) => queues.includes(record.version.queue) && fits(record.item.spec.requires, session),
   );
 }
 

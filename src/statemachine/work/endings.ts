@@ -2,8 +2,9 @@ import type { ClusterTimeMs } from "#kernel";
 import { unitHash } from "../digest.ts";
 import { fixedLimits } from "../limits.ts";
 import type { Attempt, Backoff, WorkError, WorkItem, WorkState } from "../objects.ts";
-import type { State, WorkRecord } from "../state.ts";
+import type { State } from "../state.ts";
 import { putWork } from "./items.ts";
+import type { WorkRecord } from "./record.ts";
 
 /** How an item leaves a state other than by a claim: the table of docs/semantics.md in one place. */
 

@@ -2,8 +2,9 @@ import { accepted, type Outcome, refused, WorkId } from "#kernel";
 import { refuse } from "../check.ts";
 import type { WorkItem, WorkSpec } from "../objects.ts";
 import type { Reply } from "../reply.ts";
-import type { State, WorkRecord } from "../state.ts";
+import type { State } from "../state.ts";
 import { insertWork } from "./items.ts";
+import type { WorkRecord } from "./record.ts";
 import { checkSpec } from "./spec.ts";
 
 /** PENDING at the end of the line; or the item that already has this `unique_key`. */
@@ -16,7 +17,7 @@ export function enqueueWork(state: State, spec: WorkSpec): Outcome<Reply> {
   }
   const full = checkRoom(state, 1);
   if (full !== null) return full;
-  const { item } = addWork(state, WorkId(`w-${state.revision}`), spec, 0);
+  const { item } = addWork(state, WorkId(`w-${state.revision}`), spec, -1);
   return accepted({ kind: "work", item, deduplicated: false });
 }
 

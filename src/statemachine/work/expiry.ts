@@ -1,6 +1,7 @@
 import { isTerminal, awaitsFirstStart, removeWork } from "./items.ts";
 import { cancelNow, lose, outOfTime, retry } from "./endings.ts";
-import type { State, WorkRecord } from "../state.ts";
+import type { WorkRecord } from "./record.ts";
+import type { State } from "../state.ts";
 
 /** The one timer of a work item has fired: what is due, the most final first. */
 export function workTimerFired(state: State, record: WorkRecord): void {

@@ -1,52 +1,45 @@
-import { invariant, type WorkId } from "#kernel";
+import { invariant } from "#kernel";
 import { Heap } from "../heap.ts";
 import { trackJobItem } from "../jobs/progress.ts";
 import type { Requirements, WorkItem, WorkState } from "../objects.ts";
-import {
-  isOlder,
-  type MutableResources,
-  noWork,
-  type Queue,
-  type RequirementClass,
-  type State,
-  type WorkCounts,
-  type WorkRecord,
-} from "../state.ts";
+import { type MutableResources, noWork, type Queue, type RequirementClass, type State, type WorkCounts } from "../state.ts";
 import { arm, earlier, newTimer } from "../timers.ts";
+import { comparePlaces, WorkRecord, WorkVersion } from "./record.ts";
 
-/** Adds a new item, or one from a snapshot (which makes no event). */
-export function insertWork(state: State, item: WorkItem, ordinal: number): WorkRecord {
-  const record: WorkRecord = { item, ordinal, position: -1, heap: null, requirementClass: null, timer: null };
-  state.work.set(item.workId, record);
-  state.digest.addWork(item);
+/** Adds a new item (`ordinal` −1: alone in its entry), or one from a snapshot, in the form in which it stood there. */
+export function insertWork(state: State, item: WorkItem, ordinal: number, packed: string | null = null): WorkRecord {
   const queue = queueOf(state, item.spec.queue);
+  const record = new WorkRecord(new WorkVersion(item, ordinal, queue.name, packed));
+  state.work.insert(record);
+  state.digest.addHash(record.version);
   count(state, queue, item.state, 1);
   if (item.spec.uniqueKey !== "" && !isTerminal(item.state)) state.uniqueKeys.set(item.spec.uniqueKey, record);
   if (item.claim !== null) reserve(state, record, item);
-  if (item.state === "PENDING") shelve(state, record);
-  trackJobItem(state, record, null);
-  armWork(state, record);
+  if (item.state === "PENDING") shelve(state, record, item.spec.requires);
+  trackJobItem(state, record, item, null);
+  armWork(state, record, item);
   return record;
 }
 
 /** Replaces an item by its next version and brings every index along. */
 export function putWork(state: State, record: WorkRecord, next: WorkItem): void {
   const previous = record.item;
-  state.digest.removeWork(previous);
-  state.digest.addWork(next);
-  if (previous.claim !== null && previous.claim.fencingToken !== next.claim?.fencingToken) unreserve(state, record);
+  const { queue, ordinal } = record.version;
+  if (previous.claim !== null && previous.claim.fencingToken !== next.claim?.fencingToken) unreserve(state, record, previous);
   if (record.heap !== null) unshelve(state, record);
-  record.item = next;
+  state.digest.removeHash(record.version);
+  state.work.replace(record, new WorkVersion(next, ordinal, queue, null));
+  state.digest.addHash(record.version);
   if (previous.state !== next.state) {
     const queue = queueOf(state, next.spec.queue);
     count(state, queue, previous.state, -1);
     count(state, queue, next.state, 1);
-    if (next.spec.uniqueKey !== "") moveUniqueKey(state, record, previous.state);
+    if (next.spec.uniqueKey !== "") moveUniqueKey(state, record, next.spec.uniqueKey, previous.state);
   }
   if (next.claim !== null && next.claim.fencingToken !== previous.claim?.fencingToken) reserve(state, record, next);
-  if (next.state === "PENDING") shelve(state, record);
-  trackJobItem(state, record, previous);
-  armWork(state, record);
+  if (next.state === "PENDING") shelve(state, record, next.spec.requires);
+  trackJobItem(state, record, next, previous);
+  armWork(state, record, next);
   state.emit("work", next.workId, { kind: "work", value: next });
 }
 
@@ -54,8 +47,8 @@ export function putWork(state: State, record: WorkRecord, next: WorkItem): void 
 export function removeWork(state: State, record: WorkRecord): void {
   const { item } = record;
   invariant(isTerminal(item.state), `${item.workId} is removed in state ${item.state}`);
-  state.digest.removeWork(item);
-  state.work.delete(item.workId);
+  state.digest.removeHash(record.version);
+  state.work.remove(record);
   const queue = queueOf(state, item.spec.queue);
   count(state, queue, item.state, -1);
   if (total(queue.counts) === 0) state.queues.delete(queue.name);
@@ -72,19 +65,13 @@ export function isTerminal(state: WorkState): boolean {
   return state !== "PENDING" && state !== "CLAIMED" && state !== "RUNNING";
 }
 
-/** `w-<index>` for a single item, `w-<index>-<n>` for the n-th of a job. */
-export function ordinalOf(workId: WorkId): number {
-  const dash = workId.indexOf("-", 2);
-  return dash === -1 ? 0 : Number(workId.slice(dash + 1));
-}
-
 /** Items whose time has come join their queues. No object changes, so there is nothing to cap or to announce. */
 export function promoteScheduled(state: State): void {
   for (;;) {
     const record = state.scheduled.peek();
-    if (record === undefined || record.item.availableAtMs > state.wall) return;
+    if (record === undefined || record.version.availableAtMs > state.wall) return;
     state.scheduled.remove(record);
-    shelve(state, record);
+    shelve(state, record, record.item.spec.requires);
   }
 }
 
@@ -113,28 +100,27 @@ export function awaitsFirstStart(item: WorkItem): boolean {
   return item.state === "PENDING" && item.attempt === 0 && item.lossCount === 0;
 }
 
-function armWork(state: State, record: WorkRecord): void {
-  const deadline = workDeadline(state, record.item);
+function armWork(state: State, record: WorkRecord, item: WorkItem): void {
+  const deadline = workDeadline(state, item);
   if (record.timer === null) {
     if (deadline === null) return;
-    record.timer = newTimer("work", record.item.workId);
+    record.timer = newTimer("work", item.workId);
   }
   arm(state.objectTimers, record.timer, deadline);
 }
 
-function moveUniqueKey(state: State, record: WorkRecord, from: WorkState): void {
-  const { uniqueKey } = record.item.spec;
-  if (isTerminal(record.item.state)) state.uniqueKeys.delete(uniqueKey);
+function moveUniqueKey(state: State, record: WorkRecord, uniqueKey: string, from: WorkState): void {
+  if (isTerminal(record.version.state)) state.uniqueKeys.delete(uniqueKey);
   else if (isTerminal(from)) state.uniqueKeys.set(uniqueKey, record);
 }
 
 // ── ready and scheduled ─────────────────────────────────────────────────────────────────────────────────────────────
 
-function shelve(state: State, record: WorkRecord): void {
-  if (record.item.availableAtMs > state.wall) {
+function shelve(state: State, record: WorkRecord, requires: Requirements | null): void {
+  if (record.version.availableAtMs > state.wall) {
     record.heap = state.scheduled;
   } else {
-    record.requirementClass = classOf(queueOf(state, record.item.spec.queue), record.item.spec.requires);
+    record.requirementClass = classOf(queueOf(state, record.version.queue), requires);
     record.heap = record.requirementClass.ready;
   }
   record.heap.push(record);
@@ -144,7 +130,7 @@ function unshelve(state: State, record: WorkRecord): void {
   record.heap?.remove(record);
   record.heap = null;
   const emptied = record.requirementClass;
-  if (emptied !== null && emptied.ready.size === 0) queueOf(state, record.item.spec.queue).classes.delete(emptied.key);
+  if (emptied !== null && emptied.ready.size === 0) queueOf(state, record.version.queue).classes.delete(emptied.key);
   record.requirementClass = null;
 }
 
@@ -158,10 +144,10 @@ function classOf(queue: Queue, requires: Requirements | null): RequirementClass 
 }
 
 /** The order of claims: priority, then the time since which it is available, then age. */
-export function claimedBefore(a: WorkRecord, b: WorkRecord): boolean {
-  if (a.item.spec.priority !== b.item.spec.priority) return a.item.spec.priority > b.item.spec.priority;
-  if (a.item.availableAtMs !== b.item.availableAtMs) return a.item.availableAtMs < b.item.availableAtMs;
-  return isOlder(a, b);
+export function claimedBefore({ version: a }: WorkRecord, { version: b }: WorkRecord): boolean {
+  if (a.priority !== b.priority) return a.priority > b.priority;
+  if (a.availableAtMs !== b.availableAtMs) return a.availableAtMs < b.availableAtMs;
+  return comparePlaces(a, b) < 0;
 }
 
 // ── counts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,11 +178,11 @@ function reserve(state: State, record: WorkRecord, item: WorkItem): void {
   addResources(session.reserved, item.spec.requires, 1);
 }
 
-function unreserve(state: State, record: WorkRecord): void {
-  const session = state.sessions.get(record.item.claim!.sessionId);
+function unreserve(state: State, record: WorkRecord, previous: WorkItem): void {
+  const session = state.sessions.get(previous.claim!.sessionId);
   if (session === undefined) return;
   session.claims.delete(record);
-  addResources(session.reserved, record.item.spec.requires, -1);
+  addResources(session.reserved, previous.spec.requires, -1);
 }
 
 function addResources(sum: MutableResources, needs: Requirements | null, sign: 1 | -1): void {

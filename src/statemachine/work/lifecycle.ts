@@ -5,10 +5,11 @@ import { checkGuards } from "../locks/guards.ts";
 import { fixedLimits } from "../limits.ts";
 import type { Claim, Progress, WorkError } from "../objects.ts";
 import type { Reply } from "../reply.ts";
-import type { SessionRecord, State, WorkRecord } from "../state.ts";
+import type { SessionRecord, State } from "../state.ts";
 import { cancelNow, finish, giveBack, retry } from "./endings.ts";
 import { checkRoom } from "./enqueue.ts";
 import { isTerminal, putWork } from "./items.ts";
+import type { WorkRecord } from "./record.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { readonly kind: K }>;
 

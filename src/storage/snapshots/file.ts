@@ -48,6 +48,8 @@ export async function writeSnapshot(file: DiskFile, meta: SnapshotMeta, stateDig
     await file.write(at, frame.subarray(0, end));
     at += end;
     filled = 0;
+    // A gigabyte synced in one go would stand in front of the log's own syncs for as long as it takes.
+    if (sums.chunks % CHUNKS_PER_SYNC === 0) await file.sync();
   }
 }
 
@@ -112,6 +114,9 @@ async function readFooter(file: DiskFile, path: string): Promise<{ footer: Snaps
   if (footer === null) throw damaged(path, footerAt, "the footer of the snapshot is damaged");
   return { footer, footerAt };
 }
+
+/** 8 MiB. */
+const CHUNKS_PER_SYNC = 32;
 
 function damaged(file: string, offset: number, problem: string): StorageError {
   const hint = "An older snapshot is used if there is one; the damaged file is kept for analysis.";
