@@ -74,6 +74,11 @@ function traced(node: NodeId, core: RaftCore, write: (line: TraceLine) => void):
       write({ event: "step", input: { kind: "changeMembership" }, ...now() });
       return outcome;
     },
+    transferLeadership: (to) => {
+      const outcome = core.transferLeadership(to);
+      write({ event: "step", input: { kind: "transferLeadership" }, ...now() });
+      return outcome;
+    },
     drain: () => {
       const ready = core.drain();
       const { send, persist, committed } = ready;

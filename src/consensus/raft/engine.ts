@@ -29,6 +29,7 @@ import type { SnapshotStore, WriteAheadLog } from "#storage";
 import type { Engine, EngineSink, EngineStatus, Proposed, StateSnapshot } from "../engine.ts";
 import { DiskQueue } from "./disk-queue.ts";
 import { PendingChanges } from "./pending-changes.ts";
+import { PendingTransfers } from "./pending-transfers.ts";
 import { ReadBarriers } from "./read-barriers.ts";
 import { SnapshotTransfer } from "./snapshot-transfer.ts";
 import { Ticker } from "./ticker.ts";
@@ -41,6 +42,7 @@ export interface RaftCore {
   /** What is in force after an index at or behind the newest snapshot. */
   configurationAt(index: LogIndex): Configuration;
   hasReady(): boolean;
+  transferLeadership(to: NodeId | null): Outcome<NodeId>;
   drain(): Ready;
   status(): RaftStatus;
   /** Null when the index is compacted away or beyond the end. */
@@ -99,6 +101,7 @@ class RaftLoop implements RaftEngine {
   readonly #ticker: Ticker;
   readonly #reads: ReadBarriers;
   readonly #changes: PendingChanges;
+  readonly #transfers: PendingTransfers;
   readonly #snapshots: SnapshotTransfer;
   #status: RaftStatus;
   #stepping = false;
@@ -121,6 +124,7 @@ class RaftLoop implements RaftEngine {
     this.#ticker = new Ticker(options.tickMs, ports, (stamp) => this.#step({ kind: "tick", stamp }));
     this.#reads = new ReadBarriers((readId) => this.#step({ kind: "read", readId, stamp: ports.clock.now() }));
     this.#changes = new PendingChanges((at) => this.#raft.configurationAt(at));
+    this.#transfers = new PendingTransfers(options.tickMs * TRANSFER_LIMIT_TICKS, ports.timers);
     this.#snapshots = new SnapshotTransfer(options, ports, {
       step: (input) => this.#step(input),
       install: (meta) => this.#install(meta),
@@ -171,8 +175,11 @@ class RaftLoop implements RaftEngine {
     return outcome.ok ? this.#changes.wait(outcome.term, outcome.firstIndex) : Promise.resolve(outcome);
   }
 
-  transferLeadership(_to: NodeId | null): Promise<Outcome<NodeId>> {
-    return Promise.resolve(refused(refusal("UNIMPLEMENTED", "leadership transfer is not there yet")));
+  transferLeadership(to: NodeId | null): Promise<Outcome<NodeId>> {
+    if (this.#stopped) return Promise.resolve(stoppedProposal);
+    const { term } = this.#raft.status();
+    const outcome = this.#guarded(() => this.#raft.transferLeadership(to)) ?? stoppedProposal;
+    return outcome.ok ? this.#transfers.wait(outcome.value, term) : Promise.resolve(outcome);
   }
 
   campaign(): void {
@@ -268,6 +275,7 @@ class RaftLoop implements RaftEngine {
     if (ready.committed.length > 0) this.#deliver(ready.committed);
     if (ready.status !== null) {
       this.#status = ready.status;
+      this.#transfers.observe(ready.status);
       this.#followMembers();
       this.#publishStatus();
     }
@@ -329,9 +337,12 @@ class RaftLoop implements RaftEngine {
     this.#stopped = true;
     this.#ticker.stop();
     this.#reads.stop();
+    this.#transfers.stop();
     this.#changes.stop();
     this.#snapshots.stop();
   }
 }
 
-const stoppedProposal: Extract<Proposed, { ok: false }> = { ok: false, refusal: refusal("UNAVAILABLE", "this node is stopping") };
+const stoppedProposal = refused(refusal("UNAVAILABLE", "this node is stopping"));
+/** Three elections in every timing profile. */
+const TRANSFER_LIMIT_TICKS = 200;

@@ -27,13 +27,12 @@ export function startTransfer(state: RaftState, leading: Leading, to: NodeId, ca
   state.mark("transfer started", { to, cause, term: state.term });
 }
 
-/** Once per drain: the successor may have caught up, or have left the voters. */
+/** Once per drain: the successor may have caught up. It stays a voter, because no change of membership starts meanwhile. */
 export function advanceTransfer(state: RaftState, leading: Leading): void {
   const { transfer } = leading;
-  if (transfer === null) return;
-  if (!isSuccessor(state, transfer.to)) return abortTransfer(state, leading, "no voter any more");
+  if (transfer === null || transfer.sent) return;
   const progress = leading.progress.get(transfer.to);
-  if (transfer.sent || progress === undefined || progress.matchIndex < state.log.lastIndex) return;
+  if (progress === undefined || progress.matchIndex < state.log.lastIndex) return;
   transfer.sent = true;
   leading.lease.untilMs = null;
   leading.lease.allowed = false;
@@ -44,7 +43,6 @@ export function tickTransfer(state: RaftState, leading: Leading): void {
   const { transfer } = leading;
   if (transfer === null) return;
   if (state.ticks - transfer.startedTick >= state.options.electionTicks) abortTransfer(state, leading, "timeout");
-  else advanceTransfer(state, leading);
 }
 
 /** Why no proposal is taken now. Both reasons make a client send the same command again; the second tells it where to. */
@@ -66,7 +64,7 @@ export function handleTimeoutNow(state: RaftState, { from, term }: Extract<Messa
 export function bestSuccessor(state: RaftState, leading: Leading): NodeId | null {
   let best: { readonly id: NodeId; readonly progress: Progress } | null = null;
   for (const [id, progress] of leading.progress) {
-    if (!isSuccessor(state, id) || !progress.heardWithin(state.options.electionTicks, state.ticks)) continue;
+    if (!isSuccessor(state, id) || progress.suspect || !progress.heardWithin(state.options.electionTicks, state.ticks)) continue;
     if (best === null || isBetter(state, { id, progress }, best)) best = { id, progress };
   }
   return best?.id ?? null;
@@ -81,7 +79,7 @@ export function priorityOf({ options }: RaftState, id: NodeId): number {
   return options.priorities.get(id) ?? 0;
 }
 
-export function abortTransfer(state: RaftState, leading: Leading, why: string): void {
+function abortTransfer(state: RaftState, leading: Leading, why: string): void {
   if (leading.transfer === null) return;
   const { to, cause } = leading.transfer;
   leading.transfer = null;
