@@ -22,7 +22,8 @@ export interface Engine {
   saveSnapshot(snapshot: StateSnapshot): Promise<Outcome<SnapshotMeta>>;
   /**
    * Changes who votes. Resolves when the change is done: committed and, where it went through a joint configuration, left
-   * again; an `add` with `promote` once the learner is in, its promotion follows. BAD_STATE names what stands against it.
+   * again; an `add` with `promote` once the learner is in, and `promote` once it is marked: the promotion follows when it has
+   * caught up. BAD_STATE names what stands against it; UNKNOWN_OUTCOME when leadership was lost meanwhile.
    */
   reconfigure(change: MembershipChange): Promise<Outcome<Configuration>>;
   /** Hands the lead to `to`, or to the voter that is furthest along. Resolves with the new leader, or TIMEOUT: nothing changed. */
