@@ -1,4 +1,4 @@
-import type { LogIndex, NodeId, SessionId } from "#kernel";
+import type { LogIndex, NodeId, SessionId, Term } from "#kernel";
 import type { BatchId, Entry, HardState, Input, Message, RaftStatus, Ready } from "#raft";
 import type { WatchOutput, WatchSpec } from "#replica";
 import type { Operation } from "./history.ts";
@@ -10,11 +10,11 @@ import type { Operation } from "./history.ts";
  */
 export interface Observer {
   /** A process came up on what its disk gave it; `life` counts them per node from 1. `status` is the recovered state. */
-  started?(node: NodeId, life: number, status: RaftStatus): void;
+  started?(node: NodeId, life: number, status: RaftStatus, termAt: (index: LogIndex) => Term | null): void;
   /** The process is gone: crash, fatal error, or wiped. `why` is null for a crash that the world injected. */
   stopped?(node: NodeId, why: Error | null): void;
   /** One input went into the core; `status` is the state after it. Called before anything that follows from it happens. */
-  stepped?(node: NodeId, input: Input | { readonly kind: "propose"; readonly commands: number }, status: RaftStatus): void;
+  stepped?(node: NodeId, input: ObservedStep, status: RaftStatus): void;
   /** What the core asks its shell to do, before the shell does any of it. */
   drained?(node: NodeId, ready: Ready, status: RaftStatus): void;
   /** This batch has been reported durable to the core. Whether it really is: {@link DurableLogs}. */
@@ -42,6 +42,12 @@ export interface Observer {
   /** The run has ended, everything is quiet. */
   ended?(): void;
 }
+
+/** An input, or one of the core's synchronous calls. */
+export type ObservedStep =
+  | Input
+  | { readonly kind: "propose"; readonly commands: number }
+  | { readonly kind: "changeMembership" | "transferLeadership" };
 
 /** Faults that may cost a node its data or its start. A crash that drops or tears what was never synced is none of them. */
 export type DiskFault = "wiped" | "rot" | "misdirected" | "old backup" | "cloned" | "EIO" | "ENOSPC" | "fsync failed";

@@ -18,6 +18,7 @@ export const checkerNames = [
   "watch",
   "liveness",
   "recovery",
+  "reference",
 ] as const;
 
 export type CheckerName = (typeof checkerNames)[number];

@@ -1,33 +1,36 @@
 import type { LogIndex, NodeId, Term } from "#kernel";
 import type { RaftStatus, Ready } from "#raft";
-import type { Observer, WorldView } from "../observer.ts";
+import type { Observer } from "../observer.ts";
 
 /**
- * The terms of every node's log as the node itself sees it, unsynced tail included: shared by the checkers that compare
- * logs. By log matching, (index, term) names an entry.
+ * The terms of every node's log as the node itself sees it, unsynced tail included, and of everything that a leader has ever
+ * called committed: shared by the checkers that compare logs. By log matching, (index, term) names an entry.
  */
 export class NodeLogs implements Observer {
-  readonly #view: WorldView;
   readonly #logs = new Map<NodeId, (Term | null)[]>();
-
-  constructor(view: WorldView) {
-    this.#view = view;
-  }
+  readonly #committed: (Term | null)[] = [null];
 
   /** Null: absent, or behind a snapshot. */
   termAt(node: NodeId, index: number): Term | null {
     return this.#logs.get(node)?.[index] ?? null;
   }
 
-  /** What a crash leaves is asked of the platters: batches are durable before they are reported so, or never. */
-  started(node: NodeId, _life: number, { lastIndex, lastTerm }: RaftStatus): void {
+  /** The term of a committed entry; null when it was there before the run's first leader. `undefined`: not committed. */
+  committedTerm(index: number): Term | null | undefined {
+    return this.#committed[index];
+  }
+
+  /** The last index that a leader has called committed. */
+  get committedIndex(): LogIndex {
+    return (this.#committed.length - 1) as LogIndex;
+  }
+
+  started(node: NodeId, _life: number, { lastIndex, commitIndex }: RaftStatus, termAt: (index: LogIndex) => Term | null): void {
     const log: (Term | null)[] = [];
-    for (let index = 1; index <= lastIndex; index += 1) {
-      const term = this.#view.durable.termAt(node, index as LogIndex);
-      log[index] = typeof term === "number" ? (term as Term) : null;
-    }
-    if (lastIndex > 0) log[lastIndex] ??= lastTerm;
+    for (let index = 1; index <= lastIndex; index += 1) log[index] = termAt(index as LogIndex);
     this.#logs.set(node, log);
+    // A snapshot on disk holds committed entries only.
+    while (this.#committed.length <= commitIndex) this.#committed.push(null);
   }
 
   drained(node: NodeId, { persist }: Ready): void {
@@ -39,10 +42,13 @@ export class NodeLogs implements Observer {
     for (const { index, term } of persist.entries) log[index] = term;
   }
 
-  stepped(node: NodeId, input: { readonly kind: string }, { lastIndex, lastTerm }: RaftStatus): void {
-    if (input.kind !== "installed") return;
-    const log: (Term | null)[] = [];
-    log[lastIndex] = lastTerm;
-    this.#logs.set(node, log);
+  stepped(node: NodeId, input: { readonly kind: string }, { role, lastIndex, lastTerm, commitIndex }: RaftStatus): void {
+    if (input.kind === "installed") {
+      const log: (Term | null)[] = [];
+      log[lastIndex] = lastTerm;
+      this.#logs.set(node, log);
+    }
+    if (role !== "leader") return;
+    while (this.#committed.length <= commitIndex) this.#committed.push(this.termAt(node, this.#committed.length));
   }
 }

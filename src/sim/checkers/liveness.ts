@@ -1,0 +1,81 @@
+import type { NodeId, Term } from "#kernel";
+import { membersOf, type RaftStatus } from "#raft";
+import type { Operation } from "../history.ts";
+import type { Observer, WorldView } from "../observer.ts";
+import type { CheckerReport } from "./checker.ts";
+import type { Replay } from "./replay.ts";
+
+/**
+ * Once the faults are over: a leader within ten election timeouts, then no further term; at the end every operation has been
+ * answered, every item is finished, every lock is free, and all nodes that are up stand at the same index.
+ */
+export class Liveness implements Observer {
+  readonly #view: WorldView;
+  readonly #replay: Replay;
+  readonly #report: CheckerReport;
+  readonly #open = new Set<Operation>();
+  #healedMs: number | null = null;
+  /** Of a leader whose lead was confirmed by a commit of its own term. */
+  #ledTerm: Term | null = null;
+  #settledTerm: Term | null = null;
+
+  constructor(view: WorldView, replay: Replay, report: CheckerReport) {
+    this.#view = view;
+    this.#replay = replay;
+    this.#report = report;
+  }
+
+  invoked(operation: Operation): void {
+    this.#open.add(operation);
+  }
+
+  returned(operation: Operation): void {
+    this.#open.delete(operation);
+  }
+
+  healed(): void {
+    this.#healedMs = this.#view.nowMs;
+  }
+
+  stepped(node: NodeId, _input: unknown, { role, term, ownTermCommitted }: RaftStatus): void {
+    if (this.#healedMs === null) return;
+    if (role === "leader" && ownTermCommitted && term > (this.#ledTerm ?? -1)) this.#ledTerm = term;
+    if (this.#settledTerm !== null && term > this.#settledTerm) {
+      this.#report("liveness", `${node} is in term ${term} though all was well in term ${this.#settledTerm}`);
+      return;
+    }
+    const dueMs = this.#healedMs + ELECTIONS_TO_SETTLE * this.#view.electionMs;
+    if (this.#settledTerm !== null || this.#view.nowMs < dueMs) return;
+    if (this.#ledTerm === null) {
+      this.#report("liveness", `no leader ${ELECTIONS_TO_SETTLE} election timeouts after the last fault`);
+    }
+    this.#settledTerm = this.#ledTerm ?? term;
+  }
+
+  ended(): void {
+    const [stuck] = this.#open;
+    if (stuck !== undefined) {
+      const what = stuck.request.kind === "write" ? stuck.request.command.operation.kind : `read of ${stuck.request.what}`;
+      this.#report("liveness", `${this.#open.size} operations are still open, the first is ${what} of client ${stuck.client}`);
+    }
+    const { work, locksHeld } = this.#replay.reader.counts();
+    const unfinished = work.PENDING + work.CLAIMED + work.RUNNING;
+    if (unfinished > 0) this.#report("liveness", `${unfinished} work items are not finished`);
+    if (locksHeld > 0) this.#report("liveness", `${locksHeld} locks are still held`);
+    this.#compareNodes();
+  }
+
+  /** Of the members; who was removed from the configuration hears no more. */
+  #compareNodes(): void {
+    const leader = this.#view.nodes.find((node) => this.#view.status(node)?.role === "leader");
+    const configuration = leader === undefined ? null : this.#view.status(leader)!.configuration;
+    if (configuration === null) return this.#report("liveness", "nobody leads at the end");
+    const members = [...membersOf(configuration)].filter((node) => this.#view.isUp(node));
+    const indexes = members.map((node) => this.#view.status(node)!.appliedIndex);
+    if (new Set(indexes).size === 1) return;
+    const at = members.map((node, place) => `${node} at ${indexes[place]}`);
+    this.#report("liveness", `the nodes do not stand at the same index: ${at.join(", ")}`);
+  }
+}
+
+const ELECTIONS_TO_SETTLE = 10;
