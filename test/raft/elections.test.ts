@@ -161,6 +161,16 @@ describe("elections", () => {
     });
   }
 
+  test("§5.2 a vote leaves only when it is on the disk, also in a term that this node is in already", () => {
+    const node = new TestNode({ id: id(1), configuration: voters(3), options: quiet, term: 1, votedFor: null });
+    node.receive(requestVote(2, 1));
+    node.pump();
+    assert.deepEqual(node.takeSent(), []);
+    node.sync();
+    assert.equal(node.disk.hardState.votedFor, id(2));
+    assert.ok(node.takeSent().some((m) => m.kind === "voteReply" && m.granted));
+  });
+
   for (const [log, lastIndex, lastTerm, granted] of [
     [[1], 1, 1, true],
     [[1], 2, 1, true],

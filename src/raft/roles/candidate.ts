@@ -1,4 +1,4 @@
-import type { Term } from "#kernel";
+import type { NodeId, Term } from "#kernel";
 import { votersOf } from "../configuration.ts";
 import { voteResult } from "../quorum/index.ts";
 import type { Campaigning, RaftState } from "../state.ts";
@@ -58,12 +58,16 @@ export function handleVoteRequest(state: RaftState, message: Extract<Message, { 
     state.votedFor === from || (state.votedFor === null && state.leader === null) || (isPreVote && message.term > state.term);
   const granted = message.term >= state.term && isFree && state.log.isUpToDate(lastIndex, lastTerm);
   if (!granted) state.mark("vote refused", { kind: message.kind, from, term: message.term, isFree, lastIndex, lastTerm });
+  if (granted && !isPreVote) recordVote(state, from);
   const term = granted ? message.term : state.term;
+  // Last, so that the outbox knows what the answer waits for: a vote leaves only when it is on the disk.
   state.send({ kind: isPreVote ? "preVoteReply" : "voteReply", from: state.id, to: from, term, granted });
-  if (!granted || isPreVote) return;
+}
+
+function recordVote(state: RaftState, candidate: NodeId): void {
   state.standAtTick = null;
-  if (state.votedFor !== from) {
-    state.outbox.hardState = { term: state.term, votedFor: from };
+  if (state.votedFor !== candidate) {
+    state.outbox.hardState = { term: state.term, votedFor: candidate };
     state.electionCount++;
   }
   state.electionElapsed = 0;
