@@ -16,5 +16,7 @@ export function traceFile(path: string, node: NodeId): VoterProbe {
     throw new StartError(exitCodes.io, `--trace-file ${path} cannot be opened: ${(error as Error).message}`, hint);
   }
   const stream = createWriteStream(path, { fd: descriptor });
+  // The life before may have been killed in the middle of a line.
+  stream.write("\n");
   return tracingProbe(node, (line) => stream.write(`${line}\n`));
 }

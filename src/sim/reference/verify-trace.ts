@@ -15,6 +15,7 @@ export async function verifyTrace(lines: AsyncIterable<string>): Promise<TraceVe
   let configuration: Configuration | null = null;
   let node = "";
   let lives = 0;
+  let transitions = 0;
   let number = 0;
   let unfinished: number | null = null;
   for await (const text of lines) {
@@ -43,9 +44,10 @@ export async function verifyTrace(lines: AsyncIterable<string>): Promise<TraceVe
         ? machine.stepped(line.input, line.state, configuration)
         : machine.drained(line.ready, line.state, configuration);
     if (broken !== null) return { ok: false, line: number, problem: broken };
+    transitions++;
   }
   if (lives === 0) return { ok: false, line: number, problem: "it holds no trace" };
-  return { ok: true, node, lives, transitions: number - lives };
+  return { ok: true, node, lives, transitions };
 }
 
 /** What ringraft wrote itself; anything else fails at its first use, with its line's number. */
