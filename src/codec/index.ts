@@ -40,7 +40,7 @@ export {
   snapshotMetaToProto,
   snapshotMetaFromProto,
 } from "./peer.ts";
-export { type SentFrame, encodePeerFrame } from "./peer-frame.ts";
+export { type SentFrame, decodePeerFrame, encodePeerFrame } from "./peer-frame.ts";
 export { type WorkBrief, decodeServerFrame, encodeServerFrame, workBriefFromProto, workBriefToProto } from "./server-frame.ts";
 export { type Json, protocolName, toJson } from "./json.ts";
 export { WireError } from "./wire-reader.ts";

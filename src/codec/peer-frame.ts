@@ -3,7 +3,7 @@ import { type Hello, PeerFrame, RaftMessage } from "#gen/ringraft/peer/v1/raft.j
 import { WireType } from "@protobuf-ts/runtime";
 import { raftMessageToProto } from "./peer.ts";
 import { WireWriter } from "./wire-writer.ts";
-import { writeOptions } from "./wire.ts";
+import { decodeMessage, writeOptions } from "./wire.ts";
 
 /** What one peer sends to another in one frame. */
 export interface SentFrame {
@@ -37,6 +37,11 @@ export function encodePeerFrame({ hello, messages }: SentFrame): Buffer {
   // They are the last field of the last message, so they are where the frame ends.
   if (entriesAtEnd.length > 0) lastLaidOut = { entries: entriesAtEnd, bytes: frame.subarray(frame.length - entryBytes) };
   return frame;
+}
+
+/** The frame as generated code sees it; entries are views of `bytes`. Throws {@link WireError} on what is no frame. */
+export function decodePeerFrame(bytes: Buffer): PeerFrame {
+  return decodeMessage(PeerFrame, bytes);
 }
 
 const writer = new WireWriter();

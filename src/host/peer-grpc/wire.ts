@@ -1,6 +1,5 @@
 import type grpc from "@grpc/grpc-js";
-import { decodeMessage, encodePeerFrame } from "#codec";
-import { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
+import { decodePeerFrame, encodePeerFrame } from "#codec";
 import type { Message } from "#raft";
 
 /** The generated service with the house's own codec: entries are copied once on the way out and not at all on the way in. */
@@ -44,7 +43,3 @@ export function messageBytes(message: Message): number {
 
 const MESSAGE_BYTES = 64;
 const ENTRY_BYTES = 48;
-
-function decodePeerFrame(bytes: Buffer): PeerFrame {
-  return decodeMessage(PeerFrame, bytes);
-}

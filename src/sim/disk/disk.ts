@@ -108,6 +108,11 @@ export class SimDisk {
     return this.#names;
   }
 
+  /** The process died, the machine did not: the page cache is all there. */
+  loseProcess(): void {
+    for (const file of this.#names.values()) file.abandonSyncs();
+  }
+
   losePower(): void {
     const survives = this.#survival();
     for (const change of this.#pending) if (survives(change.order)) this.#apply(this.#platterNames, change);

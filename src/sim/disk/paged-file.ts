@@ -81,10 +81,19 @@ export class PagedFile {
 
   /** What is dirty now is what this sync makes durable; what is written from here on waits for the next. */
   beginSync(): SyncUnderWay {
-    const sync = { pages: this.#dirty, sizeBytes: this.#cacheBytes };
+    let pages = this.#dirty;
+    // A second sync waits for the first one's pages too.
+    for (const earlier of this.#syncing) pages = union(earlier.pages, pages);
+    const sync = { pages, sizeBytes: this.#cacheBytes };
     this.#dirty = new Map();
     this.#syncing.push(sync);
     return sync;
+  }
+
+  /** The process that waited is gone: what it wanted synced is dirty as before. */
+  abandonSyncs(): void {
+    for (const { pages } of this.#syncing) this.#dirty = union(pages, this.#dirty);
+    this.#syncing = [];
   }
 
   endSync(sync: SyncUnderWay): void {
@@ -193,6 +202,12 @@ export class PagedFile {
     const at = this.#syncing.indexOf(sync);
     if (at !== -1) this.#syncing.splice(at, 1);
   }
+}
+
+function union(earlier: ReadonlyMap<number, Dirty>, later: ReadonlyMap<number, Dirty>): Map<number, Dirty> {
+  const both = new Map(earlier);
+  for (const [page, { units, order }] of later) both.set(page, { units: units | (earlier.get(page)?.units ?? 0), order });
+  return both;
 }
 
 const ZEROS = new Uint8Array(PAGE_BYTES);

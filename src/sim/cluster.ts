@@ -1,0 +1,311 @@
+import { ClusterId, ClusterTimeMs, LogIndex, NodeId, Term, WallTimeMs } from "#kernel";
+import type { Log } from "#ports";
+import { type Message, type RaftStatus, encodeConfiguration } from "#raft";
+import type { RunningReplica } from "#replica";
+import { StorageError, openWal } from "#storage";
+import { startVoter } from "#node";
+import { SimDisk, DiskError } from "./disk/disk.ts";
+import { durableLogs } from "./disk/durable-log.ts";
+import { Network } from "./network.ts";
+import type { Observer, Report, WorldView } from "./observer.ts";
+import { fanOut } from "./observers.ts";
+import { probeOf } from "./probe.ts";
+import { SimProcess } from "./process.ts";
+import type { RunConfig } from "./swarm.ts";
+import { SimClock } from "./time/clock.ts";
+import type { Dice } from "./time/random.ts";
+import type { Scheduler } from "./time/scheduler.ts";
+import type { Caller } from "./world.ts";
+
+const CLUSTER = ClusterId("simulated");
+const EPOCH_MS = 1_750_000_000_000;
+
+/** What stays when a process dies. */
+export interface Machine {
+  readonly id: NodeId;
+  readonly disk: SimDisk;
+  readonly clock: SimClock;
+  process: SimProcess | null;
+  lives: number;
+  slowness: number;
+  /** It will not come back: its data are lost, or it refused them with good reason. */
+  isLost: boolean;
+  /** Clients cannot reach it. */
+  isHidden: boolean;
+}
+
+export interface ClusterPorts {
+  readonly scheduler: Scheduler;
+  readonly dice: Dice;
+  readonly report: Report;
+  readonly count: (counter: string) => void;
+  readonly mix: (value: number) => void;
+  readonly overTheWire: (message: Message) => Message;
+}
+
+/** All machines of a run, the network between them, and what may be done to a process from outside. */
+export class Cluster implements WorldView {
+  readonly config: RunConfig;
+  readonly network: Network;
+  readonly nodes: readonly NodeId[];
+  readonly machines: ReadonlyMap<NodeId, Machine>;
+  readonly durable: WorldView["durable"];
+  /** The supervisor: whether and when a dead process is started again. Set by who injects the faults. */
+  onDeath: (machine: Machine) => void = () => {};
+  readonly #ports: ClusterPorts;
+  #observer: Required<Observer> = fanOut([]);
+  readonly #clientDice: Dice;
+
+  constructor(config: RunConfig, ports: ClusterPorts) {
+    this.config = config;
+    this.#ports = ports;
+    const { scheduler, dice, count } = ports;
+    this.#clientDice = dice.fork("client network");
+    this.nodes = Array.from({ length: config.voters + config.spares }, (_, at) => NodeId(`n${at + 1}`));
+    this.machines = new Map(
+      this.nodes.map((id) => {
+        const own = dice.fork(`machine ${id}`);
+        const machine: Machine = {
+          id,
+          disk: new SimDisk(config.disk, { scheduler, dice: own.fork("disk"), count }),
+          clock: new SimClock(own.between(1_000, 1e7), EPOCH_MS),
+          process: null,
+          lives: 0,
+          slowness: 1,
+          isLost: false,
+          isHidden: false,
+        };
+        return [id, machine];
+      }),
+    );
+    this.durable = durableLogs(new Map([...this.machines].map(([id, { disk }]) => [id, disk])));
+    this.network = new Network(this.nodes, config.network, {
+      scheduler,
+      dice: dice.fork("network"),
+      processOf: (node) => this.machines.get(node)!.process,
+      onSent: (from, to, message) => {
+        ports.mix(message.term * 31 + message.kind.length);
+        this.#observer.sent(from, to, message);
+      },
+      count,
+      overTheWire: ports.overTheWire,
+    });
+  }
+
+  observe(observers: readonly Observer[]): void {
+    this.#observer = fanOut(observers);
+  }
+
+  get observer(): Required<Observer> {
+    return this.#observer;
+  }
+
+  get electionMs(): number {
+    return this.config.timing.electionMs;
+  }
+
+  get nowMs(): number {
+    return this.#ports.scheduler.nowMs;
+  }
+
+  isUp(node: NodeId): boolean {
+    return this.machine(node).process !== null;
+  }
+
+  status(node: NodeId): RaftStatus | null {
+    return this.machine(node).process?.status?.() ?? null;
+  }
+
+  count(counter: string): void {
+    this.#ports.count(counter);
+  }
+
+  machine(node: NodeId): Machine {
+    return this.machines.get(node)!;
+  }
+
+  /** The first voter gets the first entry, as `cluster init` writes it; then everybody starts. */
+  async start(): Promise<void> {
+    const [first] = this.nodes;
+    const disk = this.machine(first!).disk.open({ effect: () => true, enter: (resume) => resume(), slowness: 1 });
+    const { wal } = await openWal(disk, { clusterId: CLUSTER, nodeId: first!, segmentBytes: this.config.raft.segmentBytes });
+    const voters = this.nodes.slice(0, this.config.voters);
+    const configuration = { voters, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
+    await wal.append({
+      entries: [
+        {
+          term: Term(1),
+          index: LogIndex(1),
+          kind: "configuration",
+          clusterTimeMs: ClusterTimeMs(0),
+          wallTimeMs: WallTimeMs(0),
+          data: encodeConfiguration(configuration),
+        },
+      ],
+      hardState: { term: Term(1), votedFor: null },
+    });
+    await wal.close();
+    for (const node of this.nodes) this.boot(node);
+  }
+
+  boot(node: NodeId): void {
+    const machine = this.machine(node);
+    if (machine.process !== null || machine.isLost) return;
+    machine.lives += 1;
+    const { scheduler, dice } = this.#ports;
+    const process = new SimProcess(
+      { node, life: machine.lives },
+      { scheduler, clock: machine.clock },
+      {
+        onDoomed: (doomed) => this.kill(doomed.node, { power: this.#clientDice.chance(0.5) }),
+        onUncaught: (dying, error) => this.#failed(dying, error),
+      },
+    );
+    process.slowness = machine.slowness;
+    machine.process = process;
+    const { timing, raft, sessions } = this.config;
+    startVoter(
+      { nodeId: node, clusterId: CLUSTER, timing, raft, sessions },
+      {
+        disk: machine.disk.open(process),
+        clock: process.clock,
+        timers: process.timers,
+        random: dice.fork(`life ${machine.lives} of ${node}`).next,
+        log: this.#logOf(process),
+        openPeers: (events) => Promise.resolve(this.network.open(process, events)),
+        onFatal: (error) => this.#failed(process, error),
+        meter: silentMeter,
+        probe: probeOf(process, this.#observer),
+      },
+    ).then(
+      (voter) => {
+        process.voter = voter;
+      },
+      (error: unknown) => this.#failed(process, error),
+    );
+  }
+
+  /** From outside: `kill -9`, or the machine loses power and with it what was not synced. */
+  kill(node: NodeId, { power }: { readonly power: boolean }): void {
+    const machine = this.machine(node);
+    if (machine.process === null) return;
+    this.#bury(machine, machine.process, power, null);
+  }
+
+  pause(node: NodeId): void {
+    this.machine(node).process?.pause();
+  }
+
+  resume(node: NodeId): void {
+    this.machine(node).process?.resume();
+  }
+
+  setSlowness(node: NodeId, slowness: number): void {
+    const machine = this.machine(node);
+    machine.slowness = slowness;
+    if (machine.process !== null) machine.process.slowness = slowness;
+  }
+
+  call<T>(node: NodeId, serve: (replica: RunningReplica, answer: (value: T) => void) => void, caller: Caller<T>): () => void {
+    const { scheduler } = this.#ports;
+    const machine = this.machine(node);
+    let isOpen = true;
+    const close = (): void => {
+      isOpen = false;
+    };
+    const breaks = (how: "refused" | "reset"): void => {
+      if (!isOpen) return;
+      isOpen = false;
+      scheduler.after(this.#clientDelayMs(), () => caller.onBroken(how));
+    };
+    const way = (run: () => void): void => {
+      const arrivesMs = this.#clientDelayMs();
+      scheduler.after(arrivesMs, () => {
+        if (isOpen && !machine.isHidden) run();
+      });
+    };
+    way(() => {
+      const { process } = machine;
+      if (process === null || process.voter === null) return breaks("refused");
+      process.enter(() => {
+        this.#onEnd(process, () => breaks("reset"));
+        serve(process.voter!.replica, (value) => {
+          if (process.isAlive) way(() => caller.onAnswer(value));
+        });
+      });
+    });
+    return close;
+  }
+
+  #clientDelayMs(): number {
+    return 0.1 + this.#clientDice.exponential(this.config.network.delayMeanMs);
+  }
+
+  readonly #callers = new Map<SimProcess, Set<() => void>>();
+
+  #onEnd(process: SimProcess, run: () => void): void {
+    const known = this.#callers.get(process);
+    if (known === undefined) this.#callers.set(process, new Set([run]));
+    else known.add(run);
+  }
+
+  /** The process ends by itself: an error that it calls fatal, a start that it refuses, an exception that nothing caught. */
+  #failed(process: SimProcess, error: unknown): void {
+    const machine = this.machine(process.node);
+    if (machine.process !== process) return;
+    const why = error instanceof Error ? error : new Error(String(error));
+    const excuse = excuseFor(why, machine.disk);
+    if (excuse === null) {
+      const phase = process.voter === null ? "refuses to start" : "ends";
+      this.#ports.report("recovery", `${process.node} ${phase} without a fault that explains it: ${describe(why)}`);
+    } else {
+      this.#ports.count(`process ended: ${excuse}`);
+      if (excuse === "damaged data") machine.isLost = true;
+    }
+    this.#bury(machine, process, false, why);
+  }
+
+  #bury(machine: Machine, process: SimProcess, power: boolean, why: Error | null): void {
+    process.die();
+    machine.process = null;
+    machine.disk.loseProcess();
+    if (power) machine.disk.losePower();
+    this.network.died(process, power);
+    for (const end of this.#callers.get(process) ?? []) end();
+    this.#callers.delete(process);
+    this.#observer.stopped(machine.id, why);
+    this.onDeath(machine);
+  }
+
+  #logOf(process: SimProcess): Log {
+    const quiet = (): void => {};
+    const log: Log = {
+      debug: (mark) => this.#ports.count(`mark: ${mark}`),
+      info: quiet,
+      warn: (message) => this.#ports.count(`warning: ${message}`),
+      error: (message) => this.#ports.count(`error: ${message}`),
+      child: () => log,
+    };
+    void process;
+    return log;
+  }
+}
+
+/** The injected fault that makes this end the right one; null when there is none. */
+function excuseFor(error: Error, disk: SimDisk): string | null {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof DiskError && cause.code !== "ENOENT") return cause.code;
+    if (cause instanceof StorageError && (cause.code === "CORRUPT" || cause.code === "AMBIGUOUS") && disk.damaged) {
+      return "damaged data";
+    }
+  }
+  return null;
+}
+
+function describe(error: Error): string {
+  const causes: string[] = [];
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) causes.push(`${cause.name}: ${cause.message}`);
+  return causes.join(" ← ");
+}
+
+const silentMeter = { synced: () => {}, proposed: () => {}, proposalsRefused: () => {}, committed: () => {} };

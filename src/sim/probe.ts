@@ -1,0 +1,65 @@
+import type { RaftCore } from "#consensus";
+import type { VoterProbe } from "#node";
+import type { Input, Persist } from "#raft";
+import type { StateMachine } from "#statemachine";
+import type { Observer } from "./observer.ts";
+import type { SimProcess } from "./process.ts";
+
+/** Tells the observer what passes through the core of one process, for as long as that process lives. */
+export function probeOf(process: SimProcess, observer: Required<Observer>): VoterProbe {
+  let machine: StateMachine | null = null;
+  return {
+    core: (core) => {
+      process.status = () => core.status();
+      observer.started(process.node, process.life, core.status(), (index) => core.termAt(index));
+      return observed(core, process, observer, () => machine!.digest());
+    },
+    machine: (created) => {
+      machine = created;
+      return created;
+    },
+  };
+}
+
+function observed(core: RaftCore, process: SimProcess, observer: Required<Observer>, digest: () => string): RaftCore {
+  const { node } = process;
+  /** Handed out for writing and not reported durable yet, in order. */
+  const persisting: Persist[] = [];
+
+  const tellPersisted = (upTo: number): void => {
+    while (persisting.length > 0 && persisting[0]!.batch <= upTo) {
+      const { batch, hardState, entries } = persisting.shift()!;
+      observer.persisted(node, batch, hardState, entries);
+    }
+  };
+  const step = (input: Input): void => {
+    core.step(input);
+    if (!process.isAlive) return;
+    if (input.kind === "persisted") tellPersisted(input.batch);
+    observer.stepped(node, input, core.status());
+    if (input.kind === "applied") observer.applied(node, input.index, digest);
+    if (input.kind === "installed") observer.restored(node, input.meta.index, digest);
+  };
+  const propose: RaftCore["propose"] = (commands, stamp) => {
+    const outcome = core.propose(commands, stamp);
+    if (process.isAlive) observer.stepped(node, { kind: "propose", commands: commands.length }, core.status());
+    return outcome;
+  };
+  const drain: RaftCore["drain"] = () => {
+    const ready = core.drain();
+    if (!process.isAlive) return ready;
+    if (ready.persist !== null) persisting.push(ready.persist);
+    observer.drained(node, ready, core.status());
+    if (ready.committed.length > 0) observer.committed(node, ready.committed);
+    return ready;
+  };
+  return { ...forwarding(core), step, propose, drain };
+}
+
+/** All methods of the core, bound to it: a method that the core gains later needs no line here. */
+function forwarding(core: RaftCore): RaftCore {
+  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(core)) as (keyof RaftCore)[];
+  return Object.fromEntries(
+    methods.filter((name) => typeof core[name] === "function").map((name) => [name, core[name].bind(core)]),
+  ) as unknown as RaftCore;
+}
