@@ -1,6 +1,7 @@
 import { UsageError } from "./command.ts";
 import { readFileSync } from "node:fs";
 import { type Client, type ClientOptions, connect } from "#client";
+import { outputHelp, outputOptions } from "./output.ts";
 
 /** Options that every command over the client's protocol takes. */
 export const connectionOptions = {
@@ -9,14 +10,14 @@ export const connectionOptions = {
   cert: { type: "string" },
   key: { type: "string" },
   timeout: { type: "string" },
-  output: { type: "string", short: "o" },
+  ...outputOptions,
 } as const;
 
 export const connectionHelp = `Options:
   -e, --endpoint HOST:PORT  client port of any voter, may repeat (default: $RINGRIFT_ENDPOINTS, else 127.0.0.1:8773)
       --ca, --cert, --key   PEM files for TLS
       --timeout SECONDS     give up after this long (default 10)
-  -o, --output table|json   how to print (default table)`;
+${outputHelp}`;
 
 export interface ConnectionValues {
   readonly endpoint?: string[] | undefined;
@@ -30,7 +31,7 @@ export interface ConnectionValues {
 export async function withClient<T>(values: ConnectionValues, use: (client: Client) => Promise<T>): Promise<T> {
   const client = connect({
     endpoints: endpoints(values.endpoint),
-    timeoutMs: timeoutMs(values.timeout),
+    timeoutMs: secondsOf(values.timeout, DEFAULT_SECONDS) * 1000,
     ...tlsOf(values),
   });
   try {
@@ -76,11 +77,14 @@ function hostAndPort(endpoint: string, source: string): string {
   throw new UsageError(`${source}: "${endpoint}" is not HOST:PORT, such as 127.0.0.1:8773`);
 }
 
-function timeoutMs(seconds: string | undefined): number {
-  if (seconds === undefined) return 10_000;
+const DEFAULT_SECONDS = 10;
+
+/** What `--timeout` says, in seconds. */
+export function secondsOf(seconds: string | undefined, otherwise: number): number {
+  if (seconds === undefined) return otherwise;
   const value = Number(seconds);
   if (!Number.isFinite(value) || value <= 0 || value > 3600) {
     throw new UsageError(`--timeout takes seconds between 0 and 3600, not "${seconds}"`);
   }
-  return value * 1000;
+  return value;
 }

@@ -4,7 +4,9 @@ import { clusterInit } from "./commands/cluster-init.ts";
 import { configValidate } from "./commands/config-validate.ts";
 import { dev } from "./commands/dev.ts";
 import { jobGet, jobList, jobSubmit } from "./commands/job.ts";
+import { leaderTransfer } from "./commands/leader-transfer.ts";
 import { lockList } from "./commands/lock-list.ts";
+import { memberAdd, memberDemote, memberList, memberPromote, memberRemove, memberReplace } from "./commands/member.ts";
 import { modelList } from "./commands/model-list.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
@@ -17,6 +19,13 @@ const commands: readonly Command[] = [
   clusterInit,
   configValidate,
   status,
+  memberList,
+  memberAdd,
+  memberPromote,
+  memberDemote,
+  memberRemove,
+  memberReplace,
+  leaderTransfer,
   jobSubmit,
   jobList,
   jobGet,

@@ -3,10 +3,21 @@ import { UsageError } from "./command.ts";
 
 export type OutputFormat = "table" | "json";
 
-export function outputFormat(value: string | undefined): OutputFormat {
-  if (value === undefined || value === "table") return "table";
-  if (value === "json") return "json";
-  throw new UsageError(`-o takes table or json, not "${value}"`);
+/** Options of every command that prints something. */
+export const outputOptions = { output: { type: "string", short: "o" }, json: { type: "boolean" } } as const;
+
+export const outputHelp = `  -o, --output table|json   how to print (default table); --json is the same as -o json`;
+
+export interface OutputValues {
+  readonly output?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+export function outputFormat({ output, json = false }: OutputValues): OutputFormat {
+  if (output === "json" || (json && output === undefined)) return "json";
+  if (json) throw new UsageError(`--json and -o ${output} contradict each other`);
+  if (output === undefined || output === "table") return "table";
+  throw new UsageError(`-o takes table or json, not "${output}"`);
 }
 
 /** Prints rows as a table with a header, or as JSON in the protocol's spelling (64-bit integers as strings). */

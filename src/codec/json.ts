@@ -40,6 +40,7 @@ const stringNumbers: ReadonlySet<string> = new Set([
   "index",
   "commitIndex",
   "appliedIndex",
+  "configurationIndex",
   "lastIndex",
   "matchIndex",
   "nextIndex",

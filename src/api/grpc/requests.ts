@@ -33,7 +33,7 @@ export class Requests {
   /** Never rejects. `timeoutMs` 0 = no limit of the caller's. */
   async ask(body: QuestionBody, timeoutMs: number): Promise<Answered> {
     try {
-      return await (timeoutMs === 0 ? this.#answer(body) : this.#within(timeoutMs, this.#answer(body)));
+      return await (timeoutMs === 0 ? this.#answer(body) : this.#within(timeoutMs, body, this.#answer(body)));
     } catch (error) {
       this.#deps.log.error("a read failed", { request: body.oneofKind, error: String(error) });
       return this.refused(refusal("INTERNAL", "the read failed; see the node's log"));
@@ -128,10 +128,11 @@ export class Requests {
     return this.#deps.members().members.find((member) => member.nodeId === leader)?.clientAddress ?? "";
   }
 
-  async #within(timeoutMs: number, answer: Promise<Answered>): Promise<Answered> {
+  async #within(timeoutMs: number, { oneofKind }: QuestionBody, answer: Promise<Answered>): Promise<Answered> {
     const { promise, resolve } = Promise.withResolvers<Answered>();
+    const late = oneofKind.startsWith("member") && oneofKind !== "members" ? "UNKNOWN_OUTCOME" : "TIMEOUT";
     const timer = this.#deps.timers.after(timeoutMs, () =>
-      resolve(this.refused(refusal("TIMEOUT", `no answer within ${timeoutMs} ms`))),
+      resolve(this.refused(refusal(late, `no answer within ${timeoutMs} ms`))),
     );
     try {
       return await Promise.race([answer, promise]);

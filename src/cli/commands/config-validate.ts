@@ -1,19 +1,19 @@
 import { explainProblems, type NodeConfig, validateConfig } from "#config";
 import { exitCodes } from "#kernel";
 import { type Command, parse } from "../command.ts";
-import { outputFormat } from "../output.ts";
+import { outputFormat, outputHelp, outputOptions } from "../output.ts";
 
 export const configValidate: Command = {
   name: "config validate",
   summary: "Check a cluster's configuration file for every node in it",
   usage: "FILE [-o table|json]",
   details: `Options:
-  -o, --output table|json   how to print (default table)
+${outputHelp}
 Every problem is printed with line and column. TLS files are not looked for: they are on the nodes, not here.
 Exit code 0 when every node would accept the file (warnings are printed), 78 when one would not. Nothing is changed.`,
   run: async (args) => {
-    const { values, positionals } = parse(args, { output: { type: "string", short: "o" } }, ["FILE"]);
-    const format = outputFormat(values.output);
+    const { values, positionals } = parse(args, outputOptions, ["FILE"]);
+    const format = outputFormat(values);
     const checked = validateConfig({ file: positionals[0]!, env: process.env });
     if (format === "json") {
       const problems = checked.ok ? [] : checked.problems;

@@ -32,7 +32,7 @@ ${connectionHelp.replace("Options:\n", "")}`,
       },
       [],
     );
-    const format = outputFormat(values.output);
+    const format = outputFormat(values);
     const kind = values.kind;
     if (kind === undefined) throw new UsageError("--kind is missing");
     const items: readonly NewWork[] =
@@ -70,7 +70,7 @@ export const jobList: Command = {
 ${connectionHelp.replace("Options:\n", "")}`,
   run: async (args) => {
     const { values } = parse(args, { ...connectionOptions, limit: { type: "string" } }, []);
-    const format = outputFormat(values.output);
+    const format = outputFormat(values);
     const { limit = DEFAULT_LIMIT } = integerOption("limit", values.limit);
     if (limit < 1) throw new UsageError(`--limit takes a number from 1 on, not ${limit}`);
     const jobs = await withClient(values, (client) => newestJobs(client, limit));
@@ -110,7 +110,7 @@ export const jobGet: Command = {
   details: connectionHelp,
   run: async (args) => {
     const { values, positionals } = parse(args, connectionOptions, ["JOB_ID"]);
-    const format = outputFormat(values.output);
+    const format = outputFormat(values);
     const jobId = JobId(positionals[0]!);
     const found = await withClient(values, async (client) => ({
       job: await client.jobs.get(jobId),

@@ -9,7 +9,7 @@ export const lockList: Command = {
   details: connectionHelp,
   run: async (args) => {
     const { values } = parse(args, connectionOptions, []);
-    const format = outputFormat(values.output);
+    const format = outputFormat(values);
     const locks = await withClient(values, (client) => client.locks.list());
     printRows(format, locks, {
       NAME: (lock) => lock.name,

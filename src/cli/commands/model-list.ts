@@ -10,7 +10,7 @@ export const modelList: Command = {
   details: connectionHelp,
   run: async (args) => {
     const { values } = parse(args, connectionOptions, []);
-    const format = outputFormat(values.output);
+    const format = outputFormat(values);
     const models = await withClient(values, (client) => client.models.list());
     printRows(format, models, {
       NAME: (model) => model.name,

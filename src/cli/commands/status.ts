@@ -1,6 +1,6 @@
 import { ExitError } from "#kernel";
 import { type Command, parse, UsageError } from "../command.ts";
-import { outputFormat } from "../output.ts";
+import { outputFormat, outputHelp, outputOptions } from "../output.ts";
 
 export const status: Command = {
   name: "status",
@@ -8,11 +8,11 @@ export const status: Command = {
   usage: "[--http URL|HOST:PORT] [-o table|json]",
   details: `Options:
       --http URL|HOST:PORT  the node's HTTP port (default $RINGRIFT_HTTP, else http://127.0.0.1:8770)
-  -o, --output table|json   how to print (default table)
+${outputHelp}
 Exit code 8 when the node answers but says that the cluster is not healthy.`,
   run: async (args) => {
-    const { values } = parse(args, { http: { type: "string" }, output: { type: "string", short: "o" } }, []);
-    const format = outputFormat(values.output);
+    const { values } = parse(args, { http: { type: "string" }, ...outputOptions }, []);
+    const format = outputFormat(values);
     const base = values.http ?? process.env["RINGRIFT_HTTP"] ?? "http://127.0.0.1:8770";
     const body = await fetchStatus(base);
     if (format === "json") process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);

@@ -4,22 +4,21 @@ import { ExitError, exitCodes } from "#kernel";
 import type { Disk } from "#ports";
 import { dumpWal, StorageError, verifyWal, type WalDumpRow, type WalVerifyRow } from "#storage";
 import { type Command, parse } from "../command.ts";
-import { outputFormat, printRows } from "../output.ts";
+import { outputFormat, outputHelp, outputOptions, printRows } from "../output.ts";
 
-const outputHelp = `Options:
-  -o, --output table|json   how to print (default table)`;
+const optionsHelp = `Options:\n${outputHelp}`;
 
 export const walVerify: Command = {
   name: "wal verify",
   summary: "Read a stopped voter's log and say whether a start would accept it; writes nothing",
   usage: "DATA_DIR [-o table|json]",
-  details: `${outputHelp}
+  details: `${optionsHelp}
 
 A torn tail is no damage: the next start cuts it off, and nothing acknowledged is lost.
 Exit code 0 when a start would accept the log, 74 when not.`,
   run: async (args) => {
-    const { values, positionals } = parse(args, { output: { type: "string", short: "o" } }, ["DATA_DIR"]);
-    const format = outputFormat(values.output);
+    const { values, positionals } = parse(args, outputOptions, ["DATA_DIR"]);
+    const format = outputFormat(values);
     const rows: WalVerifyRow[] = [];
     for await (const row of verifyWal(await openDisk(positionals[0]!))) rows.push(row);
     printRows(format, rows, {
@@ -38,10 +37,10 @@ export const walDump: Command = {
   name: "wal dump",
   summary: "Print every record of a stopped voter's log, entries by size and never by content",
   usage: "DATA_DIR [-o table|json]",
-  details: outputHelp,
+  details: optionsHelp,
   run: async (args) => {
-    const { values, positionals } = parse(args, { output: { type: "string", short: "o" } }, ["DATA_DIR"]);
-    const format = outputFormat(values.output);
+    const { values, positionals } = parse(args, outputOptions, ["DATA_DIR"]);
+    const format = outputFormat(values);
     const rows: WalDumpRow[] = [];
     try {
       for await (const row of dumpWal(await openDisk(positionals[0]!))) rows.push(row);
