@@ -50,6 +50,8 @@ export interface VoterProbe {
 
 export interface Voter {
   readonly replica: RunningReplica;
+  /** Before a planned stop: if this voter leads, another one shall. Resolves within an election timeout, moved or not. */
+  handOver(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -119,6 +121,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
 
   return {
     replica,
+    handOver: () => handOver(started, options, ports),
     close: async () => {
       replica.close();
       await started.close();
@@ -126,6 +129,16 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
       await opened.wal.close();
     },
   };
+}
+
+async function handOver(engine: RaftEngine, { timing }: VoterOptions, { timers, log }: VoterPorts): Promise<void> {
+  if (!engine.leader().isSelf) return;
+  const { promise, resolve } = Promise.withResolvers<null>();
+  const limit = timers.after(timing.electionMs, () => resolve(null));
+  const outcome = await Promise.race([engine.transferLeadership(null), promise]);
+  limit.cancel();
+  if (outcome?.ok === true) log.info("leadership handed over", { to: outcome.value });
+  else log.warn("leadership could not be handed over", { why: outcome?.refusal.message ?? "it took too long" });
 }
 
 async function restore(snapshots: SnapshotStore, newest: SnapshotMeta | null): Promise<StateMachine> {

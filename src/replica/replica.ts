@@ -91,6 +91,8 @@ class StateReplica implements RunningReplica, EngineSink {
   #applied: LogIndex;
   /** The term in which this node leads; null while it does not. */
   #leadingTerm: Term | null = null;
+  /** Whom this node hands the lead to; null once somebody leads. */
+  #successor: NodeId | null = null;
   /** Commands of this loop turn: they are proposed as one batch. */
   #batch: Slot[] = [];
   #sweeper: Timer | null = null;
@@ -247,7 +249,9 @@ class StateReplica implements RunningReplica, EngineSink {
   }
 
   onStatus(status: EngineStatus): void {
-    const { role, term } = status.raft;
+    const { role, term, leader, transferee } = status.raft;
+    if (transferee !== null) this.#successor = transferee;
+    else if (leader !== null) this.#successor = null;
     const leadingTerm = role === "leader" ? term : null;
     if (leadingTerm !== this.#leadingTerm) {
       if (this.#leadingTerm !== null) this.#leadershipEnded();
@@ -268,8 +272,14 @@ class StateReplica implements RunningReplica, EngineSink {
     if (this.#stopped !== null) return this.#stopped;
     if (this.#leadingTerm !== null) return null;
     const { id } = this.#engine.leader();
-    if (id === null) return noLeader;
+    if (id === null) return this.#noLeader();
     return refusal("NOT_LEADER", `${id} leads`, { leader: id });
+  }
+
+  /** In the moment between two leaders of a hand-over, callers can go ahead to the one that is about to lead. */
+  #noLeader(): Refusal {
+    const successor = this.#successor;
+    return successor === null ? noLeader : refusal("NOT_LEADER", `${successor} is about to lead`, { leader: successor });
   }
 
   #slotFor(request: SubmitRequest, asked: Command, respond: (answer: Answer) => void): Slot {
@@ -373,7 +383,8 @@ class StateReplica implements RunningReplica, EngineSink {
   }
 
   #leadershipEnded(): void {
-    const why = refusal("UNKNOWN_OUTCOME", "this node lost the lead while the command was on its way");
+    const leader = this.#engine.leader().id ?? this.#successor;
+    const why = refusal("UNKNOWN_OUTCOME", "this node lost the lead while the command was on its way", { leader });
     this.#clock.stop();
     this.#pending.refuseAll(why);
     this.#locks.refuseAll(why);
@@ -384,7 +395,7 @@ class StateReplica implements RunningReplica, EngineSink {
 
   #whyNotProposed(): Refusal {
     const { id } = this.#engine.leader();
-    return this.#stopped ?? (id === null ? noLeader : refusal("NOT_LEADER", `${id} leads now`, { leader: id }));
+    return this.#stopped ?? (id === null ? this.#noLeader() : refusal("NOT_LEADER", `${id} leads now`, { leader: id }));
   }
 
   /** Deadlines are looked at together, ten times a second, and only while somebody waits. */
