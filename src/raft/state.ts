@@ -151,7 +151,16 @@ export class RaftState {
 
   /** Learners vote when asked but never ask; a log that is about to be replaced elects nobody, and a stalled disk cannot lead. */
   get isPromotable(): boolean {
-    return isVoter(this.configuration, this.id) && this.installing === null && !this.isDiskStalled;
+    return this.isVoterUntilCommitted && this.installing === null && !this.isDiskStalled;
+  }
+
+  /**
+   * A voter that is removed or demoted by the end of its log stands until it knows that entry to be committed: perhaps its log
+   * alone is long enough to be elected, and no other could commit it (dissertation §4.2.2, figure 4.6). It does not count its
+   * own vote.
+   */
+  get isVoterUntilCommitted(): boolean {
+    return isVoter(this.configuration, this.id) || isVoter(this.configurations.at(this.log.commitIndex), this.id);
   }
 
   /** A leader was heard from so recently that nobody else may be elected (§6, "leader stickiness"). */

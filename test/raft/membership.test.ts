@@ -337,10 +337,28 @@ describe("membership: those who leave", () => {
     assert.equal(net.node(1).applied.at(-1)?.endsWith(":after"), true);
   });
 
-  test("a removed follower that still hears it is told last of all, and campaigns no more", () => {
+  test("a removed voter whose log alone could be elected stands until its removal is committed (dissertation figure 4.6)", () => {
+    const net = led(2);
+    // 1 removes itself: the joint entry is committed, the leaving one is on its own disk only.
+    net.drop = (m) => m.kind === "append" && m.entries.some((e) => e.index === 3);
+    change(net, 1, { kind: "remove", node: id(1) });
+    assert.deepEqual([net.node(1).last, net.node(1).commit, net.node(2).last], [3, 2, 2]);
+    net.node(1).crash();
+    net.node(1).restart();
+    net.heal();
+    assert.deepEqual(configurationOf(net, 1), settledConfiguration([id(2)]));
+    for (let i = 0; i < 60; i++) net.tick();
+    assert.deepEqual(configurationOf(net, 2), settledConfiguration([id(2)]), "2 could not be elected with the shorter log");
+    assert.deepEqual([net.node(1).role, net.node(2).role], ["follower", "leader"]);
+    net.propose(2, "alone");
+    assert.equal(net.node(2).commit, net.node(2).last);
+  });
+
+  test("a removed follower is told last of all that its removal is committed, and campaigns no more", () => {
     const net = led(3);
     change(net, 1, { kind: "remove", node: id(3) });
     assert.deepEqual(configurationOf(net, 3), settledConfiguration([id(1), id(2)]));
+    assert.equal(net.node(3).commit, 3);
     const before = net.delivered.length;
     net.node(3).tick(100);
     net.settle();

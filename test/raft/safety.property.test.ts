@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogIndex, type NodeId, type Random, seededRandom, type Term } from "#kernel";
-import type { Message } from "#raft";
+import { isJoint, type MembershipChange, membersOf, type Message } from "#raft";
+import { isQuorum } from "../../src/raft/quorum/index.ts";
 import { Network, TestNode, voters } from "./network.ts";
 
 const SEEDS = Number(process.env["RAFT_SEEDS"] ?? 300);
 const STEPS = 1500;
 
-test(`safety holds through drops, delays, duplicates, crashes and compaction (${SEEDS} seeds), and progress returns after they end`, () => {
-  const seen = { elections: 0, commits: 0, crashes: 0, installs: 0, reads: 0 };
+test(`safety holds through drops, delays, duplicates, crashes, compaction and membership changes (${SEEDS} seeds), and progress returns after they end`, () => {
+  const seen = { elections: 0, commits: 0, crashes: 0, installs: 0, reads: 0, changes: 0, joint: 0, promoted: 0, ledJoint: 0 };
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
       const world = new World(seed);
@@ -19,12 +20,18 @@ test(`safety holds through drops, delays, duplicates, crashes and compaction (${
       seen.crashes += world.crashes;
       seen.installs += world.installs;
       seen.reads += world.reads;
+      seen.changes += world.changes;
+      seen.joint += world.wasJoint ? 1 : 0;
+      seen.ledJoint += world.wasLedAnewWhileJoint ? 1 : 0;
+      seen.promoted += world.nodes.some((node) => node.marks.includes("learners promoted")) ? 1 : 0;
     } catch (error) {
       throw new Error(`seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`, { cause: error });
     }
   }
   // The faults must not have smothered what they test.
   assert.ok(seen.elections > SEEDS && seen.commits > SEEDS * 10, JSON.stringify(seen));
+  assert.ok(seen.changes > SEEDS / 2 && seen.joint > SEEDS / 4 && seen.promoted > SEEDS / 20, JSON.stringify(seen));
+  assert.ok(seen.ledJoint > SEEDS / 50, JSON.stringify(seen));
   assert.ok(seen.crashes > SEEDS && seen.installs > SEEDS / 10 && seen.reads > SEEDS, JSON.stringify(seen));
 });
 
@@ -35,6 +42,7 @@ class World {
   readonly lossRate: number;
   readonly repeatRate: number;
   readonly crashRate: number;
+  readonly changeRate: number;
   readonly nodes: readonly TestNode[];
   readonly leaderOfTerm = new Map<Term, NodeId>();
   /** What is committed, by index: "index:term:data". */
@@ -42,6 +50,9 @@ class World {
   crashes = 0;
   installs = 0;
   reads = 0;
+  changes = 0;
+  wasJoint = false;
+  wasLedAnewWhileJoint = false;
   #inFlight: Message[] = [];
   #known = new Map<NodeId, { term: number; commit: number; wasLeaderIn: number }>();
   /** The highest commit index anyone had when a read was asked for: it may not be served below. */
@@ -53,6 +64,7 @@ class World {
     this.lossRate = this.random() * 0.15;
     this.repeatRate = this.random() * 0.15;
     this.crashRate = this.random() * 0.005;
+    this.changeRate = this.random() < 0.3 ? 0 : this.random() * 0.06;
     const count = this.random() < 0.7 ? 3 : 5;
     const configuration = voters(count);
     const options = {
@@ -63,9 +75,11 @@ class World {
       maxInflightBytes: this.random() < 0.5 ? 300 : 10_000,
       maxCommittedBytes: this.random() < 0.5 ? 100 : 10_000,
     };
-    this.nodes = configuration.voters.map(
-      (voter, i) => new TestNode({ id: voter, configuration, options, random: seededRandom(seed * 31 + i) }),
-    );
+    const spare = this.changeRate === 0 ? 0 : 2;
+    this.nodes = voters(count + spare).voters.map((node, i) => {
+      const known = i < count ? configuration : voters(0);
+      return new TestNode({ id: node, configuration: known, options, random: seededRandom(seed * 31 + i) });
+    });
     this.net = new Network(this.nodes);
     this.net.installsAtOnce = false;
   }
@@ -75,7 +89,8 @@ class World {
     const dice = this.random();
     if (!node.isUp) {
       if (dice < 0.3) node.restart();
-    } else if (dice < 0.12) node.tick();
+    } else if (this.random() < this.changeRate) this.#changeMembership();
+    else if (dice < 0.12) node.tick();
     else if (node.hasWholeSnapshot && this.random() < 0.3) this.#install(node);
     else if (dice < 0.6) this.#deliverOne();
     else if (dice < 0.85) node.sync(1 + Math.floor(this.random() * 2));
@@ -90,15 +105,19 @@ class World {
     this.check();
   }
 
-  /** Faults end: everything restarts or recovers, one leader emerges, and what it is asked to do gets done everywhere. */
+  /**
+   * Faults end: everything restarts or recovers, one leader emerges, no change is left half done, and what the leader is asked
+   * to do gets done by every member. Who was removed is switched off, as an operator would.
+   */
   heal(): void {
     for (const node of this.nodes) if (!node.isUp) node.restart();
     this.#inFlight = [];
     this.net.heal();
     this.net.installsAtOnce = true;
     for (const node of this.nodes) this.net.installWhole(node);
-    for (let i = 0; i < 200 && !this.#isWhole(); i++) {
+    for (let i = 0; i < 400 && !this.#isWhole(); i++) {
       this.net.tick();
+      this.#switchOffRemoved();
       this.check();
     }
     assert.ok(
@@ -110,7 +129,7 @@ class World {
     this.net.settle();
     this.net.tick(3);
     this.check();
-    for (const node of this.nodes)
+    for (const node of this.#membersBy(leader))
       assert.equal(node.applied.at(-1)?.endsWith(":after"), true, `${node.id} ends in ${node.applied.at(-1)}`);
     this.#checkLogMatching();
   }
@@ -133,7 +152,10 @@ class World {
     if (role === "leader") {
       assert.equal(this.leaderOfTerm.get(term) ?? node.id, node.id, `two leaders in term ${term}`);
       this.leaderOfTerm.set(term, node.id);
-      if (known.wasLeaderIn !== term) this.#checkLeaderCompleteness(node);
+      if (known.wasLeaderIn !== term) {
+        this.#checkLeaderCompleteness(node);
+        this.wasLedAnewWhileJoint ||= isJoint(node.raft.status().configuration);
+      }
     }
     for (const line of node.applied.slice(Math.max(0, known.commit - 1))) {
       const index = Number(line.slice(0, line.indexOf(":")));
@@ -145,15 +167,20 @@ class World {
   }
 
   #checkDurableOnQuorum(node: TestNode, index: LogIndex): void {
+    if (node.role !== "leader") return; // it only repeats what a leader has decided
     const term = node.raft.termAt(index);
-    const holders = this.nodes.filter(
-      ({ disk }) =>
-        (disk.snapshot?.index ?? 0) >= index || disk.entries.some((entry) => entry.index === index && entry.term === term),
+    const holders = new Set(
+      this.nodes
+        .filter(
+          ({ disk }) =>
+            (disk.snapshot?.index ?? 0) >= index || disk.entries.some((entry) => entry.index === index && entry.term === term),
+        )
+        .map((holder) => holder.id),
     );
-    assert.ok(
-      holders.length > this.nodes.length / 2,
-      `${node.id} committed ${index}@${term}, durable on ${holders.map((n) => n.id).join()}`,
-    );
+    // In force when it was counted: what the log says up to there, or behind it up to its end.
+    const { configuration } = node.raft.status();
+    const isOnQuorum = [node.raft.configurationAt(index), configuration].some((one) => isQuorum(one, (id) => holders.has(id)));
+    assert.ok(isOnQuorum, `${node.id} committed ${index}@${term}, durable on ${[...holders].join()}`);
   }
 
   #checkLeaderCompleteness(leader: TestNode): void {
@@ -179,11 +206,41 @@ class World {
     }
   }
 
+  #changeMembership(): void {
+    const leader = this.#pick(this.net.leaders());
+    if (leader === undefined) return;
+    const node = this.#pick(this.nodes).id;
+    const change = this.#pick<MembershipChange>([
+      { kind: "add", node, promote: this.random() < 0.7 },
+      { kind: "promote", node },
+      { kind: "demote", node },
+      { kind: "remove", node },
+      { kind: "replace", remove: node, add: this.#pick(this.nodes).id },
+    ]);
+    if (!leader.changeMembership(change).ok) return;
+    this.changes++;
+    this.wasJoint ||= isJoint(leader.raft.status().configuration);
+  }
+
+  #membersBy(leader: TestNode): readonly TestNode[] {
+    const members = membersOf(leader.raft.status().configuration);
+    return this.nodes.filter((node) => members.has(node.id));
+  }
+
+  #switchOffRemoved(): void {
+    const leader = this.net.leaders().find((node) => node.raft.status().ownTermCommitted);
+    if (leader === undefined) return;
+    const { configuration, configurationIndex, commitIndex } = leader.raft.status();
+    if (isJoint(configuration) || configurationIndex > commitIndex) return;
+    const stay = new Set(this.#membersBy(leader));
+    for (const node of this.nodes) if (node.isUp && !stay.has(node)) node.crash();
+  }
+
   /** One or two nodes are cut off for a while, or the network is whole again. */
   #partition(): void {
     this.net.heal();
     if (this.random() < 0.4) return;
-    const count = this.nodes.length === 5 ? 2 : 1;
+    const count = this.nodes.length >= 5 ? 2 : 1;
     for (let i = 0; i < count; i++) this.net.isolate(1 + Math.floor(this.random() * this.nodes.length));
   }
 
@@ -246,7 +303,11 @@ class World {
     const leaders = this.net.leaders();
     const [leader] = leaders;
     if (leader === undefined || leaders.length !== 1) return false;
-    return this.nodes.every((node) => node.commit === leader.last && node.raft.status().appliedIndex === node.commit);
+    const { configuration } = leader.raft.status();
+    if (isJoint(configuration) || configuration.promoting.length > 0) return false;
+    return this.#membersBy(leader).every(
+      (node) => node.isUp && node.commit === leader.last && node.raft.status().appliedIndex === node.commit,
+    );
   }
 
   #newCommands(): string[] {

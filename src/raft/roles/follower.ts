@@ -7,9 +7,10 @@ import { mustStand } from "./failover.ts";
 /** Follower, pre-candidate or candidate: without word of a leader for the drawn time, an election starts. */
 export function tickWithoutLead(state: RaftState): void {
   state.electionElapsed++;
-  const { configuration, options } = state;
+  const { configuration, options, id } = state;
+  const { voters, votersOutgoing } = configuration;
   // Nobody else could be heard of: a lone voter need not wait.
-  const isAlone = state.role.kind === "follower" && configuration.voters.length === 1 && configuration.votersOutgoing === null;
+  const isAlone = state.role.kind === "follower" && voters.length === 1 && voters[0] === id && votersOutgoing === null;
   if (state.isPromotable && (isAlone || state.electionElapsed >= state.electionTimeout || mustStand(state))) campaign(state);
   if (state.forwarded.size > 0) state.rejectForwarded(state.ticks - 2 * options.electionTicks);
 }

@@ -274,7 +274,7 @@ function answerConfirmedReads(state: RaftState, leading: Leading): void {
   if (leading.reads.canStart) leading.flushNeeded = true;
 }
 
-export function sendAppends(state: RaftState, to: NodeId, progress: Progress): void {
+function sendAppends(state: RaftState, to: NodeId, progress: Progress): void {
   switch (progress.state) {
     case "snapshot":
       return;
@@ -310,7 +310,7 @@ function streamAppends(state: RaftState, to: NodeId, progress: Progress): void {
   progress.pokeAllowed = false;
 }
 
-function sendAppend(state: RaftState, to: NodeId, progress: Progress, entries: readonly Entry[]): void {
+export function sendAppend(state: RaftState, to: NodeId, progress: Progress, entries: readonly Entry[]): void {
   const { log } = state;
   const prevIndex = (progress.nextIndex - 1) as LogIndex;
   const prevTerm = log.termAt(prevIndex);

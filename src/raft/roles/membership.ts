@@ -5,7 +5,7 @@ import { encodeConfiguration } from "../entry-layout.ts";
 import { Progress } from "../progress/index.ts";
 import type { Leading, RaftState } from "../state.ts";
 import type { Configuration, CoreStamp, MembershipChange, ProposeOutcome } from "../types.ts";
-import { appendOwn, flush, isOwnTermCommitted, isRecentlyActive, sendAppends } from "./leader.ts";
+import { appendOwn, flush, isOwnTermCommitted, isRecentlyActive, sendAppend } from "./leader.ts";
 import { bestSuccessor, startTransfer, whyHandingOver } from "./transfer.ts";
 
 /** Appends the first configuration of a change; the leader of the day does the rest by {@link advanceMembership}. */
@@ -24,20 +24,22 @@ export function changeMembership(state: RaftState, leading: Leading, change: Mem
  * What a leader owes the configuration, asked before everything it sends. All of it follows from the log, so that a new
  * leader goes on where the last one fell (a joint configuration that waits for its author is a trap: etcd's AutoLeave).
  *
- * 1. a committed joint configuration is left
+ * 1. a committed joint configuration is left; who is in the settled one no more is told when that is committed
  * 2. a leader that the committed settled configuration does not name hands over and goes (§6)
  * 3. learners to be promoted that have caught up become voters, all in one joint step
  */
 export function advanceMembership(state: RaftState, leading: Leading): void {
   const { configuration } = state;
   if (!isOwnTermCommitted(state, leading) || isChangePending(state)) return;
-  if (isJoint(configuration)) {
-    appendConfiguration(state, leading, leaveJoint(configuration));
-  } else if (!isVoter(configuration, state.id)) {
+  if (isJoint(configuration)) return void appendConfiguration(state, leading, leaveJoint(configuration));
+  bidFarewell(state, leading);
+  if (!isVoter(configuration, state.id)) {
     handOver(state, leading);
   } else if (configuration.promoting.length > 0) {
     const caughtUp = configuration.promoting.filter((learner) => hasCaughtUp(state, leading, learner));
-    if (caughtUp.length > 0) appendConfiguration(state, leading, planPromotion(configuration, caughtUp));
+    if (caughtUp.length === 0) return;
+    state.mark("learners promoted", { learners: caughtUp.join(), term: state.term });
+    appendConfiguration(state, leading, planPromotion(configuration, caughtUp));
   }
 }
 
@@ -63,25 +65,31 @@ function appendConfiguration(state: RaftState, leading: Leading, configuration: 
   leading.uncommittedBytes += data.length;
   leading.flushNeeded = true;
   state.mark("configuration appended", { index: state.log.lastIndex, joint: isJoint(configuration) });
-  followConfiguration(state, leading);
+  greetNewcomers(state, leading);
   return state.log.lastIndex;
 }
 
-/** In force from this moment on (§6): newcomers are sent the log, those who left are sent no more. */
-function followConfiguration(state: RaftState, leading: Leading): void {
-  const members = membersOf(state.configuration);
-  for (const [peer, progress] of leading.progress) {
-    if (members.has(peer)) continue;
-    // The entry that drops a node is the last it gets: one that holds it knows that it votes no more, and stays quiet.
-    sendAppends(state, peer, progress);
-    leading.progress.delete(peer);
-  }
-  for (const member of members) {
+/** In force from this moment on (§6). Those who leave are sent the log, and count for nothing, until their leaving is committed. */
+function greetNewcomers(state: RaftState, leading: Leading): void {
+  for (const member of membersOf(state.configuration)) {
     if (member === state.id || leading.progress.has(member)) continue;
     const progress = new Progress((state.log.lastIndex + 1) as LogIndex, state.options.maxInflightBytes);
     // It could not be heard before: a new voter gets an election timeout before it counts against this leader's quorum.
     progress.lastHeardTick = state.ticks;
     leading.progress.set(member, progress);
+  }
+}
+
+/** The last that a node hears is that its leaving is committed: one that knows stays quiet from then on. */
+function bidFarewell(state: RaftState, leading: Leading): void {
+  const { voters, learners } = state.configuration;
+  const others = voters.length + learners.length - (voters.includes(state.id) || learners.includes(state.id) ? 1 : 0);
+  if (leading.progress.size === others) return;
+  const members = membersOf(state.configuration);
+  for (const [peer, progress] of leading.progress) {
+    if (members.has(peer)) continue;
+    if (progress.state === "replicate") sendAppend(state, peer, progress, []);
+    leading.progress.delete(peer);
   }
 }
 
