@@ -95,8 +95,9 @@ function bodyMessage(message: Message): Body {
     case "heartbeatReply":
       return { oneofKind: "heartbeatReply", heartbeatReply: message };
     case "snapshotChunk": {
-      const { meta, offset, data, done } = message;
-      return { oneofKind: "snapshotChunk", snapshotChunk: { meta: snapshotMetaToProto(meta), offset, data, done } };
+      const { meta, offset, data, done, totalBytes } = message;
+      const chunk = { meta: snapshotMetaToProto(meta), offset, data, done, totalBytes };
+      return { oneofKind: "snapshotChunk", snapshotChunk: chunk };
     }
     case "snapshotReply":
       return { oneofKind: "snapshotReply", snapshotReply: message };
@@ -160,15 +161,15 @@ function bodyOf(body: Body, envelope: { readonly from: NodeId; readonly to: Node
     case "heartbeatReply":
       return { ...envelope, kind: "heartbeatReply", ...body.heartbeatReply };
     case "snapshotChunk": {
-      const { meta, offset, data, done } = body.snapshotChunk;
-      return { ...envelope, kind: "snapshotChunk", meta: snapshotMetaFromProto(meta), offset, data, done };
+      const { meta, offset, data, done, totalBytes } = body.snapshotChunk;
+      return { ...envelope, kind: "snapshotChunk", meta: snapshotMetaFromProto(meta), offset, data, done, totalBytes };
     }
     case "snapshotReply": {
       const { index, nextOffset, installed, suspect } = body.snapshotReply;
       return { ...envelope, kind: "snapshotReply", index: index as LogIndex, nextOffset, installed, suspect };
     }
     case "readIndex":
-      return { ...envelope, kind: "readIndex", readId: body.readIndex.readId as ReadId };
+      return { ...envelope, kind: "readIndex", readId: body.readIndex.readId as ReadId, suspect: body.readIndex.suspect };
     case "readIndexReply": {
       const { readId, ok, index } = body.readIndexReply;
       return { ...envelope, kind: "readIndexReply", readId: readId as ReadId, index: ok ? (index as LogIndex) : null };

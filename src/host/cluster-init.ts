@@ -3,7 +3,7 @@ import { ClusterId, ClusterTimeMs, exitCodes, LogIndex, type NodeId, Term, WallT
 import type { Disk } from "#ports";
 import { type Entry, encodeConfiguration } from "#raft";
 import type { NodeConfig } from "#config";
-import { openWal, readIdentity, verifyWal, writeIdentity } from "#storage";
+import { newIdentity, openWal, readIdentity, writeIdentity } from "#storage";
 import { type ConfigurationRequest, loadNodeConfig } from "./configuration.ts";
 import { lockDataDirectory } from "./data-directory.ts";
 import { nodeDisk } from "./disk.ts";
@@ -34,27 +34,31 @@ export async function initialiseCluster(request: ConfigurationRequest): Promise<
   }
 }
 
-/** The identity comes first: a crash right after it leaves a directory that this same command completes. */
+/**
+ * The identity comes first and says that this has begun: a crash at any later moment leaves a directory that the same command
+ * completes and that nobody starts. Without that mark a log without entries belongs to a voter that has joined elsewhere.
+ */
 async function initialise(disk: Disk, config: NodeConfig): Promise<ClusterId> {
   const { nodeId, dataDirectory } = config;
   const present = await readIdentity(disk);
   const clusterId = present === null ? (config.clusterId ?? ClusterId(randomUUID())) : checkedIdentity(config, present);
-  // Looked at without opening it: opening a log writes, and a refusal must not.
-  const firstSegment = await verifyWal(disk).next();
-  if (firstSegment.done !== true) {
+  if (present?.initialising === false) {
     throw new StartError(
       exitCodes.config,
       `data directory ${dataDirectory} already belongs to cluster ${clusterId}`,
       "Nothing was changed. Start it with `ringraft serve`, or name an empty data directory.",
     );
   }
-  if (present === null) await writeIdentity(disk, { formatVersion: 1, clusterId, nodeId });
+  const identity = { ...(present ?? newIdentity(clusterId, nodeId, randomUUID())), initialising: true };
+  await writeIdentity(disk, identity);
   const { wal } = await openWal(disk, { clusterId, nodeId, segmentBytes: config.raft.segmentBytes });
   try {
+    // Again, if it is there: the list of voters may have been corrected in between.
     await wal.append({ entries: [firstEntry(config.voters)], hardState: { term: Term(1), votedFor: null } });
   } finally {
     await wal.close();
   }
+  await writeIdentity(disk, { ...identity, initialising: false });
   return clusterId;
 }
 

@@ -1,5 +1,5 @@
 import type { NodeConfig } from "#config";
-import { exitCodes } from "#kernel";
+import { ExitError, exitCodes } from "#kernel";
 import type { Log } from "#ports";
 import type { VoterProbe } from "#node";
 import { StorageError } from "#storage";
@@ -66,8 +66,9 @@ function failureOf(starting: Promise<unknown>): Promise<never> {
 
 /** A node that cannot go on ends now: whatever it would still say could promise what it does not have. */
 function end(log: Log, error: Error): never {
-  const code = error instanceof StorageError ? exitCodes.io : exitCodes.failed;
-  log.error("fatal: this node cannot go on", { error: error.message, exit_code: code, stack: error.stack ?? "" });
+  const code = error instanceof ExitError ? error.exitCode : error instanceof StorageError ? exitCodes.io : exitCodes.failed;
+  const hint = error instanceof ExitError || error instanceof StorageError ? error.hint : null;
+  log.error("fatal: this node cannot go on", { error: error.message, hint, exit_code: code, stack: error.stack ?? "" });
   process.exit(code);
 }
 

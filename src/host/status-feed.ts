@@ -1,13 +1,19 @@
 import type { Timer, Timers } from "#ports";
 import { statusBody } from "#api";
-import { healthOf, type NodeMetrics, type NodeView } from "#observe";
+import { type HealthClause, healthOf, type NodeMetrics, type NodeView } from "#observe";
 import { processViewer } from "./process-view.ts";
 import type { Pulse } from "./pulse/index.ts";
 
 const PERIOD_MS = 250;
 
 /** Looks at the node four times a second and pushes what `/status`, `/health` and `/metrics` shall say to the pulse thread. */
-export function feedPulse(pulse: Pulse, metrics: NodeMetrics, look: () => Promise<NodeView>, timers: Timers): Timer {
+export function feedPulse(
+  pulse: Pulse,
+  metrics: NodeMetrics,
+  look: () => Promise<NodeView>,
+  timers: Timers,
+  clauses: () => readonly HealthClause[] = () => [],
+): Timer {
   const lookAtProcess = processViewer();
   let looking = false;
   const push = async (): Promise<void> => {
@@ -16,7 +22,8 @@ export function feedPulse(pulse: Pulse, metrics: NodeMetrics, look: () => Promis
     try {
       const view = await look();
       metrics.update(view, lookAtProcess());
-      pulse.push({ status: statusBody(view), metrics: metrics.render(), ...healthOf(view) });
+      const more = clauses();
+      pulse.push({ status: statusBody(view, more), metrics: metrics.render(), ...healthOf(view, more) });
     } finally {
       looking = false;
     }

@@ -1,13 +1,14 @@
-import { randomInt } from "node:crypto";
+import { randomInt, randomUUID } from "node:crypto";
 import type { NodeConfig } from "#config";
 import { type ClusterId, exitCodes, type NodeId, seededRandom } from "#kernel";
 import type { DirectoryLock, Disk, Log, PeerLinkEvents, PeerLinks } from "#ports";
 import type { Message } from "#raft";
 import { nodeMetrics } from "#observe";
-import { readIdentity, writeIdentity } from "#storage";
-import { startVoter, type Voter } from "#node";
+import { countStart, type DataDirectoryIdentity, newIdentity, PeerDirectories, readIdentity } from "#storage";
+import { startVoter, type Voter, type VoterProbe } from "#node";
 import { createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
 import { systemClock, systemTimers } from "./clock.ts";
+import { DirectoryRefusals } from "./directory-refusals.ts";
 import { nodeDisk } from "./disk.ts";
 import { requireFreePort } from "./free-port.ts";
 import type { RunningNode } from "./lifecycle.ts";
@@ -26,6 +27,8 @@ export interface NodePorts {
   readonly directory: DirectoryLock;
   /** The process must end now. */
   readonly onFatal: (error: Error) => void;
+  /** Looks at every transition of a voter's core; null: nobody does. */
+  readonly trace: VoterProbe | null;
   /** Aborted when the node is asked to stop while it still waits for a cluster to join. */
   readonly signal: AbortSignal;
 }
@@ -43,8 +46,16 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
     await requireFreePort({ host: config.listen.host, port: config.listen[key], key });
   }
   const disk = nodeDisk(config.dataDirectory);
-  const clusterId = await identify(config, disk, peerTls, incarnation, ports);
-  if (clusterId === null) return null;
+  const identity = await identify(config, disk, peerTls, incarnation, ports);
+  if (identity === null) return null;
+  const { clusterId } = identity;
+  const directories = await PeerDirectories.open(disk);
+  if (directories.problem !== null) log.error("the memory of the peers' data directories is lost", { why: directories.problem });
+  const voters = (): readonly NodeId[] => {
+    const inLog = voter.replica.status().engine.raft.configuration.voters;
+    return inLog.length > 0 ? inLog : config.voters;
+  };
+  const refusals = new DirectoryRefusals(voters, log, ports.onFatal);
 
   const metrics = nodeMetrics();
   const voter = await startVoter(
@@ -55,9 +66,12 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
       timers,
       random: seededRandom(randomInt(2 ** 32)),
       log,
-      openPeers: (events) => openPeers(config, clusterId, peerTls, incarnation, events, log),
+      openPeers: (events) => openPeers(config, { ...identity, incarnation }, peerTls, events, { log, directories, refusals }),
+      onMembers: (index, members) => {
+        directories.configured(index, members).catch(ports.onFatal);
+      },
       onFatal: ports.onFatal,
-      probe: null,
+      probe: ports.trace,
       meter: {
         synced: (durationMs, entries) => {
           metrics.fsyncDuration.observe(durationMs / 1000);
@@ -74,11 +88,19 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
     await voter.close();
     throw error;
   });
-  const feed = feedPulse(ports.pulse, metrics, () => lookAt(config, clusterId, voter), timers);
+  const feed = feedPulse(
+    ports.pulse,
+    metrics,
+    () => lookAt(config, clusterId, voter),
+    timers,
+    () => [refusals.clause()],
+  );
   log.info("voter is up", { cluster_id: clusterId, client_port: config.listen.client, peer_port: config.listen.peer });
   return {
     stop: async () => {
       feed.cancel();
+      // With the doors open: whoever is refused here meanwhile is told where to go.
+      await voter.handOver();
       await doors.close();
       await voter.close();
       await ports.pulse.close();
@@ -87,31 +109,34 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
   };
 }
 
-/** The data directory says which cluster this is; an empty one asks the other voters and writes their answer down. */
+/**
+ * The data directory says which cluster this is; an empty one asks the other voters and writes their answer down. The start is
+ * counted before anybody is spoken to.
+ */
 async function identify(
   config: NodeConfig,
   disk: Disk,
   tls: TlsMaterial | null,
   incarnation: number,
   { log, signal }: NodePorts,
-): Promise<ClusterId | null> {
+): Promise<DataDirectoryIdentity | null> {
   const identity = await readIdentity(disk);
-  if (identity !== null) return checkedIdentity(config, identity);
+  if (identity !== null) {
+    checkedIdentity(config, identity);
+    return await countStart(disk, identity, randomUUID);
+  }
   const all = peerAddresses(config);
   const peers = new Map([...all].filter(([peer]) => config.voters.includes(peer)));
   const clusterId =
     config.clusterId ?? (await learnCluster({ self: config.nodeId, incarnation, peers, tls }, { timers, log }, signal));
   if (clusterId === null) return null;
-  await writeIdentity(disk, { formatVersion: 1, clusterId, nodeId: config.nodeId });
+  const joined = await countStart(disk, newIdentity(clusterId, config.nodeId, randomUUID()), randomUUID);
   log.info("joined", { cluster_id: clusterId });
-  return clusterId;
+  return joined;
 }
 
 /** Throws {@link StartError} (exit 78) when the directory is another node's or another cluster's. Changes nothing. */
-export function checkedIdentity(
-  config: NodeConfig,
-  identity: { readonly nodeId: NodeId; readonly clusterId: ClusterId },
-): ClusterId {
+export function checkedIdentity(config: NodeConfig, identity: Pick<DataDirectoryIdentity, "nodeId" | "clusterId">): ClusterId {
   const wrong = (what: string, theirs: string, ours: string): StartError =>
     new StartError(
       exitCodes.config,
@@ -126,23 +151,32 @@ export function checkedIdentity(
 
 async function openPeers(
   config: NodeConfig,
-  clusterId: ClusterId,
+  identity: Pick<DataDirectoryIdentity, "clusterId" | "directoryId" | "starts"> & { readonly incarnation: number },
   tls: TlsMaterial | null,
-  incarnation: number,
   events: PeerLinkEvents<Message>,
-  log: Log,
+  ports: { readonly log: Log; readonly directories: PeerDirectories; readonly refusals: DirectoryRefusals },
 ): Promise<PeerLinks<Message>> {
+  const { clusterId, directoryId, starts, incarnation } = identity;
+  const { log, directories, refusals } = ports;
   const links = createPeerLinks(
     {
       self: config.nodeId,
       clusterId,
       incarnation,
+      directoryId,
+      starts,
       peers: peerAddresses(config),
       dialAtFirst: new Set(config.voters),
       listen: { host: config.listen.host, port: config.listen.peer },
       tls,
     },
-    { timers, random: seededRandom(randomInt(2 ** 32)), log },
+    {
+      timers,
+      random: seededRandom(randomInt(2 ** 32)),
+      log,
+      directories,
+      onDirectory: (by, fault, why) => refusals.heard(by, fault, why),
+    },
     events,
   );
   await links.start();

@@ -1,10 +1,10 @@
-import { randomInt } from "node:crypto";
+import { randomInt, randomUUID } from "node:crypto";
 import { runAgent } from "#agent";
 import { type Client, connect } from "#client";
 import type { NodeConfig } from "#config";
 import { type ClusterId, exitCodes, type NodeId, seededRandom } from "#kernel";
 import { nodeMetrics, type NodeView } from "#observe";
-import { readIdentity, writeIdentity } from "#storage";
+import { newIdentity, readIdentity, writeIdentity } from "#storage";
 import { systemClock, systemTimers } from "./clock.ts";
 import { nodeDisk } from "./disk.ts";
 import type { RunningNode } from "./lifecycle.ts";
@@ -37,7 +37,7 @@ export async function startWorkerNode(config: NodeConfig, ports: NodePorts): Pro
   const watcher = new ClusterWatcher(config, client, known);
   const looking = timers.every(LOOK_PERIOD_MS, () => {
     void watcher.look().then(async (learned) => {
-      if (learned !== null) await writeIdentity(disk, { formatVersion: 1, clusterId: learned, nodeId: config.nodeId });
+      if (learned !== null) await writeIdentity(disk, newIdentity(learned, config.nodeId, randomUUID()));
     });
   });
   const processes = openProcesses();

@@ -1,9 +1,18 @@
-import type { ClusterId, NodeId, Random } from "#kernel";
+import type { ClusterId, LogIndex, NodeId, Random } from "#kernel";
 import type { Clock, Disk, Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
-import { type Configuration, defaultRaftOptions, type Message, Raft, type SnapshotMeta } from "#raft";
+import {
+  type Configuration,
+  decodeConfiguration,
+  defaultRaftOptions,
+  membersOf,
+  type Message,
+  Raft,
+  type RaftOptions,
+  type SnapshotMeta,
+} from "#raft";
 import { createStateMachine, restoringStateMachine, type StateMachine } from "#statemachine";
 import { openSnapshotStore, openWal, type SnapshotStore } from "#storage";
-import { createRaftEngine, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
+import { createRaftEngine, type EngineSink, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
 import { createReplica, defaultReplicaOptions, leaderEntryData, restoreFrom, type RunningReplica } from "#replica";
 import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
 
@@ -18,7 +27,9 @@ export interface VoterOptions {
     readonly snapshotEveryEntries: number;
     readonly keepEntries: number;
     readonly segmentBytes: number;
+    readonly leaseReads: RaftOptions["leaseReads"];
   };
+  readonly election: Pick<RaftOptions, "priorities" | "preempt">;
   readonly sessions: { readonly electionGraceMs: number; readonly renewIntervalMs: number };
 }
 
@@ -31,6 +42,8 @@ export interface VoterPorts {
   readonly random: Random;
   readonly log: Log;
   readonly openPeers: (events: PeerLinkEvents<Message>) => Promise<PeerLinks<Message>>;
+  /** The committed configuration at `index`: everyone who receives the log. Told again for old ones after a restart. */
+  readonly onMembers?: (index: LogIndex, members: ReadonlySet<NodeId>) => void;
   /** The node cannot go on: end the process. Called at most once. */
   readonly onFatal: (error: Error) => void;
   readonly meter: VoterMeter;
@@ -101,13 +114,14 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
               keepEntries: options.raft.keepEntries,
             },
             { raft, wal: meteredWal(opened.wal, clock, ports.meter), snapshots, peers, clock, timers, log },
-            sink,
+            tellingMembers(sink, ports.onMembers ?? (() => {})),
           );
           return engine;
         },
         clock,
         ports.meter,
       ),
+      nodeId,
       machine,
       restore: async (content) => watched(await restoreFrom(content, restoringStateMachine())),
       clock,
@@ -128,6 +142,24 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
       await peers.close();
       await opened.wal.close();
     },
+  };
+}
+
+/** The same sink; committed configurations are told on their way. */
+function tellingMembers(sink: EngineSink, onMembers: NonNullable<VoterPorts["onMembers"]>): EngineSink {
+  return {
+    onCommitted: (entries) => {
+      for (const { kind, index, data } of entries)
+        if (kind === "configuration") onMembers(index, membersOf(decodeConfiguration(data)));
+      sink.onCommitted(entries);
+    },
+    onRestore: async (meta, content) => {
+      await sink.onRestore(meta, content);
+      onMembers(meta.index, membersOf(meta.configuration));
+    },
+    onDigest: (from, report) => sink.onDigest(from, report),
+    onStatus: (status) => sink.onStatus(status),
+    onFatal: (error) => sink.onFatal(error),
   };
 }
 
@@ -157,6 +189,8 @@ function raftOptions(options: VoterOptions): ConstructorParameters<typeof Raft>[
     maxMessageBytes,
     maxInflightBytes,
     maxUncommittedBytes,
+    leaseReads: options.raft.leaseReads,
+    ...options.election,
     leaderData: leaderEntryData(options.sessions.electionGraceMs),
   };
 }

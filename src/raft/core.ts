@@ -33,6 +33,7 @@ import {
   handleSnapshotReply,
   isOwnTermCommitted,
   isRecentlyActive,
+  learnSuspicion,
   maybeCommit,
   proposeCommands,
   tickLeader,
@@ -102,6 +103,8 @@ export class Raft {
         return this.#peerDisconnected(input.peer);
       case "campaign":
         return campaign(this.#state);
+      case "mayLead":
+        return this.#mayLead(input.allowed);
       default:
         assertNever(input, "input");
     }
@@ -203,6 +206,7 @@ export class Raft {
       progress: role.kind === "leader" ? this.#describeProgress(role) : null,
       electionCount,
       ownTermCommitted: role.kind === "leader" && isOwnTermCommitted(this.#state, role),
+      suspect: this.#state.isSuspect,
       transferee: this.#transferee,
     };
   }
@@ -247,6 +251,14 @@ export class Raft {
     const { leader, term } = this.#state;
     const message = leader === null ? `no leader is known in term ${term}` : `${leader} leads term ${term}`;
     return refused(refusal("NOT_LEADER", message, { leader }));
+  }
+
+  #mayLead(allowed: boolean): void {
+    const state = this.#state;
+    state.mayLead = allowed;
+    if (allowed || state.role.kind === "follower") return;
+    state.mark("stepped down: must not lead", { term: state.term, was: state.role.kind });
+    state.becomeFollower(state.term, null);
   }
 
   #tick(stamp: CoreStamp): void {
@@ -332,7 +344,14 @@ export class Raft {
     const state = this.#state;
     state.mark("stale message ignored", { kind: message.kind, from: message.from, term: message.term, now: state.term });
     if (message.kind === "append" || message.kind === "heartbeat" || message.kind === "snapshotChunk") {
-      state.send({ kind: "heartbeatReply", from: state.id, to: message.from, term: state.term, readRound: 0, suspect: false });
+      state.send({
+        kind: "heartbeatReply",
+        from: state.id,
+        to: message.from,
+        term: state.term,
+        readRound: 0,
+        suspect: state.isSuspect,
+      });
     }
   }
 
@@ -362,7 +381,8 @@ export class Raft {
       case "timeoutNow":
         return handleTimeoutNow(state, message);
       case "stateDigest":
-        return state.mark("message not understood yet", { kind: message.kind, from: message.from });
+        // For the state machine; the engine takes it out before it comes here.
+        return state.mark("state digest ignored", { from: message.from, index: message.index });
       case "appendReply":
         return role.kind === "leader" ? handleAppendReply(state, role, message) : this.#ignoreUnled(message);
       case "appendRejected":
@@ -399,7 +419,7 @@ export class Raft {
       state.rejectRead(readId);
     } else if (state.forwarded.size < MAX_PENDING_READS) {
       const number = state.forwarded.add(readId, state.ticks);
-      state.send({ kind: "readIndex", from: state.id, to: leader, term: state.term, readId: number });
+      state.send({ kind: "readIndex", from: state.id, to: leader, term: state.term, readId: number, suspect: false });
     } else {
       this.#refuseRead(readId);
     }
@@ -418,6 +438,7 @@ export class Raft {
   #readFor(message: Extract<Message, { kind: "readIndex" }>): void {
     const state = this.#state;
     const { role } = state;
+    if (role.kind === "leader" && message.suspect) learnSuspicion(state, role, message.from, true);
     if (role.kind === "leader" && role.reads.size < MAX_PENDING_READS) {
       addRead(role, message.from, message.readId);
       return;
@@ -428,6 +449,7 @@ export class Raft {
 
   #readAnswered(message: Extract<Message, { kind: "readIndexReply" }>): void {
     const state = this.#state;
+    if (state.suspicion?.answered(message.readId, message.index) === true) return;
     const readId = state.forwarded.take(message.readId);
     if (readId === null) state.mark("read answer ignored: nobody waits", { from: message.from, index: message.index });
     else if (message.index === null) state.rejectRead(readId);

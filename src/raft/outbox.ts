@@ -13,6 +13,8 @@ export class Outbox {
   /** The batch that holds the newest hard state; 0 = it was recovered from the disk. */
   #hardStateBatch = 0;
   #lastBatch = 0;
+  /** The batch that lifts the suspicion: null = not asked for, 0 = not given out yet. */
+  #liftBatch: number | null = null;
   #persistedBatch = 0;
   #now: Message[] = [];
   #afterPersist: Message[] = [];
@@ -29,6 +31,14 @@ export class Outbox {
   set hardState(hardState: HardState) {
     this.#hardState = hardState;
     this.#hardStateChanged = true;
+  }
+
+  liftSuspicion(): void {
+    this.#liftBatch ??= 0;
+  }
+
+  get isSuspicionLifted(): boolean {
+    return this.#liftBatch !== null && this.#liftBatch > 0 && this.#liftBatch <= this.#persistedBatch;
   }
 
   get isHardStateDurable(): boolean {
@@ -60,7 +70,10 @@ export class Outbox {
     this.#hardStateChanged = false;
     const thenSend = this.#afterPersist.length === 0 ? NO_MESSAGES : this.#afterPersist;
     if (thenSend !== NO_MESSAGES) this.#afterPersist = [];
-    return { batch, hardState, entries: this.#log.takeUnwritten(batch), thenSend };
+    const entries = this.#log.takeUnwritten(batch);
+    if (this.#liftBatch !== 0) return { batch, hardState, entries, thenSend };
+    this.#liftBatch = batch;
+    return { batch, hardState, entries, liftsSuspicion: true, thenSend };
   }
 
   persisted(batch: BatchId): void {
@@ -78,7 +91,7 @@ export class Outbox {
   }
 
   get #needsBatch(): boolean {
-    return this.#hardStateChanged || this.#afterPersist.length > 0 || this.#log.hasUnwritten;
+    return this.#hardStateChanged || this.#afterPersist.length > 0 || this.#log.hasUnwritten || this.#liftBatch === 0;
   }
 
   #isDurable(message: Message): boolean {

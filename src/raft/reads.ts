@@ -87,9 +87,14 @@ export class ForwardedReads {
   }
 
   add(readId: ReadId, tick: number): ReadId {
-    const number = this.#nextNumber++;
+    const number = this.takeNumber();
     this.#pending.set(number, { readId, sentTick: tick });
-    return number as ReadId;
+    return number;
+  }
+
+  /** For a question of the core's own, whose answer it looks for itself. */
+  takeNumber(): ReadId {
+    return this.#nextNumber++ as ReadId;
   }
 
   /** The caller's id of an answered read; null when nobody waits for it any more. */

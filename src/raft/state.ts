@@ -15,6 +15,7 @@ import { RaftLog } from "./log.ts";
 import { Outbox } from "./outbox.ts";
 import type { Progress } from "./progress/index.ts";
 import { ForwardedReads, type ReadRounds } from "./reads.ts";
+import { Suspicion } from "./suspicion.ts";
 import type {
   Configuration,
   CoreStamp,
@@ -92,6 +93,8 @@ export class RaftState {
   snapshot: SnapshotMeta | null;
   /** A snapshot whose last chunk is with the shell: until it answers, this log stands still. */
   installing: { readonly meta: SnapshotMeta; readonly endOffset: number } | null = null;
+  /** Null = the log is whole. */
+  suspicion: Suspicion | null;
   /** The newest reading of the clocks. */
   stamp: CoreStamp;
 
@@ -104,6 +107,8 @@ export class RaftState {
   standAtTick: number | null = null;
   /** Lease reads: until this tick nobody else is elected with this node's help, whatever it forgets meanwhile. */
   boundUntilTick = 0;
+  /** False while the shell knows a reason why this node must not lead. */
+  mayLead = true;
   /** Ticks since the disk last finished a batch, while it has one. */
   diskWaitTicks = 0;
 
@@ -125,6 +130,7 @@ export class RaftState {
     );
     this.outbox = new Outbox(this.log, hardState);
     this.snapshot = snapshot;
+    this.suspicion = recovered.suspect === true ? new Suspicion() : null;
     this.configurations = new Configurations(
       snapshot?.configuration ?? options.initialConfiguration,
       snapshot?.index ?? NO_INDEX,
@@ -151,7 +157,7 @@ export class RaftState {
 
   /** Learners vote when asked but never ask; a log that is about to be replaced elects nobody, and a stalled disk cannot lead. */
   get isPromotable(): boolean {
-    return this.isVoterUntilCommitted && this.installing === null && !this.isDiskStalled;
+    return this.isVoterUntilCommitted && this.installing === null && !this.isDiskStalled && this.mayLead && !this.isSuspect;
   }
 
   /**
@@ -161,6 +167,10 @@ export class RaftState {
    */
   get isVoterUntilCommitted(): boolean {
     return isVoter(this.configuration, this.id) || isVoter(this.configurations.at(this.log.commitIndex), this.id);
+  }
+
+  get isSuspect(): boolean {
+    return this.suspicion !== null;
   }
 
   /** A leader was heard from so recently that nobody else may be elected (§6, "leader stickiness"). */

@@ -69,6 +69,8 @@ export interface Recovered {
   readonly snapshot: SnapshotMeta | null;
   /** Contiguous; starts right after the snapshot (or at 1). */
   readonly entries: readonly Entry[];
+  /** The log may have lost a batch that had been acknowledged. Absent = no. */
+  readonly suspect?: boolean;
 }
 
 interface Envelope {
@@ -121,6 +123,8 @@ export type Message =
       readonly offset: number;
       readonly data: Uint8Array;
       readonly done: boolean;
+      /** Of the whole snapshot; 0 = the sender does not tell. */
+      readonly totalBytes: number;
     })
   | (Envelope & {
       readonly kind: "snapshotReply";
@@ -134,7 +138,8 @@ export type Message =
   | (Envelope & { readonly kind: "timeoutNow" })
   /** The sender's state after applying `index`, for comparison. */
   | (Envelope & { readonly kind: "stateDigest"; readonly index: LogIndex; readonly digest: string })
-  | (Envelope & { readonly kind: "readIndex"; readonly readId: ReadId })
+  /** `suspect`: forget what this node acknowledged before, it may be lost; and only then take the read index. */
+  | (Envelope & { readonly kind: "readIndex"; readonly readId: ReadId; readonly suspect: boolean })
   | (Envelope & { readonly kind: "readIndexReply"; readonly readId: ReadId; readonly index: LogIndex | null });
 
 /** A clock reading that enters the core with `tick` and `propose`: the core has no clock of its own. */
@@ -161,7 +166,9 @@ export type Input =
   /** The link to this peer went down: what is in flight to it is lost; probe again. */
   | { readonly kind: "peerDisconnected"; readonly peer: NodeId }
   /** Start an election now (tools and tests). */
-  | { readonly kind: "campaign" };
+  | { readonly kind: "campaign" }
+  /** Whether this node may lead. One that must not steps down and stands for no election; it votes and keeps the log. */
+  | { readonly kind: "mayLead"; readonly allowed: boolean };
 
 export type ProposeOutcome =
   | {
@@ -177,6 +184,8 @@ export interface Persist {
   readonly hardState: HardState | null;
   /** `entries[0].index` truncates whatever the log holds from there on. */
   readonly entries: readonly Entry[];
+  /** A leader has caught this node up: the log's mark of suspicion goes. */
+  readonly liftsSuspicion?: true;
   /** Votes and acknowledgements: unreachable for a sender that does not hold the written batch. */
   readonly thenSend: readonly Message[];
 }
@@ -228,6 +237,8 @@ export interface RaftStatus {
   readonly electionCount: number;
   /** True once an entry of the leader's own term is committed: reads and configuration changes may proceed. */
   readonly ownTermCommitted: boolean;
+  /** This node's log may have lost an acknowledged batch: it counts for nothing until a leader has caught it up. */
+  readonly suspect: boolean;
   /** Leader only: the voter that is to lead next, while the lead is being handed over. */
   readonly transferee: NodeId | null;
 }

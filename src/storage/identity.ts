@@ -26,12 +26,32 @@ export async function readIdentity(disk: Disk): Promise<DataDirectoryIdentity | 
   return parseIdentity(text);
 }
 
+/** Of a directory that is made now. `directoryId` must be random: it tells this directory from any other of the same name. */
+export function newIdentity(clusterId: ClusterId, nodeId: NodeId, directoryId: string): DataDirectoryIdentity {
+  return { formatVersion: IDENTITY_FORMAT_VERSION, clusterId, nodeId, directoryId, starts: 0, initialising: false };
+}
+
+/** Counts this start, durably; an older version's directory gets its id now. To be called once, before a peer is spoken to. */
+export async function countStart(
+  disk: Disk,
+  identity: DataDirectoryIdentity,
+  newDirectoryId: () => string,
+): Promise<DataDirectoryIdentity> {
+  const directoryId = identity.directoryId === "" ? newDirectoryId() : identity.directoryId;
+  const counted = { ...identity, directoryId, starts: identity.starts + 1 };
+  await writeIdentity(disk, counted);
+  return counted;
+}
+
 /** Replaces the file whole, or not at all. */
 export async function writeIdentity(disk: Disk, identity: DataDirectoryIdentity): Promise<void> {
   const text = `${JSON.stringify({
     format_version: identity.formatVersion,
     cluster_id: identity.clusterId,
     node_id: identity.nodeId,
+    directory_id: identity.directoryId,
+    starts: identity.starts,
+    ...(identity.initialising ? { initialising: true } : {}),
   })}\n`;
   await writeDurably(disk, IDENTITY_FILE, Buffer.from(text, "utf8"));
 }
@@ -58,5 +78,9 @@ function parseIdentity(text: string): DataDirectoryIdentity {
   const nodeId = fields?.["node_id"];
   if (typeof clusterId !== "string" || clusterId === "") throw damaged("cluster_id is missing");
   if (typeof nodeId !== "string" || nodeId === "") throw damaged("node_id is missing");
-  return { formatVersion, clusterId: ClusterId(clusterId), nodeId: NodeId(nodeId) };
+  const { directory_id: directoryId = "", starts = 0, initialising = false } = fields ?? {};
+  if (typeof directoryId !== "string") throw damaged("directory_id is no text");
+  if (typeof starts !== "number" || !Number.isSafeInteger(starts) || starts < 0) throw damaged("starts is no count");
+  if (typeof initialising !== "boolean") throw damaged("initialising is neither true nor false");
+  return { formatVersion, clusterId: ClusterId(clusterId), nodeId: NodeId(nodeId), directoryId, starts, initialising };
 }

@@ -4,7 +4,15 @@ export { openWal, type WalOptions } from "./wal/open.ts";
 export { liftSuspicion } from "./wal/lift-suspicion.ts";
 export { openSnapshotStore } from "./snapshots/store.ts";
 export { checkHistoryIsWhole } from "./history.ts";
-export { readIdentity, writeIdentity } from "./identity.ts";
+export { countStart, newIdentity, readIdentity, writeIdentity } from "./identity.ts";
+export {
+  type DirectoryFault,
+  PeerDirectories,
+  type PeerVerdict,
+  type ShownDirectory,
+  isShutOut,
+  judgePeer,
+} from "./peer-directory.ts";
 export { verifyWal, dumpWal, type WalVerifyRow, type WalDumpRow } from "./wal/dump.ts";
 export {
   RECORD_HEADER_BYTES,

@@ -79,4 +79,10 @@ export interface DataDirectoryIdentity {
   readonly formatVersion: number;
   readonly clusterId: ClusterId;
   readonly nodeId: NodeId;
+  /** Random, made with the directory; empty until the first start, when an older version wrote the file. */
+  readonly directoryId: string;
+  /** How often a process has started on this directory: raised durably before anybody is spoken to. */
+  readonly starts: number;
+  /** `cluster init` has begun here and has not come to its end. */
+  readonly initialising: boolean;
 }

@@ -181,7 +181,7 @@ test("Raft messages of every kind cross the wire; from and to are the stream's",
     { ...envelope, kind: "appendRejected", rejectedIndex: index(), hintIndex: index(), hintTerm: 2 as Term },
     { ...envelope, kind: "heartbeat", commitIndex: index(), readRound: 4 },
     { ...envelope, kind: "heartbeatReply", readRound: 4, suspect: false },
-    { ...envelope, kind: "snapshotChunk", meta, offset: 65_536, data: new Uint8Array([9]), done: true },
+    { ...envelope, kind: "snapshotChunk", meta, offset: 65_536, data: new Uint8Array([9]), done: true, totalBytes: 65_537 },
     {
       ...envelope,
       kind: "snapshotChunk",
@@ -189,9 +189,10 @@ test("Raft messages of every kind cross the wire; from and to are the stream's",
       offset: 0,
       data: new Uint8Array(0),
       done: false,
+      totalBytes: 0,
     },
     { ...envelope, kind: "snapshotReply", index: index(), nextOffset: 65_537, installed: true, suspect: false },
-    { ...envelope, kind: "readIndex", readId: 12 as ReadId },
+    { ...envelope, kind: "readIndex", readId: 12 as ReadId, suspect: true },
     { ...envelope, kind: "readIndexReply", readId: 12 as ReadId, index: index() },
     { ...envelope, kind: "readIndexReply", readId: 12 as ReadId, index: null },
   ];
@@ -211,7 +212,7 @@ test("a damaged peer message is refused with the peer's name", () => {
       body: { oneofKind: "append", append: { prevIndex: 0, prevTerm: 0, commitIndex: 0, entries: [new Uint8Array(7)] } },
     }),
     RaftMessage.create({
-      body: { oneofKind: "snapshotChunk", snapshotChunk: { offset: 0, data: new Uint8Array(0), done: false } },
+      body: { oneofKind: "snapshotChunk", snapshotChunk: { offset: 0, data: new Uint8Array(0), done: false, totalBytes: 0 } },
     }),
   ];
   for (const message of damaged) {

@@ -67,7 +67,7 @@ async function recover(log: readonly Entry[], snapshot: SnapshotMeta | null, sta
     },
   };
   const snapshots: Pick<SnapshotStore, "list"> = { list: () => Promise.resolve(snapshot === null ? [] : [snapshot]) };
-  const opened = { wal, recovered: { hardState: vote(2), entries: log }, startsAfter: LogIndex(startsAfter) };
+  const opened = { wal, recovered: { hardState: vote(2), entries: log }, startsAfter: LogIndex(startsAfter), suspect: false };
   const recovered = await recoverRaft(opened, snapshots);
   return { recovered, resets };
 }

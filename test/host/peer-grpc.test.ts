@@ -4,6 +4,8 @@ import { afterEach, test } from "node:test";
 import { ClusterId, type LogIndex, NodeId, type Term, seededRandom } from "#kernel";
 import type { Log } from "#ports";
 import type { Entry, Message } from "#raft";
+import { PeerDirectories } from "#storage";
+import { MemoryDisk } from "../storage/memory-disk.ts";
 import { systemTimers } from "../../src/host/clock.ts";
 import { type GrpcPeerLinks, createPeerLinks } from "../../src/host/peer-grpc/index.ts";
 
@@ -141,12 +143,20 @@ async function node(self: NodeId, { clusterId = "test", peers, port = 0, ...more
       self,
       clusterId: ClusterId(clusterId),
       incarnation: 1,
+      directoryId: `directory of ${self}`,
+      starts: 1,
       peers: peers ?? new Map([[self === a ? b : a, "127.0.0.1:1"]]),
       listen: { host: "127.0.0.1", port },
       tls: null,
       ...more,
     },
-    { timers: systemTimers(), random: seededRandom(1), log: logTo(warnings, peers === undefined) },
+    {
+      timers: systemTimers(),
+      random: seededRandom(1),
+      log: logTo(warnings, peers === undefined),
+      directories: await PeerDirectories.open(new MemoryDisk()),
+      onDirectory: () => {},
+    },
     {
       onMessage: (_from, message) => messages.push(message),
       onConnected: (peer) => events.push(`+${peer}`),

@@ -55,6 +55,7 @@ interface NodeSetup {
   readonly log?: readonly number[];
   readonly term?: number;
   readonly votedFor?: NodeId | null;
+  readonly suspect?: boolean;
   readonly options?: Partial<RaftOptions>;
   readonly random?: Random;
 }
@@ -64,6 +65,7 @@ interface Disk {
   hardState: HardState;
   entries: Entry[];
   snapshot: SnapshotMeta | null;
+  suspect: boolean;
 }
 
 interface AppliedState {
@@ -101,6 +103,7 @@ export class TestNode {
       hardState: { term: Term(setup.term ?? lastTerm), votedFor: setup.votedFor ?? null },
       entries,
       snapshot: null,
+      suspect: setup.suspect ?? false,
     };
     this.#random = setup.random ?? seededRandom(Number(setup.id.slice(1)));
     this.raft = this.#recover();
@@ -229,15 +232,17 @@ export class TestNode {
   }
 
   #recover(): Raft {
-    const { hardState, snapshot, entries } = this.disk;
+    const { hardState, snapshot, entries, suspect } = this.disk;
     const from = snapshot?.index ?? 0;
-    return new Raft(this.options, { hardState, snapshot, entries: entries.filter((e) => e.index > from) }, this.#random);
+    const following = entries.filter((e) => e.index > from);
+    return new Raft(this.options, { hardState, snapshot, entries: following, suspect }, this.#random);
   }
 
   #write(persist: Persist): void {
     const first = persist.entries[0];
     if (first !== undefined) this.disk.entries = [...this.disk.entries.filter((e) => e.index < first.index), ...persist.entries];
     if (persist.hardState !== null) this.disk.hardState = persist.hardState;
+    if (persist.liftsSuspicion === true) this.disk.suspect = false;
   }
 
   #apply(committed: Entry): void {
@@ -250,7 +255,7 @@ export class TestNode {
     if (meta === null || meta.index !== index) return;
     const data = new Uint8Array(Math.max(0, Math.min(CHUNK_BYTES, SNAPSHOT_BYTES - offset)));
     const done = offset + data.length >= SNAPSHOT_BYTES;
-    this.sent.push({ kind: "snapshotChunk", from: this.id, to, term, meta, offset, data, done });
+    this.sent.push({ kind: "snapshotChunk", from: this.id, to, term, meta, offset, data, done, totalBytes: SNAPSHOT_BYTES });
   }
 
   #receiveChunk({ meta, offset, data }: Extract<Message, { kind: "snapshotChunk" }>): void {

@@ -195,7 +195,7 @@ describe("linearizable reads", () => {
   test("a read sent to a node that does not lead is answered with no index", () => {
     const net = Network.of(3);
     net.campaign(1);
-    net.node(3).receive({ kind: "readIndex", from: id(2), to: id(3), term: Term(1), readId: 5 as ReadId });
+    net.node(3).receive({ kind: "readIndex", from: id(2), to: id(3), term: Term(1), readId: 5 as ReadId, suspect: false });
     net.node(3).pump();
     const [answer] = net.node(3).takeSent();
     assert.equal(answer?.kind === "readIndexReply" && answer.index, null);

@@ -31,6 +31,7 @@ function chunk(of: SnapshotMeta, offset: number, length: number, done: boolean, 
     offset,
     data: new Uint8Array(length),
     done,
+    totalBytes: 0,
   };
 }
 

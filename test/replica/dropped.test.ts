@@ -60,6 +60,7 @@ function scripted() {
     progress: null,
     electionCount: 1,
     ownTermCommitted: true,
+    suspect: false,
     transferee: null,
   };
   const status: EngineStatus = { raft, connectedPeers: new Set() };
@@ -71,6 +72,8 @@ function scripted() {
     reconfigure: () => Promise.resolve(refused(refusal("UNIMPLEMENTED", "not here"))),
     transferLeadership: () => Promise.resolve(refused(refusal("UNIMPLEMENTED", "not here"))),
     campaign: () => {},
+    allowLeading: () => {},
+    reportDigest: () => {},
     saveSnapshot: () => Promise.resolve(refused(refusal("BAD_STATE", "not here"))),
     leader: () => ({ id: self, term: 1 as Term, isSelf: true }),
     clusterNow: () => times,
@@ -85,6 +88,7 @@ function scripted() {
       sink = given;
       return engine;
     },
+    nodeId: self,
     machine: createStateMachine(),
     restore: () => Promise.resolve(createStateMachine()),
     clock: { now: () => ({ monotonicMs: MonotonicMs(1), wallMs: WallTimeMs(1) }) },

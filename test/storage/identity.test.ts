@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClusterId, NodeId } from "#kernel";
-import { type StorageError, readIdentity, writeIdentity } from "#storage";
+import { type StorageError, countStart, newIdentity, readIdentity, writeIdentity } from "#storage";
 import { MemoryDisk } from "./memory-disk.ts";
 
-const identity = { formatVersion: 1, clusterId: ClusterId("cluster-a"), nodeId: NodeId("n1") };
+const identity = newIdentity(ClusterId("cluster-a"), NodeId("n1"), "a-directory");
 
 test("the identity survives a crash right after it was written, and is absent before", async () => {
   const disk = new MemoryDisk();
@@ -57,4 +57,17 @@ test("an identity that is damaged or of a newer format is refused with the file'
       text,
     );
   }
+});
+
+test("every start is counted durably, and a directory of an older version gets its own id with the first", async () => {
+  const disk = new MemoryDisk();
+  disk.put("identity.json", Buffer.from('{"format_version":1,"cluster_id":"cluster-a","node_id":"n1"}'));
+  const old = (await readIdentity(disk))!;
+  assert.deepEqual([old.directoryId, old.starts, old.initialising], ["", 0, false]);
+  await countStart(disk, old, () => "made-now");
+  disk.crash(() => 0.5, 0);
+  const counted = (await readIdentity(disk))!;
+  assert.deepEqual([counted.directoryId, counted.starts], ["made-now", 1]);
+  assert.equal((await countStart(disk, counted, () => "never asked for")).starts, 2);
+  assert.equal((await readIdentity(disk))!.directoryId, "made-now");
 });

@@ -1,12 +1,12 @@
-import { clusterHealth, healthOf, votesOf, type NodeView, type StateView } from "#observe";
+import { clusterHealth, type HealthClause, healthOf, votesOf, type NodeView, type StateView } from "#observe";
 
 /**
  * The body of `GET /status`, in the shape that the runbooks' jq and python read: `voters` is an object by name, `leader_id`
  * is null while there is none. Indexes and the term are strings (64 bits do not fit a JSON number); counts are numbers.
  */
-export function statusBody(view: NodeView): Readonly<Record<string, unknown>> {
+export function statusBody(view: NodeView, clauses: readonly HealthClause[] = []): Readonly<Record<string, unknown>> {
   const votes = votesOf(view);
-  const { healthy, reasons } = healthOf(view);
+  const { healthy, reasons } = healthOf(view, clauses);
   return {
     status: healthy ? "ok" : "degraded",
     reasons,
@@ -25,14 +25,19 @@ export function statusBody(view: NodeView): Readonly<Record<string, unknown>> {
     // A quorum without a leader decides nothing: both are said, and the numbers beside them.
     quorum_ok: votes.reachable === null ? view.leaderId !== null : votes.reachable >= votes.needed,
     votes: `${votes.reachable ?? "?"}/${votes.needed}/${votes.total}`,
-    voters: Object.fromEntries(
-      view.voters.map(({ name, alive, matchIndex }) => [
-        name,
-        { alive, is_leader: name === view.leaderId, match_index: text(matchIndex) },
-      ]),
-    ),
+    voters: votersBody(view),
     ...(view.state === null ? {} : stateBody(view.state)),
   };
+}
+
+/** An object by name, as the runbooks' jq and python read it. */
+export function votersBody(view: NodeView): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    view.voters.map(({ name, alive, matchIndex }) => [
+      name,
+      { alive, is_leader: name === view.leaderId, match_index: text(matchIndex) },
+    ]),
+  );
 }
 
 function stateBody(state: StateView): Readonly<Record<string, unknown>> {

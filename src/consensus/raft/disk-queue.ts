@@ -93,14 +93,16 @@ export function mergePersists(batches: readonly Persist[]): WalBatch {
   if (batches.length === 1) return batches[0]!;
   const entries: Entry[] = [];
   let hardState: HardState | null = null;
+  let liftsSuspicion = false;
   for (const batch of batches) {
     hardState = batch.hardState ?? hardState;
+    liftsSuspicion ||= batch.liftsSuspicion === true;
     const from = batch.entries[0];
     if (from === undefined) continue;
     truncateFrom(entries, from);
     for (const entry of batch.entries) entries.push(entry);
   }
-  return { entries, hardState };
+  return liftsSuspicion ? { entries, hardState, liftsSuspicion } : { entries, hardState };
 }
 
 function truncateFrom(entries: Entry[], from: Entry): void {

@@ -9,16 +9,17 @@ import { type OpenedWal, type SnapshotStore, type WriteAheadLog, checkHistoryIsW
  * snapshot replaced, and is reset here. Throws StorageError (CORRUPT) when entries are missing between the two.
  */
 export async function recoverRaft(
-  opened: { readonly wal: Pick<WriteAheadLog, "resetTo"> } & Pick<OpenedWal, "recovered" | "startsAfter">,
+  opened: { readonly wal: Pick<WriteAheadLog, "resetTo"> } & Pick<OpenedWal, "recovered" | "startsAfter" | "suspect">,
   snapshots: Pick<SnapshotStore, "list">,
 ): Promise<Recovered> {
   const snapshot = (await snapshots.list())[0] ?? null;
   checkHistoryIsWhole(opened, snapshot);
   const { hardState, entries } = opened.recovered;
-  if (snapshot === null) return { hardState, snapshot, entries };
+  const { suspect } = opened;
+  if (snapshot === null) return { hardState, snapshot, entries, suspect };
   const following = entriesBehind(snapshot, entries, opened.startsAfter);
   if (following === null) await opened.wal.resetTo(snapshot);
-  return { hardState: atLeastTermOf(snapshot, hardState), snapshot, entries: following ?? [] };
+  return { hardState: atLeastTermOf(snapshot, hardState), snapshot, entries: following ?? [], suspect };
 }
 
 /**

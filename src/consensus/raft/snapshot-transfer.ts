@@ -82,7 +82,8 @@ export class SnapshotTransfer {
       const { bytes, totalBytes } = await snapshots.readRaw(meta.index, offset, this.#options.snapshotChunkBytes);
       if (this.#stopped) return;
       const done = offset + bytes.length >= totalBytes;
-      peers.send(to, { kind: "snapshotChunk", from: this.#options.self, to, term, meta, offset, data: bytes, done });
+      const from = this.#options.self;
+      peers.send(to, { kind: "snapshotChunk", from, to, term, meta, offset, data: bytes, done, totalBytes });
     } catch (error) {
       log.error("snapshot to send cannot be read", { peer: to, index, offset, error: String(error) });
     }

@@ -1,5 +1,7 @@
 import type { PeerCertificate } from "node:tls";
 import type { ClusterId, NodeId } from "#kernel";
+import type { DirectoryFault, ShownDirectory } from "#storage";
+import grpc from "@grpc/grpc-js";
 import type { Hello } from "#gen/ringraft/peer/v1/raft.js";
 
 export const PROTOCOL_VERSION = 1;
@@ -9,10 +11,13 @@ export interface Identity {
   readonly clusterId: ClusterId;
   /** Changes at every start of the process. */
   readonly incarnation: number;
+  /** Of this node's data directory; empty and 0 while it has none. */
+  readonly directoryId: string;
+  readonly starts: number;
 }
 
-export function helloTo(peer: NodeId, { self, clusterId, incarnation }: Identity): Hello {
-  return { clusterId, nodeId: self, peerId: peer, protocolVersion: PROTOCOL_VERSION, incarnation };
+export function helloTo(peer: NodeId, { self, clusterId, incarnation, directoryId, starts }: Identity): Hello {
+  return { clusterId, nodeId: self, peerId: peer, protocolVersion: PROTOCOL_VERSION, incarnation, directoryId, starts };
 }
 
 /** Why `hello` must not be talked to, with both values; null when it fits. `expected` is null where any known peer may call. */
@@ -31,6 +36,26 @@ export function whyUnfit(
   if (!peers.has(nodeId as NodeId)) return `node "${nodeId}" is not a peer of "${us.self}"`;
   return null;
 }
+
+/** What the data directory of whoever sent `hello` is judged by. */
+export function shownBy({ directoryId, starts, incarnation }: Hello): ShownDirectory {
+  return { directoryId, starts, incarnation };
+}
+
+/** A refusal because of the caller's data directory says so to the machine too: the caller counts them. */
+export function refusalOf(why: string, fault: DirectoryFault | null): Partial<grpc.StatusObject> {
+  const metadata = new grpc.Metadata();
+  if (fault !== null) metadata.set(FAULT_KEY, fault);
+  return { code: grpc.status.FAILED_PRECONDITION, details: why, metadata };
+}
+
+/** Null when the stream ended for another reason. */
+export function faultOf(error: grpc.ServiceError): DirectoryFault | null {
+  const [fault] = error.metadata?.get(FAULT_KEY) ?? [];
+  return fault === "wiped" || fault === "cloned" ? fault : null;
+}
+
+const FAULT_KEY = "ringraft-directory";
 
 /** A peer's certificate must name it: `node-<id>` among its DNS names, or its id as the common name. */
 export function whyForeignCertificate(

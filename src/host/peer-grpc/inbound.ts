@@ -1,15 +1,17 @@
-import grpc from "@grpc/grpc-js";
+import type grpc from "@grpc/grpc-js";
 import type { NodeId } from "#kernel";
 import type { Log } from "#ports";
 import type { Message } from "#raft";
 import { type SentFrame, raftMessageFromProto } from "#codec";
-import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
-import { type Identity, PROTOCOL_VERSION, helloTo, whyForeignCertificate, whyUnfit } from "./handshake.ts";
+import type { Hello, PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
+import type { DirectoryFault, PeerDirectories } from "#storage";
+import { type Identity, PROTOCOL_VERSION, helloTo, refusalOf, shownBy, whyForeignCertificate, whyUnfit } from "./handshake.ts";
 
 export interface InboundOptions {
   readonly identity: Identity;
   readonly peers: ReadonlyMap<NodeId, string>;
   readonly requireCertificates: boolean;
+  readonly directories: Pick<PeerDirectories, "knows" | "meet">;
 }
 
 export interface InboundEvents {
@@ -36,9 +38,15 @@ export class Inbound {
 
   accept(call: Call): void {
     let from: NodeId | null = null;
+    let isGreeted = false;
     call.on("data", (frame: PeerFrame) => {
-      if (from === null) from = this.#greet(call, frame);
-      else if (this.#calls.get(from) === call) this.#receive(call, from, frame);
+      if (from !== null) {
+        if (this.#calls.get(from) === call) this.#receive(call, from, frame);
+      } else if (!isGreeted) {
+        // Whoever speaks on before the answer is not listened to.
+        isGreeted = true;
+        void this.#greet(call, frame).then((peer) => (from = peer));
+      }
     });
     const forget = () => {
       if (from === null || this.#calls.get(from) !== call) return;
@@ -62,7 +70,8 @@ export class Inbound {
     this.#calls.clear();
   }
 
-  #greet(call: Call, { hello }: PeerFrame): NodeId | null {
+  /** Whom the stream is of, once its data directory is accepted and remembered; null when it is refused. */
+  async #greet(call: Call, { hello }: PeerFrame): Promise<NodeId | null> {
     const { identity, peers } = this.#options;
     if (hello?.clusterId === "" && hello.protocolVersion === PROTOCOL_VERSION && peers.has(hello.nodeId as NodeId)) {
       this.#tellCluster(call, hello.nodeId as NodeId);
@@ -74,6 +83,8 @@ export class Inbound {
       return null;
     }
     const peer = hello!.nodeId as NodeId;
+    const isAccepted = await this.#meet(call, peer, hello!);
+    if (!isAccepted || call.cancelled) return null;
     const before = this.#calls.get(peer);
     this.#calls.set(peer, call);
     before?.end();
@@ -82,10 +93,27 @@ export class Inbound {
     return peer;
   }
 
+  async #meet(call: Call, peer: NodeId, hello: Hello): Promise<boolean> {
+    try {
+      const verdict = await this.#options.directories.meet(peer, shownBy(hello));
+      if (verdict.kind === "welcome") return true;
+      this.#refuse(call, verdict.why, verdict.fault);
+    } catch (error) {
+      this.#refuse(call, `${peer} cannot be remembered: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    return false;
+  }
+
   /** A voter with an empty disk asks which cluster to join. It is told the name, and that is all of this stream. */
   #tellCluster(call: Call, peer: NodeId): void {
     const why = this.#whyForeign(call, peer);
     if (why !== null) return this.#refuse(call, why);
+    if (this.#options.directories.knows(peer)) {
+      const wiped =
+        `${peer} comes with an empty data directory, and had one before: it has forgotten its votes; ` +
+        "rejoin as a new member: remove it from the cluster, then add it";
+      return this.#refuse(call, wiped, "wiped");
+    }
     this.#events.log.info("a voter with an empty data directory asks for the cluster's id", { peer });
     call.write({ hello: helloTo(peer, this.#options.identity), messages: [] });
     call.end();
@@ -106,11 +134,13 @@ export class Inbound {
   }
 
   /** The caller tries again and again: it is told every time, the log once per cause. */
-  #refuse(call: Call, why: string): void {
-    call.emit("error", { code: grpc.status.FAILED_PRECONDITION, details: why });
+  #refuse(call: Call, why: string, fault: DirectoryFault | null = null): void {
+    call.emit("error", refusalOf(why, fault));
     if (this.#complaints.has(why) || this.#complaints.size >= MAX_COMPLAINTS) return;
     this.#complaints.add(why);
-    this.#events.log.warn("peer refused", { address: call.getPeer(), why });
+    const fields = { address: call.getPeer(), why };
+    if (fault === null) this.#events.log.warn("peer refused", fields);
+    else this.#events.log.error("peer refused: its data directory is not the one it had", { ...fields, fault });
   }
 }
 

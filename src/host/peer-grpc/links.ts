@@ -4,6 +4,7 @@ import type { Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import type { Message } from "#raft";
 import { bindServer } from "#api";
 import type { SentFrame } from "#codec";
+import type { DirectoryFault, PeerDirectories } from "#storage";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import { Inbound } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
@@ -21,6 +22,9 @@ export interface PeerLinkOptions {
   readonly clusterId: ClusterId;
   /** Changes at every start of the process. */
   readonly incarnation: number;
+  /** Of the data directory, as its identity says. */
+  readonly directoryId: string;
+  readonly starts: number;
   /** `host:port` of every other node that may call, member or not. */
   readonly peers: ReadonlyMap<NodeId, string>;
   /** Whom to dial until {@link PeerLinks.members} says so. Default: all of `peers`. */
@@ -33,6 +37,10 @@ export interface PeerLinkOptions {
 }
 
 export interface PeerLinkPorts {
+  /** Judges and remembers the peers' data directories. */
+  readonly directories: Pick<PeerDirectories, "knows" | "meet">;
+  /** A peer refuses this node's own data directory; null: it has accepted it. */
+  readonly onDirectory: (by: NodeId, fault: DirectoryFault | null, why: string) => void;
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
@@ -69,14 +77,14 @@ class StreamLinks implements GrpcPeerLinks {
   constructor(options: PeerLinkOptions, ports: PeerLinkPorts, events: PeerLinkEvents<Message>) {
     this.#options = options;
     const { peers, tls, maxQueueBytes = DEFAULT_QUEUE_BYTES } = options;
-    const { log, timers, random } = ports;
+    const { log, timers, random, directories } = ports;
     this.#members = options.dialAtFirst ?? new Set(peers.keys());
     this.#onDisconnected = (peer) => {
       this.#connected.delete(peer);
       events.onDisconnected(peer);
     };
     this.#inbound = new Inbound(
-      { identity: options, peers, requireCertificates: tls !== null },
+      { identity: options, peers, requireCertificates: tls !== null, directories },
       {
         log,
         onMessage: events.onMessage,
@@ -93,8 +101,10 @@ class StreamLinks implements GrpcPeerLinks {
         events.onConnected(peer);
       };
       const onDisconnected = () => this.#onDisconnected(peer);
-      const outboundOptions = { identity: options, peer, address, peers, tls, maxQueueBytes };
-      this.#outbound.set(peer, new Outbound(outboundOptions, { log, timers, random, onConnected, onDisconnected }));
+      const onDirectory = (fault: DirectoryFault | null, why: string) => ports.onDirectory(peer, fault, why);
+      const outboundOptions = { identity: options, peer, address, peers, tls, maxQueueBytes, directories };
+      const outboundPorts = { log, timers, random, onConnected, onDisconnected, onDirectory };
+      this.#outbound.set(peer, new Outbound(outboundOptions, outboundPorts));
     }
   }
 

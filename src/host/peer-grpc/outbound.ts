@@ -3,8 +3,9 @@ import type { NodeId, Random } from "#kernel";
 import type { Log, Timer, Timers } from "#ports";
 import type { Message } from "#raft";
 import type { SentFrame } from "#codec";
-import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
-import { type Identity, helloTo, whyForeignCertificate, whyUnfit } from "./handshake.ts";
+import type { Hello, PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
+import type { DirectoryFault, PeerDirectories } from "#storage";
+import { type Identity, faultOf, helloTo, shownBy, whyForeignCertificate, whyUnfit } from "./handshake.ts";
 import type { TlsMaterial } from "./links.ts";
 import { MAX_FRAME_BYTES, channelOptions, connectMethod, messageBytes } from "./wire.ts";
 
@@ -15,6 +16,7 @@ export interface OutboundOptions {
   readonly peers: ReadonlyMap<NodeId, string>;
   readonly tls: TlsMaterial | null;
   readonly maxQueueBytes: number;
+  readonly directories: Pick<PeerDirectories, "meet">;
 }
 
 export interface OutboundPorts {
@@ -23,6 +25,8 @@ export interface OutboundPorts {
   readonly log: Log;
   readonly onConnected: () => void;
   readonly onDisconnected: () => void;
+  /** The peer refuses this node's own data directory; null: it has accepted it. */
+  readonly onDirectory: (fault: DirectoryFault | null, why: string) => void;
 }
 
 type Stream = grpc.ClientDuplexStream<SentFrame, PeerFrame>;
@@ -94,25 +98,40 @@ export class Outbound {
     const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     const timeout = this.#ports.timers.after(HANDSHAKE_TIMEOUT_MS, () => this.#lost(stream, "no answer to the handshake"));
     this.#state = { kind: "dialling", client, stream, timeout };
-    stream.on("data", (frame: PeerFrame) => this.#onFrame(stream, frame));
+    stream.once("data", (frame: PeerFrame) => void this.#onFrame(stream, frame));
     stream.on("drain", () => this.#flush());
-    stream.on("error", (error: grpc.ServiceError) => this.#lost(stream, error.details || error.message));
+    stream.on("error", (error: grpc.ServiceError) => {
+      const fault = faultOf(error);
+      if (fault !== null) this.#ports.onDirectory(fault, error.details);
+      this.#lost(stream, error.details || error.message);
+    });
     stream.on("end", () => this.#lost(stream, "the peer ended the stream"));
     stream.write({ hello: helloTo(peer, identity), messages: [] });
   }
 
   /** dialling → open. The answering Hello is all that the peer says on this stream. */
-  #onFrame(stream: Stream, { hello }: PeerFrame): void {
-    if (this.#state.kind !== "dialling" || this.#state.stream !== stream) return;
+  async #onFrame(stream: Stream, { hello }: PeerFrame): Promise<void> {
     const { identity, peer, peers } = this.#options;
-    const why = whyUnfit(hello, identity, peers, peer);
+    const why = whyUnfit(hello, identity, peers, peer) ?? (await this.#whyUnwelcome(hello!));
+    if (this.#state.kind !== "dialling" || this.#state.stream !== stream) return;
     if (why !== null) return this.#lost(stream, why);
+    this.#ports.onDirectory(null, "");
     const { client, timeout } = this.#state;
     timeout.cancel();
     this.#state = { kind: "open", client, stream };
     this.#failures = 0;
     this.#lastComplaint = "";
     this.#ports.onConnected();
+  }
+
+  async #whyUnwelcome(hello: Hello): Promise<string | null> {
+    const { peer, directories } = this.#options;
+    try {
+      const verdict = await directories.meet(peer, shownBy(hello));
+      return verdict.kind === "welcome" ? null : verdict.why;
+    } catch (error) {
+      return `${peer} cannot be remembered: ${error instanceof Error ? error.message : String(error)}`;
+    }
   }
 
   /** dialling, open → waiting. */

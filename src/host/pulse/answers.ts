@@ -5,6 +5,8 @@ export interface Answer {
   readonly code: number;
   readonly type: string;
   readonly body: string;
+  /** Of a 405: what is allowed. */
+  readonly allow?: string;
 }
 
 /** What the node says about itself, from main's last snapshot and from how long main has been silent. */
@@ -37,6 +39,11 @@ export class Answers {
     const known = this.#snapshot?.status ?? { status: "starting", node_id: this.#nodeId, leader_id: null };
     const status = this.#silentMs() > DEGRADED_AFTER_MS ? { ...known, status: "degraded" } : known;
     return json(200, { ...status, stale_ms: this.#staleMs() });
+  }
+
+  election(): Answer {
+    const known = this.#snapshot?.election ?? { node_id: this.#nodeId, leader_id: null, election_in_progress: true };
+    return json(200, { ...known, stale_ms: this.#staleMs() });
   }
 
   health(): Answer {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Answer, Answers } from "./answers.ts";
+import { POST_PATHS, type Posts, problem } from "./posts.ts";
 
 /** Node's defaults (60 s for headers, 300 s for a request, no limit of connections) are an invitation. */
 export function harden(server: Server): void {
@@ -14,24 +15,35 @@ export function harden(server: Server): void {
   });
 }
 
-/** Reads only; whatever is not answered here is where requests for main will pass on. */
-export function serve(server: Server, answers: Answers): void {
-  const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    write(request, response, route(request, answers));
+/** Reads are answered here, from the last snapshot; what changes something goes on to main. */
+export function serve(server: Server, answers: Answers, posts: Posts): void {
+  const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue = false): void => {
+    // Exact paths only: nothing is decoded, joined or resolved, so nothing can be walked.
+    const path = (request.url ?? "").split("?", 1)[0]!;
+    if (POST_PATHS.has(path) && request.method === "POST") {
+      posts.answer(request, response, path, expectsContinue).then(
+        (answer) => write(request, response, answer),
+        // The caller is gone in the middle of its body.
+        () => response.destroy(),
+      );
+    } else {
+      write(request, response, route(request, path, answers));
+    }
   };
   server.on("request", handle);
-  // `Expect: 100-continue` asks whether to send a body: the answer itself says no.
-  server.on("checkContinue", handle);
+  // `Expect: 100-continue` asks whether to send a body: for a read, the answer itself says no.
+  server.on("checkContinue", (request, response) => handle(request, response, true));
   server.on("checkExpectation", handle);
 }
 
-function route(request: IncomingMessage, answers: Answers): Answer {
-  // Exact paths only: nothing is decoded, joined or resolved, so nothing can be walked.
-  const [path] = (request.url ?? "").split("?", 1);
+function route(request: IncomingMessage, path: string, answers: Answers): Answer {
+  if (POST_PATHS.has(path)) return { ...problem(405, "UNIMPLEMENTED", "only POST"), allow: "POST" };
   const answer = pick(path, answers);
-  if (answer === null) return problem(404, "NOT_FOUND", "no such page: /status, /health, /metrics, /metrics/prometheus");
+  if (answer === null) {
+    return problem(404, "NOT_FOUND", "no such page: /status, /health, /election/status, /metrics, /metrics/prometheus");
+  }
   if (request.method === "GET" || request.method === "HEAD") return answer();
-  return problem(405, "UNIMPLEMENTED", "only GET and HEAD");
+  return { ...problem(405, "UNIMPLEMENTED", "only GET and HEAD"), allow: "GET, HEAD" };
 }
 
 function pick(path: string | undefined, answers: Answers): (() => Answer) | null {
@@ -40,16 +52,14 @@ function pick(path: string | undefined, answers: Answers): (() => Answer) | null
       return () => answers.status();
     case "/health":
       return () => answers.health();
+    case "/election/status":
+      return () => answers.election();
     case "/metrics":
     case "/metrics/prometheus":
       return () => answers.metrics();
     default:
       return null;
   }
-}
-
-function problem(code: number, reason: string, message: string): Answer {
-  return { code, type: "application/json", body: `${JSON.stringify({ error: { code, reason, message } })}\n` };
 }
 
 function write(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
@@ -60,9 +70,10 @@ function write(request: IncomingMessage, response: ServerResponse, answer: Answe
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   };
-  if (answer.code === 405) head["allow"] = "GET, HEAD";
+  if (answer.allow !== undefined) head["allow"] = answer.allow;
   // A body that we will not read would be taken for the next request on this connection.
-  if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined) {
+  const hasBody = request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
+  if (hasBody && !request.complete) {
     head["connection"] = "close";
   }
   response.writeHead(answer.code, head);

@@ -1,11 +1,13 @@
 import { getCompileCacheDir } from "node:module";
 import { Worker } from "node:worker_threads";
 import type { PulseFeed, PulseSnapshot } from "#ports";
-import { BEAT_MS, type FromPulse, type PulseStart, type ToPulse } from "./messages.ts";
+import { BEAT_MS, type FromPulse, type PostRules, type PulseStart, type ToPulse } from "./messages.ts";
 
 export interface PulseOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly nodeId: string;
+  /** Default: callers on this machine only. */
+  readonly posts?: PostRules;
   /** The thread died after it had started: without it nobody can see this node, so the node should stop. */
   readonly onFailure: (error: Error) => void;
 }
@@ -37,7 +39,8 @@ const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thre
  */
 export async function startPulse(options: PulseOptions): Promise<Pulse> {
   const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-  const start: PulseStart = { ...options.listen, nodeId: options.nodeId, beats };
+  const posts = options.posts ?? { hostNames: [], adminKeySha256: null };
+  const start: PulseStart = { ...options.listen, nodeId: options.nodeId, posts, beats };
   const thread = new Worker(THREAD, {
     workerData: start,
     env: threadEnvironment(),
@@ -67,8 +70,19 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
   });
 
   const post = (message: ToPulse): void => thread.postMessage(message, []);
+  let handler: Parameters<PulseFeed["handle"]>[0] = notYet;
+  thread.on("message", (message: FromPulse) => {
+    if (message.kind !== "request") return;
+    const { id, path, body } = message;
+    handler({ path, body })
+      .catch(() => failedAnswer)
+      .then((answer) => post({ kind: "answer", id, ...answer }), options.onFailure);
+  });
   return {
     port,
+    handle: (next) => {
+      handler = next;
+    },
     push: (snapshot: PulseSnapshot) => post({ kind: "snapshot", snapshot }),
     async close() {
       if (closing) return exited;
@@ -81,6 +95,13 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
     },
   };
 }
+
+const notYet = (): ReturnType<Parameters<PulseFeed["handle"]>[0]> =>
+  Promise.resolve({ code: 503, body: { error: { code: 503, reason: "UNAVAILABLE", message: "this node is starting" } } });
+const failedAnswer = {
+  code: 500,
+  body: { error: { code: 500, reason: "INTERNAL", message: "the request failed; see the node's log" } },
+} as const;
 
 /** No secrets for a thread that talks to everybody. With a warm cache it also spares the type stripper: 12 MB less. */
 function threadEnvironment(): Record<string, string> {
@@ -96,7 +117,7 @@ function listening(thread: Worker, { listen }: PulseOptions): Promise<number> {
     thread.once("message", (message: FromPulse) => {
       thread.off("error", onError);
       if (message.kind === "listening") resolve(message.port);
-      else reject(new PulseError(message.code, explain(listen, message)));
+      else if (message.kind === "failed") reject(new PulseError(message.code, explain(listen, message)));
     });
   });
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { Answers } from "./answers.ts";
 import { BEAT_MS, type FromPulse, type PulseStart, type ToPulse } from "./messages.ts";
+import { Posts } from "./posts.ts";
 import { harden, serve } from "./serve.ts";
 
 /**
@@ -15,7 +16,8 @@ const beats = new Int32Array(start.beats);
 const answers = new Answers(start.nodeId, () => performance.now());
 const server = createServer({ maxHeaderSize: 8_192, connectionsCheckingInterval: 1_000 });
 harden(server);
-serve(server, answers);
+const posts = new Posts(start.posts, tell);
+serve(server, answers, posts);
 
 let lastBeat = Atomics.load(beats, 0);
 const watch = setInterval(() => {
@@ -25,8 +27,16 @@ const watch = setInterval(() => {
 }, BEAT_MS);
 
 parentPort?.on("message", (message: ToPulse) => {
-  if (message.kind === "snapshot") answers.accept(message.snapshot);
-  else close();
+  switch (message.kind) {
+    case "snapshot":
+      answers.accept(message.snapshot);
+      return;
+    case "answer":
+      posts.answered(message.id, message.code, message.body);
+      return;
+    case "close":
+      close();
+  }
 });
 
 server.once("error", (error: NodeJS.ErrnoException) => {

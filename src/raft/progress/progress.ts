@@ -13,6 +13,8 @@ export class Progress {
   matchIndex: LogIndex = NO_INDEX;
   nextIndex: LogIndex;
   state: "probe" | "replicate" | "snapshot" = "probe";
+  /** It may have lost what it acknowledged: it is caught up like any other, and counted for nothing. */
+  suspect = false;
   /** Leader's tick of the last word from this peer; null = none in this leadership. */
   lastHeardTick: number | null = null;
   /** Leader's tick since which this peer has been heard from without a gap or a broken link; null = not now. */
@@ -50,6 +52,14 @@ export class Progress {
   becomeSnapshot(index: LogIndex, tick: number): void {
     this.#enter("snapshot");
     this.transfer = { index, offset: 0, sentTick: tick };
+  }
+
+  /** Nothing of what it acknowledged is known to be there. `next` stays: the answer to a probe there tells where the logs meet. */
+  becomeSuspect(): void {
+    this.suspect = true;
+    this.matchIndex = NO_INDEX;
+    this.sentCommit = NO_INDEX;
+    if (this.state !== "snapshot") this.#enter("probe");
   }
 
   /** An accepted append: true when it told something new. */

@@ -3,6 +3,7 @@ import type { RaftState } from "../state.ts";
 import type { Message, SnapshotMeta } from "../types.ts";
 import { campaign } from "./candidate.ts";
 import { mustStand } from "./failover.ts";
+import { tickSuspicion } from "../suspicion.ts";
 
 /** Follower, pre-candidate or candidate: without word of a leader for the drawn time, an election starts. */
 export function tickWithoutLead(state: RaftState): void {
@@ -13,6 +14,7 @@ export function tickWithoutLead(state: RaftState): void {
   const isAlone = state.role.kind === "follower" && voters.length === 1 && voters[0] === id && votersOutgoing === null;
   if (state.isPromotable && (isAlone || state.electionElapsed >= state.electionTimeout || mustStand(state))) campaign(state);
   if (state.forwarded.size > 0) state.rejectForwarded(state.ticks - 2 * options.electionTicks);
+  tickSuspicion(state);
 }
 
 /** Word of the leader of this term: whoever is not a follower becomes one (§5.2). */
@@ -56,14 +58,17 @@ export function handleAppend(state: RaftState, message: Extract<Message, { kind:
   }
   // Not the log's end: what lies beyond the last new entry may still conflict with the leader (etcd#1203).
   log.commitTo(lower(message.commitIndex, lastNew));
+  state.suspicion?.verify(state.term, lastNew);
   replyMatch(state, message.from, lastNew);
 }
 
 /** The leader sends a commit index that never exceeds what it knows to match here. */
 export function handleHeartbeat(state: RaftState, message: Extract<Message, { kind: "heartbeat" }>): void {
-  state.log.commitTo(message.commitIndex);
+  const { suspicion, term } = state;
+  // A leader that does not know yet counts on acknowledged entries that may be gone.
+  state.log.commitTo(suspicion === null ? message.commitIndex : lower(message.commitIndex, suspicion.verifiedIn(term)));
   const { readRound, from } = message;
-  state.send({ kind: "heartbeatReply", from: state.id, to: from, term: state.term, readRound, suspect: false });
+  state.send({ kind: "heartbeatReply", from: state.id, to: from, term: state.term, readRound, suspect: state.isSuspect });
 }
 
 export function handleSnapshotChunk(state: RaftState, message: Extract<Message, { kind: "snapshotChunk" }>): void {
@@ -102,7 +107,7 @@ export function handleSnapshotReceived(state: RaftState, index: LogIndex, nextOf
     index,
     nextOffset,
     installed: false,
-    suspect: false,
+    suspect: state.isSuspect,
   });
 }
 
@@ -128,7 +133,7 @@ function rejectAppend(state: RaftState, message: Extract<Message, { kind: "appen
 }
 
 function replyMatch(state: RaftState, to: NodeId, matchIndex: LogIndex): void {
-  state.send({ kind: "appendReply", from: state.id, to, term: state.term, matchIndex, suspect: false });
+  state.send({ kind: "appendReply", from: state.id, to, term: state.term, matchIndex, suspect: state.isSuspect });
 }
 
 function replyInstalled(state: RaftState, to: NodeId, index: LogIndex): void {
@@ -140,7 +145,7 @@ function replyInstalled(state: RaftState, to: NodeId, index: LogIndex): void {
     index,
     nextOffset: 0,
     installed: true,
-    suspect: false,
+    suspect: state.isSuspect,
   });
 }
 

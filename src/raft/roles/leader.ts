@@ -1,4 +1,13 @@
-import { assertNever, type ClusterTimeMs, invariant, type LogIndex, type NodeId, refusal, type WallTimeMs } from "#kernel";
+import {
+  assertNever,
+  type ClusterTimeMs,
+  invariant,
+  type LogIndex,
+  NO_INDEX,
+  type NodeId,
+  refusal,
+  type WallTimeMs,
+} from "#kernel";
 import { LeaderClock } from "../clock.ts";
 import { membersOf } from "../configuration.ts";
 import { Progress } from "../progress/index.ts";
@@ -101,7 +110,7 @@ export function maybeCommit(state: RaftState, leading: Leading): void {
 }
 
 export function handleAppendReply(state: RaftState, leading: Leading, message: Extract<Message, { kind: "appendReply" }>): void {
-  const progress = heard(state, leading, message.from);
+  const progress = heard(state, leading, message.from, message.suspect);
   if (progress === null) return;
   const { matchIndex } = message;
   requireWithinLog(state, message.from, matchIndex);
@@ -139,14 +148,14 @@ export function handleHeartbeatReply(
   leading: Leading,
   message: Extract<Message, { kind: "heartbeatReply" }>,
 ): void {
-  const progress = heard(state, leading, message.from);
+  const progress = heard(state, leading, message.from, message.suspect);
   if (progress === null) return;
   progress.probeSent = false;
   if (progress.matchIndex < state.log.lastIndex || progress.state === "probe") {
     progress.pokeAllowed = true;
     leading.flushNeeded = true;
   }
-  if (message.readRound === 0) return;
+  if (message.readRound === 0 || message.suspect) return;
   leading.reads.confirm(message.readRound, message.from);
   answerConfirmedReads(state, leading);
 }
@@ -156,7 +165,7 @@ export function handleSnapshotReply(
   leading: Leading,
   message: Extract<Message, { kind: "snapshotReply" }>,
 ): void {
-  const progress = heard(state, leading, message.from);
+  const progress = heard(state, leading, message.from, message.suspect);
   if (progress === null) return;
   const { index, nextOffset, installed } = message;
   if (installed) {
@@ -218,18 +227,20 @@ export function appendOwn(
 /** The leader is one of those it counts, and no sooner than its own disk says so. */
 function durableMatch(state: RaftState, leading: Leading, voter: NodeId): LogIndex {
   if (voter === state.id) return state.log.durableIndex;
-  return leading.progress.get(voter)?.matchIndex ?? (0 as LogIndex);
+  const progress = leading.progress.get(voter);
+  return progress === undefined || progress.suspect ? NO_INDEX : progress.matchIndex;
 }
 
 function hearsQuorum(state: RaftState, leading: Leading): boolean {
   return isQuorum(state.configuration, (voter) => {
     if (voter === state.id) return true;
     const progress = leading.progress.get(voter);
-    return progress !== undefined && isRecentlyActive(state, progress);
+    return progress !== undefined && !progress.suspect && isRecentlyActive(state, progress);
   });
 }
 
-function heard(state: RaftState, leading: Leading, peer: NodeId): Progress | null {
+/** `suspect`: what the message says about its sender; null where it says nothing. */
+function heard(state: RaftState, leading: Leading, peer: NodeId, suspect: boolean | null = null): Progress | null {
   const progress = leading.progress.get(peer);
   if (progress === undefined) {
     state.mark("reply of a non-member ignored", { from: peer });
@@ -238,7 +249,19 @@ function heard(state: RaftState, leading: Leading, peer: NodeId): Progress | nul
   if (!isRecentlyActive(state, progress)) progress.steadySinceTick = null;
   progress.steadySinceTick ??= state.ticks;
   progress.lastHeardTick = state.ticks;
+  if (suspect !== null && suspect !== progress.suspect) learnSuspicion(state, leading, peer, suspect);
   return progress;
+}
+
+/** A suspect is sent everything as before, and counts for nothing: not for a commit, not for a read, not as heard. */
+export function learnSuspicion(state: RaftState, leading: Leading, peer: NodeId, suspect: boolean): void {
+  const progress = leading.progress.get(peer);
+  if (progress === undefined || progress.suspect === suspect) return;
+  state.mark(suspect ? "peer is suspect" : "peer is no longer suspect", { peer, match: progress.matchIndex });
+  if (suspect) progress.becomeSuspect();
+  else progress.suspect = false;
+  leading.flushNeeded = true;
+  if (!suspect) maybeCommit(state, leading);
 }
 
 function requireWithinLog(state: RaftState, peer: NodeId, index: LogIndex): void {

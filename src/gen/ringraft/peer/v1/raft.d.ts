@@ -48,6 +48,16 @@ export interface Hello {
      * @generated from protobuf field: uint64 incarnation = 5
      */
     incarnation: number;
+    /**
+     * Made with the data directory, and the number of starts on it: tells a wiped or copied directory from the one that was known.
+     *
+     * @generated from protobuf field: string directory_id = 6
+     */
+    directoryId: string;
+    /**
+     * @generated from protobuf field: uint64 starts = 7
+     */
+    starts: number;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.Configuration
@@ -343,6 +353,12 @@ export interface SnapshotChunk {
      * @generated from protobuf field: bool done = 4
      */
     done: boolean;
+    /**
+     * Of the whole file: the receiver refuses what it has no room for before it takes the first byte.
+     *
+     * @generated from protobuf field: uint64 total_bytes = 5
+     */
+    totalBytes: number;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.SnapshotReply
@@ -373,6 +389,12 @@ export interface ReadIndex {
      * @generated from protobuf field: uint64 read_id = 1
      */
     readId: number;
+    /**
+     * Forget what the sender acknowledged before, it may be lost; then take the read index.
+     *
+     * @generated from protobuf field: bool suspect = 2
+     */
+    suspect: boolean;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.ReadIndexReply

@@ -74,7 +74,9 @@ class Hello$Type extends runtime_4.MessageType {
             { no: 2, name: "node_id", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
             { no: 3, name: "peer_id", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
             { no: 4, name: "protocol_version", kind: "scalar", T: 13 /*ScalarType.UINT32*/ },
-            { no: 5, name: "incarnation", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
+            { no: 5, name: "incarnation", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
+            { no: 6, name: "directory_id", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
+            { no: 7, name: "starts", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
         ]);
     }
     create(value) {
@@ -84,6 +86,8 @@ class Hello$Type extends runtime_4.MessageType {
         message.peerId = "";
         message.protocolVersion = 0;
         message.incarnation = 0;
+        message.directoryId = "";
+        message.starts = 0;
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -107,6 +111,12 @@ class Hello$Type extends runtime_4.MessageType {
                     break;
                 case /* uint64 incarnation */ 5:
                     message.incarnation = reader.uint64().toNumber();
+                    break;
+                case /* string directory_id */ 6:
+                    message.directoryId = reader.string();
+                    break;
+                case /* uint64 starts */ 7:
+                    message.starts = reader.uint64().toNumber();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -135,6 +145,12 @@ class Hello$Type extends runtime_4.MessageType {
         /* uint64 incarnation = 5; */
         if (message.incarnation !== 0)
             writer.tag(5, runtime_1.WireType.Varint).uint64(message.incarnation);
+        /* string directory_id = 6; */
+        if (message.directoryId !== "")
+            writer.tag(6, runtime_1.WireType.LengthDelimited).string(message.directoryId);
+        /* uint64 starts = 7; */
+        if (message.starts !== 0)
+            writer.tag(7, runtime_1.WireType.Varint).uint64(message.starts);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
@@ -924,7 +940,8 @@ class SnapshotChunk$Type extends runtime_4.MessageType {
             { no: 1, name: "meta", kind: "message", T: () => exports.SnapshotMeta },
             { no: 2, name: "offset", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
             { no: 3, name: "data", kind: "scalar", T: 12 /*ScalarType.BYTES*/ },
-            { no: 4, name: "done", kind: "scalar", T: 8 /*ScalarType.BOOL*/ }
+            { no: 4, name: "done", kind: "scalar", T: 8 /*ScalarType.BOOL*/ },
+            { no: 5, name: "total_bytes", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
         ]);
     }
     create(value) {
@@ -932,6 +949,7 @@ class SnapshotChunk$Type extends runtime_4.MessageType {
         message.offset = 0;
         message.data = new Uint8Array(0);
         message.done = false;
+        message.totalBytes = 0;
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -952,6 +970,9 @@ class SnapshotChunk$Type extends runtime_4.MessageType {
                     break;
                 case /* bool done */ 4:
                     message.done = reader.bool();
+                    break;
+                case /* uint64 total_bytes */ 5:
+                    message.totalBytes = reader.uint64().toNumber();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -977,6 +998,9 @@ class SnapshotChunk$Type extends runtime_4.MessageType {
         /* bool done = 4; */
         if (message.done !== false)
             writer.tag(4, runtime_1.WireType.Varint).bool(message.done);
+        /* uint64 total_bytes = 5; */
+        if (message.totalBytes !== 0)
+            writer.tag(5, runtime_1.WireType.Varint).uint64(message.totalBytes);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
@@ -1062,12 +1086,14 @@ exports.SnapshotReply = new SnapshotReply$Type();
 class ReadIndex$Type extends runtime_4.MessageType {
     constructor() {
         super("ringraft.peer.v1.ReadIndex", [
-            { no: 1, name: "read_id", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
+            { no: 1, name: "read_id", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
+            { no: 2, name: "suspect", kind: "scalar", T: 8 /*ScalarType.BOOL*/ }
         ]);
     }
     create(value) {
         const message = globalThis.Object.create((this.messagePrototype));
         message.readId = 0;
+        message.suspect = false;
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -1079,6 +1105,9 @@ class ReadIndex$Type extends runtime_4.MessageType {
             switch (fieldNo) {
                 case /* uint64 read_id */ 1:
                     message.readId = reader.uint64().toNumber();
+                    break;
+                case /* bool suspect */ 2:
+                    message.suspect = reader.bool();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -1095,6 +1124,9 @@ class ReadIndex$Type extends runtime_4.MessageType {
         /* uint64 read_id = 1; */
         if (message.readId !== 0)
             writer.tag(1, runtime_1.WireType.Varint).uint64(message.readId);
+        /* bool suspect = 2; */
+        if (message.suspect !== false)
+            writer.tag(2, runtime_1.WireType.Varint).bool(message.suspect);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);

@@ -1,0 +1,49 @@
+import { exitCodes, type NodeId } from "#kernel";
+import type { HealthClause } from "#observe";
+import type { Log } from "#ports";
+import { type DirectoryFault, isShutOut } from "#storage";
+import { StartError } from "./start-error.ts";
+
+/**
+ * Which voters refuse this node because of its data directory. One may be wrong: that is an alarm. A majority can decide
+ * without this node, and shall not be held up by its tries: then the process ends (exit 78), and a restart cures nothing.
+ */
+export class DirectoryRefusals {
+  readonly #refusedBy = new Map<NodeId, DirectoryFault>();
+  readonly #voters: () => readonly NodeId[];
+  readonly #log: Log;
+  readonly #end: (error: StartError) => void;
+
+  constructor(voters: () => readonly NodeId[], log: Log, end: (error: StartError) => void) {
+    this.#voters = voters;
+    this.#log = log;
+    this.#end = end;
+  }
+
+  /** `fault` null: it accepts this node. */
+  heard(by: NodeId, fault: DirectoryFault | null, why: string): void {
+    if (fault === null) {
+      this.#refusedBy.delete(by);
+      return;
+    }
+    if (this.#refusedBy.get(by) === fault) return;
+    this.#refusedBy.set(by, fault);
+    this.#log.error("a voter refuses this node's data directory", { by, fault, why });
+    if (isShutOut(new Set(this.#refusedBy.keys()), this.#voters())) this.#end(shutOut([...this.#refusedBy.keys()], fault, why));
+  }
+
+  clause(): HealthClause {
+    const refusing = [...this.#refusedBy].map(([by, fault]) => `${by} (${fault})`).join(", ");
+    return { name: "data_directory", broken: refusing === "" ? null : `refused by ${refusing}` };
+  }
+}
+
+/** What a node says that a majority of the voters refuses. */
+export function shutOut(by: readonly NodeId[], fault: DirectoryFault, why: string): StartError {
+  const hint =
+    fault === "wiped"
+      ? "Its data directory was emptied or replaced, so it has forgotten its votes. Rejoin as a new member: " +
+        "`ringraft member remove`, then `ringraft member add` with an empty data directory; or put the old directory back unchanged."
+      : "Find the other process or the newer directory of this name, and stop or remove the copy. Never start an older copy.";
+  return new StartError(exitCodes.config, `${by.join(", ")} refuse this node's data directory: ${why}`, hint);
+}

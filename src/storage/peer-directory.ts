@@ -1,0 +1,172 @@
+import { crc32 } from "node:zlib";
+import { type LogIndex, type NodeId, NO_INDEX } from "#kernel";
+import type { Disk } from "#ports";
+import { writeDurably } from "./durable-file.ts";
+import { StorageError } from "./error.ts";
+import { Serial } from "./serial.ts";
+import { readWhole } from "./wal/segments.ts";
+
+/** What a node tells of its data directory when it introduces itself. */
+export interface ShownDirectory {
+  /** Made with the directory, random; empty where the node's version knows none. */
+  readonly directoryId: string;
+  /** How often a process has started on it. */
+  readonly starts: number;
+  /** Of the process: two processes that show the same count of starts are two copies. */
+  readonly incarnation: number;
+}
+
+/**
+ * - `wiped`: another directory than before under the same name: it has forgotten its votes and what it acknowledged
+ * - `cloned`: the same directory, but older than one that was here before, or twice at once
+ */
+export type DirectoryFault = "wiped" | "cloned";
+
+export type PeerVerdict =
+  | { readonly kind: "welcome"; readonly isNews: boolean }
+  | { readonly kind: "refused"; readonly fault: DirectoryFault; readonly why: string };
+
+/** Who is met for the first time is believed; afterwards its directory must be the same one, and its starts must only rise. */
+export function judgePeer(peer: NodeId, known: ShownDirectory | null, shown: ShownDirectory): PeerVerdict {
+  if (known === null) return { kind: "welcome", isNews: shown.directoryId !== "" };
+  if (shown.directoryId !== known.directoryId) {
+    const why =
+      `${peer} comes with another data directory than before (${shown.directoryId || "none"} for ${known.directoryId}): ` +
+      "it has forgotten its votes; rejoin as a new member: remove it from the cluster, then add it";
+    return { kind: "refused", fault: "wiped", why };
+  }
+  if (shown.starts < known.starts) {
+    const why =
+      `${peer} shows start ${shown.starts} of its data directory, but start ${known.starts} was here before: ` +
+      "it is an old copy, or a copy of it runs elsewhere";
+    return { kind: "refused", fault: "cloned", why };
+  }
+  if (shown.starts === known.starts && shown.incarnation !== known.incarnation) {
+    const why = `two processes show start ${shown.starts} of ${peer}'s data directory: one of them runs on a copy`;
+    return { kind: "refused", fault: "cloned", why };
+  }
+  return { kind: "welcome", isNews: shown.starts > known.starts };
+}
+
+/**
+ * A node gives up when a majority of all voters refuses its directory: those are enough to decide without it, so it is of no
+ * use; and fewer could be wrong themselves.
+ */
+export function isShutOut(refusedBy: ReadonlySet<NodeId>, voters: readonly NodeId[]): boolean {
+  return voters.filter((voter) => refusedBy.has(voter)).length > voters.length / 2;
+}
+
+const PEERS_FILE = "peers.cell";
+
+/** The directories that this node has accepted, remembered durably before a peer is answered. */
+export class PeerDirectories {
+  readonly #disk: Disk;
+  readonly #serial = new Serial();
+  readonly #known: Map<NodeId, ShownDirectory>;
+  /** Of the newest configuration that was looked at: a restart goes through older ones again. */
+  #configurationIndex: LogIndex;
+  /** Why nothing is remembered although there was something; null when all is well. */
+  readonly problem: string | null;
+
+  private constructor(disk: Disk, memory: Memory, problem: string | null) {
+    this.#disk = disk;
+    this.#known = new Map(memory.peers);
+    this.#configurationIndex = memory.configurationIndex;
+    this.problem = problem;
+  }
+
+  /** A damaged file is no reason to keep a voter down: whoever comes is then met for the first time. Throws IO_FAILED. */
+  static async open(disk: Disk): Promise<PeerDirectories> {
+    let text: string;
+    try {
+      text = Buffer.from(await readWhole(disk, PEERS_FILE)).toString("utf8");
+    } catch (thrown) {
+      if (thrown instanceof StorageError && thrown.systemCode === "ENOENT") return new PeerDirectories(disk, NOTHING, null);
+      throw thrown;
+    }
+    const memory = decodeMemory(text);
+    if (memory !== null) return new PeerDirectories(disk, memory, null);
+    return new PeerDirectories(disk, NOTHING, `${PEERS_FILE} is damaged: which data directories the peers had is forgotten`);
+  }
+
+  knows(peer: NodeId): boolean {
+    return this.#known.has(peer);
+  }
+
+  /** Judges, and makes durable what is new before it resolves. Throws StorageError (IO_FAILED). */
+  meet(peer: NodeId, shown: ShownDirectory): Promise<PeerVerdict> {
+    return this.#serial.run(async () => {
+      const verdict = judgePeer(peer, this.#known.get(peer) ?? null, shown);
+      if (verdict.kind === "refused" || !verdict.isNews) return verdict;
+      const known = new Map(this.#known).set(peer, shown);
+      await this.#write(known, this.#configurationIndex);
+      this.#known.set(peer, shown);
+      return verdict;
+    });
+  }
+
+  /** The configuration at `index` is committed: who is no member any more may come back with an empty directory. */
+  configured(index: LogIndex, members: ReadonlySet<NodeId>): Promise<void> {
+    return this.#serial.run(async () => {
+      if (index <= this.#configurationIndex) return;
+      const kept = new Map([...this.#known].filter(([peer]) => members.has(peer)));
+      if (kept.size < this.#known.size) {
+        await this.#write(kept, index);
+        for (const peer of [...this.#known.keys()]) if (!kept.has(peer)) this.#known.delete(peer);
+      }
+      this.#configurationIndex = index;
+    });
+  }
+
+  #write(peers: ReadonlyMap<NodeId, ShownDirectory>, configurationIndex: LogIndex): Promise<void> {
+    return writeDurably(this.#disk, PEERS_FILE, Buffer.from(encodeMemory({ peers: [...peers], configurationIndex }), "utf8"));
+  }
+}
+
+interface Memory {
+  readonly peers: readonly (readonly [NodeId, ShownDirectory])[];
+  readonly configurationIndex: LogIndex;
+}
+
+const NOTHING: Memory = { peers: [], configurationIndex: NO_INDEX };
+
+/** One line: the CRC-32 of what follows as eight hexadecimal digits, a space, JSON. */
+function encodeMemory({ peers, configurationIndex }: Memory): string {
+  const json = JSON.stringify({
+    format_version: 1,
+    configuration_index: configurationIndex,
+    peers: peers.map(([node_id, { directoryId, starts, incarnation }]) => ({
+      node_id,
+      directory_id: directoryId,
+      starts,
+      incarnation,
+    })),
+  });
+  return `${checksum(json)} ${json}\n`;
+}
+
+/** The checksum vouches for the shape: only this version writes it. */
+function decodeMemory(text: string): Memory | null {
+  const json = text.slice(9, -1);
+  if (text.slice(0, 9) !== `${checksum(json)} ` || !text.endsWith("\n")) return null;
+  const stored = JSON.parse(json) as {
+    readonly configuration_index: LogIndex;
+    readonly peers: readonly {
+      readonly node_id: NodeId;
+      readonly directory_id: string;
+      readonly starts: number;
+      readonly incarnation: number;
+    }[];
+  };
+  return {
+    configurationIndex: stored.configuration_index,
+    peers: stored.peers.map(({ node_id, directory_id, starts, incarnation }) => [
+      node_id,
+      { directoryId: directory_id, starts, incarnation },
+    ]),
+  };
+}
+
+function checksum(text: string): string {
+  return crc32(text).toString(16).padStart(8, "0");
+}
