@@ -1,6 +1,6 @@
 import { dirname, isAbsolute, resolve } from "node:path";
 import { ClusterId, NodeId } from "#kernel";
-import { addressOf, listenOf, portsOf, raftOf, sessionsOf, timingOf, votersOf, workerOf } from "./effective.ts";
+import { addressOf, electionOf, listenOf, portsOf, raftOf, sessionsOf, timingOf, votersOf, workerOf } from "./effective.ts";
 import type { FileShape, HostShape } from "./schema.ts";
 import type { HandlerConfig, HostConfig, NodeConfig, TlsFiles, WorkerConfig } from "./types.ts";
 
@@ -33,6 +33,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
     modes: { membership: "swim", consensus: "raft" },
     timing: timingOf(shape),
     raft: raftOf(shape),
+    election: electionOf(shape),
     sessions: sessionsOf(shape),
     worker: role === "voter" ? null : workerConfig(shape, host, directory),
     log: { level: overrides.logLevel ?? host.ringraft?.log?.level ?? shape.log?.level ?? "info" },

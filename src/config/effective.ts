@@ -41,6 +41,27 @@ export function raftOf(shape: FileShape): NodeConfig["raft"] {
     snapshotEveryEntries: shape.raft?.snapshot_every ?? 100_000,
     keepEntries: shape.raft?.keep_entries ?? 10_000,
     segmentBytes: shape.raft?.segment ?? 16 * MIB,
+    leaseReads: leaseOf(shape),
+  };
+}
+
+/**
+ * A voter that acknowledged a heartbeat elects nobody else for an election timeout of its own clock, whose first tick may come
+ * at once; the leader's clock may run slower by the drift. What is left is the lease, from the sending of that heartbeat on.
+ */
+function leaseOf(shape: FileShape): { readonly leaseMs: number } | null {
+  if (shape.raft?.lease_reads !== true) return null;
+  const { tickMs, electionMs } = timingOf(shape);
+  return { leaseMs: electionMs * (1 - driftOf(shape)) - tickMs };
+}
+
+export const driftOf = (shape: FileShape): number => shape.raft?.clock_drift ?? 0.1;
+
+export function electionOf(shape: FileShape): NodeConfig["election"] {
+  const voters = votersOf(shape);
+  return {
+    priorities: new Map(voters.map((voter, at) => [voter, voters.length - at])),
+    preempt: shape.election?.preempt ?? false,
   };
 }
 

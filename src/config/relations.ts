@@ -1,6 +1,7 @@
 import type { NodeId } from "#kernel";
 import {
   addressOf,
+  driftOf,
   isLoopback,
   listeners,
   listenOf,
@@ -132,7 +133,7 @@ function warnElection(shape: FileShape): readonly Finding[] {
   if (shape.election === undefined) return [];
   const { profile } = timingOf(shape);
   const unused = Object.keys(shape.election).filter(
-    (key) => profile !== "legacy" || (key !== "heartbeat_interval" && key !== "peer_timeout"),
+    (key) => key !== "preempt" && (profile !== "legacy" || (key !== "heartbeat_interval" && key !== "peer_timeout")),
   );
   if (unused.length === 0) return [];
   const message = `${unused.join(", ")} describe the Bully election and are not used by Raft with profile ${profile}`;
@@ -148,6 +149,11 @@ function checkRaft(shape: FileShape): readonly Finding[] {
   };
   order("max_message", raft.maxMessageBytes, "max_inflight", raft.maxInflightBytes);
   order("max_inflight", raft.maxInflightBytes, "max_uncommitted", raft.maxUncommittedBytes);
+  if (raft.leaseReads !== null && raft.leaseReads.leaseMs <= 0) {
+    const { electionMs, tickMs } = timingOf(shape);
+    const message = `${driftOf(shape)} of the election timeout ${formatDuration(electionMs)} and one tick ${formatDuration(tickMs)} leave no time for a lease`;
+    findings.push({ path: ["raft", "clock_drift"], message, hint: "lower it, or leave raft.lease_reads out" });
+  }
   if (raft.keepEntries >= raft.snapshotEveryEntries) {
     const message = `${raft.keepEntries} entries must be below raft.snapshot_every ${raft.snapshotEveryEntries}`;
     findings.push({ path: ["raft", "keep_entries"], message });

@@ -164,6 +164,12 @@ const owned = {
       snapshot_every: count(100, 10_000_000).optional(),
       keep_entries: count(0, 10_000_000).optional(),
       segment: bytes(MIB, 1_024 * MIB).optional(),
+      lease_reads: z.boolean().optional(),
+      clock_drift: z
+        .number()
+        .min(0, "must be a share from 0 to 1: 0.1 is 10 %")
+        .max(1, "must be a share from 0 to 1: 0.1 is 10 %")
+        .optional(),
     })
     .optional(),
   sessions: z

@@ -33,6 +33,14 @@ export interface NodeConfig {
     readonly snapshotEveryEntries: number;
     readonly keepEntries: number;
     readonly segmentBytes: number;
+    /** Null: linearizable reads are confirmed by a majority each time. */
+    readonly leaseReads: { readonly leaseMs: number } | null;
+  };
+  readonly election: {
+    /** Higher leads rather: the order of the voters' list. */
+    readonly priorities: ReadonlyMap<NodeId, number>;
+    /** The lead goes to a voter of higher priority once that is steady. */
+    readonly preempt: boolean;
   };
   readonly sessions: { readonly defaultTtlMs: number; readonly electionGraceMs: number; readonly renewIntervalMs: number };
   readonly worker: WorkerConfig | null;

@@ -165,7 +165,7 @@ export class Cluster implements WorldView {
     machine.process = process;
     const { timing, raft, sessions } = this.config;
     startVoter(
-      { nodeId: node, clusterId: CLUSTER, timing, raft, sessions },
+      { nodeId: node, clusterId: CLUSTER, timing, raft, sessions, election: { priorities: new Map(), preempt: false } },
       {
         disk: machine.disk.open(process),
         clock: process.clock,

@@ -76,7 +76,7 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
   const tickMs = dice.pick([20, 25, 50]);
   const heartbeatMs = tickMs * dice.pick([2, 4]);
   const electionMs = heartbeatMs * dice.pick([4, 6, 10]);
-  const snapshotEveryEntries = dice.pick([8, 50, 50, 1000, 1000]);
+  const snapshotEveryEntries = dice.pick([8, 50, 50, 200, 200, 1000, 1000, 1000]);
   const raft = {
     maxMessageBytes: dice.pick([512, 64 * KiB, MiB]),
     maxInflightBytes: dice.pick([1, 16 * KiB, 8 * MiB]),
@@ -84,6 +84,7 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     snapshotEveryEntries,
     keepEntries: dice.pick([0, 5, 500]),
     segmentBytes: dice.pick([4 * KiB, 64 * KiB, 64 * KiB, 8 * MiB]),
+    leaseReads: null,
   };
   const delayMeanMs = dice.logUniform(0.2, heartbeatMs / 8);
   const network = {
@@ -116,7 +117,18 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     disk,
     faults: dice.chance(0.05) ? {} : drawn,
     onlyMajorityHeals: dice.chance(0.2),
-    load: drawLoad(dice.fork("load")),
-    phases: { healthyMs: totalMs * 0.1, faultsMs: totalMs * 0.6, livenessMs: totalMs * 0.3 },
+    load: loadOf(dice.fork("load"), snapshotEveryEntries, overrides.clients),
+    phases: { healthyMs: totalMs * 0.1, faultsMs: totalMs * 0.5, livenessMs: totalMs * 0.4 },
   };
+}
+
+/**
+ * Whoever writes a snapshot every few entries has little work: each holds the whole state, and would cost more than all else.
+ */
+function loadOf(dice: Dice, snapshotEveryEntries: number, clients?: number): LoadOptions {
+  const drawn = drawLoad(dice);
+  const load = clients === undefined ? drawn : { ...drawn, clients };
+  const operationsPerSecond = snapshotEveryEntries < 50 ? 8 : dice.logUniform(10, snapshotEveryEntries < 200 ? 15 : 40);
+  const isLarge = snapshotEveryEntries >= 200 && dice.chance(0.05);
+  return { ...load, thinkMs: (1_000 * load.clients) / operationsPerSecond, payloadBytes: isLarge ? 10_000 : dice.pick([0, 100]) };
 }

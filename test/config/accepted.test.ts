@@ -36,6 +36,15 @@ test("a small file becomes a complete, frozen configuration", () => {
         snapshotEveryEntries: 100_000,
         keepEntries: 10_000,
         segmentBytes: 16_777_216,
+        leaseReads: null,
+      },
+      election: {
+        priorities: new Map([
+          [NodeId("a"), 3],
+          [NodeId("b"), 2],
+          [NodeId("c"), 1],
+        ]),
+        preempt: false,
       },
       sessions: { defaultTtlMs: 15_000, electionGraceMs: 3_000, renewIntervalMs: 1_000 },
       worker: null,
@@ -169,6 +178,21 @@ test("durations are milliseconds or text with a unit, sizes bytes or text with a
     Array(11).fill(null),
   );
   assert.equal(loaded(`${valid}raft: {segment: 32MiB}\n`).raft.segmentBytes, 33_554_432);
+});
+
+test("a lease is what clock drift and one tick leave of the election timeout", () => {
+  assert.deepEqual(loaded(`${valid}raft: {lease_reads: true}\n`).raft.leaseReads, { leaseMs: 600 * 0.9 - 20 });
+  assert.deepEqual(loaded(`${valid}raft: {lease_reads: true, clock_drift: 0.5}\n`).raft.leaseReads, { leaseMs: 280 });
+  assert.equal(loaded(`${valid}raft: {clock_drift: 0.5}\n`).raft.leaseReads, null);
+});
+
+test("the voters' order is their priority; that a healthy leader makes way is asked for", () => {
+  const { election } = loaded(`${valid}election: {preempt: true}\n`);
+  assert.equal(election.preempt, true);
+  assert.deepEqual(
+    [...election.priorities.values()],
+    [...election.priorities.values()].toSorted((a, b) => b - a),
+  );
 });
 
 test("an alias may be used a few times", () => {

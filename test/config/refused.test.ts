@@ -269,6 +269,8 @@ test("limits that cannot hold together are refused with both numbers", () => {
     /raft\.max_message: 2097152 bytes is over raft\.max_inflight 1048576/,
   );
   assert.match(raft("keep_entries: 100000"), /100000 entries must be below raft\.snapshot_every 100000/);
+  assert.match(raft("lease_reads: true, clock_drift: 0.99"), /0\.99 of the election timeout .* leave no time for a lease/);
+  assert.match(raft("lease_reads: true, clock_drift: 2"), /must be a share from 0 to 1/);
   assert.match(raft("segment: 5 floppies"), /"5 floppies" is not a size/);
   assert.match(
     refused(`${valid}sessions: {default_ttl: 2s}\n`).join(),
