@@ -1,5 +1,5 @@
 import type { WorkId } from "#kernel";
-import type { Reader, WorkItem } from "#statemachine";
+import type { ObjectValue, Reader, WorkItem } from "#statemachine";
 import type { Operation } from "../history.ts";
 import type { Observer } from "../observer.ts";
 import { changeOf, replyOf } from "./answers.ts";
@@ -10,13 +10,13 @@ import type { CheckerReport } from "./checker.ts";
  * there that nobody tried to enqueue, or twice.
  */
 export class NoLostJob implements Observer {
-  readonly #final: { readonly reader: Pick<Reader, "work" | "listWork"> };
+  readonly #final: FinalState;
   readonly #report: CheckerReport;
   readonly #acknowledged = new Set<WorkId>();
   /** Payloads are unique. */
   readonly #attempted = new Set<string>();
 
-  constructor(final: { readonly reader: Pick<Reader, "work" | "listWork"> }, report: CheckerReport) {
+  constructor(final: FinalState, report: CheckerReport) {
     this.#final = final;
     this.#report = report;
   }
@@ -36,7 +36,7 @@ export class NoLostJob implements Observer {
   ended(): void {
     const { reader } = this.#final;
     for (const id of this.#acknowledged) {
-      const item = reader.work(id);
+      const item = reader.work(id) ?? this.#removed(id);
       if (item === null) this.#report("no-lost-job", `${id} was acknowledged and is gone`);
       else if (!isFinished(item)) this.#report("no-lost-job", `${id} was acknowledged and is ${item.state} after the drain`);
     }
@@ -47,6 +47,18 @@ export class NoLostJob implements Observer {
       found.add(spec.payload);
     }
   }
+
+  /** Only what asked for it is removed, some time after its end. */
+  #removed(id: WorkId): WorkItem | null {
+    const last = this.#final.lastOf("work", id);
+    return last?.kind === "work" && last.value.spec.ttlAfterFinishedMs > 0 ? last.value : null;
+  }
+}
+
+/** What is left after the drain, and how removed items stood before they were removed. */
+interface FinalState {
+  readonly reader: Pick<Reader, "work" | "listWork">;
+  lastOf(kind: "work", id: string): ObjectValue | null;
 }
 
 function isFinished({ state }: WorkItem): boolean {

@@ -62,6 +62,11 @@ export class Replay implements Observer {
     return low === 0 ? null : history[low - 1]!.object;
   }
 
+  /** As it stood last; of a removed object, before it was removed. */
+  lastOf(kind: ObjectKind, key: string): ObjectValue | null {
+    return this.#histories.get(`${kind} ${key}`)?.findLast(({ object }) => object !== null)?.object ?? null;
+  }
+
   /** Names of all objects of a kind that ever existed. */
   *keys(kind: ObjectKind): Generator<string> {
     for (const name of this.#histories.keys()) if (name.startsWith(`${kind} `)) yield name.slice(kind.length + 1);

@@ -4,8 +4,8 @@ import type { ClientWorld } from "../world.ts";
 import type { Board } from "./board.ts";
 import { Life } from "./life.ts";
 import type { Notebook } from "./notebook.ts";
-import type { ActionKind, LoadOptions } from "./options.ts";
-import { actions } from "./actions.ts";
+import type { LoadOptions } from "./options.ts";
+import { actions, askWhetherAllIsDone } from "./actions.ts";
 import { workOn } from "./worker.ts";
 
 /** What an action may use. `done` is called when the client may turn to the next thing; never called once the life is over. */
@@ -74,10 +74,18 @@ export class Client {
   #lane(scene: Scene): void {
     const { world, options, random } = scene;
     world.after(-options.thinkMs * Math.log(1 - random()), () => {
-      if (scene.life.isOver || this.#draining) return;
-      const kind: ActionKind = scene.any([...options.actions]);
-      const next = (): void => this.#lane(scene);
-      (actions[kind] ?? actions.enqueue)?.(scene, next);
+      if (scene.life.isOver || scene.board.isAllDone) return;
+      if (this.#draining) this.#awaitTheEnd(scene);
+      else actions[scene.any(options.actions)](scene, () => this.#lane(scene));
+    });
+  }
+
+  /** The first client asks whether the queues are empty; workers stop when they are, so that a run can end in silence. */
+  #awaitTheEnd(scene: Scene): void {
+    if (this.#number !== 1 || scene.life.isOver) return;
+    askWhetherAllIsDone(scene, (isAllDone) => {
+      scene.board.isAllDone = isAllDone;
+      if (!isAllDone) scene.world.after(ASK_EVERY_MS, () => this.#awaitTheEnd(scene));
     });
   }
 
@@ -98,3 +106,5 @@ export class Client {
     };
   }
 }
+
+const ASK_EVERY_MS = 500;

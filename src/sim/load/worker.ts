@@ -1,27 +1,26 @@
 import type { WorkItem, WorkSpec } from "#statemachine";
 import type { OperationOutcome } from "../history.ts";
+import { replyOf, write } from "./actions.ts";
 import type { Scene } from "./client.ts";
 
 /** Claims and works for ever: starts, reports, and ends each item well, badly, late or not at all. */
 export function workOn(scene: Scene): void {
   const { life, options, random, world } = scene;
-  if (life.isOver) return;
+  if (life.isOver || scene.board.isAllDone) return;
   const claim = {
     kind: "claimWork",
     workerId: `worker-${life.client}`,
     queues: queueNames(options.keys),
     maxItems: scene.chance(0.8) ? 1 : 3,
   } as const;
-  const waitMs = scene.chance(0.5) ? 1_000 : 0;
-  life.write(
-    claim,
-    (outcome) => {
-      const items = claimedItems(outcome);
-      const pauseMs = items.length === 0 ? options.thinkMs * (1 + random()) : 1;
-      workThrough(scene, items, () => world.after(pauseMs, () => workOn(scene)));
-    },
-    { waitMs, echoAfterMs: scene.chance(options.echo) ? options.thinkMs * random() : null },
-  );
+  const waitMs = scene.chance(0.5) && !scene.isDraining() ? 1_000 : 0;
+  const next = (outcome: OperationOutcome): void => {
+    const reply = replyOf(outcome);
+    const items = reply?.kind === "claimed" ? reply.items : [];
+    const pauseMs = items.length === 0 ? Math.min(1_000, options.thinkMs * (1 + random())) : 1;
+    workThrough(scene, items, () => world.after(pauseMs, () => workOn(scene)));
+  };
+  write(scene, claim, next, waitMs);
 }
 
 /** The queues that the load uses: a third as many as keys. */
@@ -36,30 +35,27 @@ function workThrough(scene: Scene, items: readonly WorkItem[], done: () => void)
 }
 
 function workOff(scene: Scene, { workId, claim }: WorkItem, done: () => void): void {
-  const { life, random, world } = scene;
+  const { random, world, options } = scene;
   const { fencingToken } = claim!;
-  const pause = (then: () => void): void => void world.after(scene.options.thinkMs * random(), then);
+  const pause = (then: () => void): void => void world.after(scene.isDraining() ? 1 : 0.5 * options.thinkMs * random(), then);
+  const finished = (): void => {
+    scene.board.backlog = Math.max(0, scene.board.backlog - 1);
+    done();
+  };
   const end = (): void => {
     const dice = scene.isDraining() ? 0 : random();
-    const echo = { echoAfterMs: scene.chance(scene.options.echo) ? scene.options.thinkMs * random() : null };
-    if (dice < 0.75) life.write({ ...complete, workId, fencingToken, result: scene.notebook.uniqueValue() }, done, echo);
-    else if (dice < 0.9) life.write({ ...complete, workId, fencingToken, error: failure(dice < 0.85) }, done, echo);
-    else if (dice < 0.97) life.write({ kind: "releaseWork", workId, fencingToken, reason: "simulated" }, done, echo);
+    if (dice < 0.75) write(scene, { ...complete, workId, fencingToken, result: scene.notebook.uniqueValue() }, finished);
+    else if (dice < 0.9) write(scene, { ...complete, workId, fencingToken, error: failure(dice < 0.85) }, done);
+    else if (dice < 0.97) write(scene, { kind: "releaseWork", workId, fencingToken, reason: "simulated" }, done);
     else done();
   };
   const report = (): void => {
     if (scene.isDraining() || scene.chance(0.5)) return pause(end);
     const progress = { percent: Math.floor(100 * random()), step: "step", message: "" };
-    life.write({ kind: "progressWork", workId, fencingToken, progress }, () => pause(end));
+    write(scene, { kind: "progressWork", workId, fencingToken, progress }, () => pause(end));
   };
-  if (scene.chance(0.5)) life.write({ kind: "startWork", workId, fencingToken }, () => pause(report));
+  if (scene.chance(0.5)) write(scene, { kind: "startWork", workId, fencingToken }, () => pause(report));
   else pause(report);
-}
-
-function claimedItems(outcome: OperationOutcome): readonly WorkItem[] {
-  if (outcome.kind !== "ok" || outcome.answer?.kind !== "decided") return [];
-  const { outcome: decided } = outcome.answer.decision;
-  return decided.ok && decided.value.kind === "claimed" ? decided.value.items : [];
 }
 
 const complete = { kind: "completeWork", result: "", error: null, guards: [] } as const;
