@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { InvariantError, LogIndex, Term } from "#kernel";
+import { defaultRaftOptions, type RaftOptions, validateRaftOptions } from "#raft";
+import { id, Network, stampAt, TestNode, voters } from "./network.ts";
+import { requestVote } from "./roles.ts";
+
+/** The test nodes tick every 100 ms, so the election timeout is 1,000 ms; a tenth of drift and a tick less are 800. */
+const LEASE_MS = 800;
+const leased: Partial<RaftOptions> = { leaseReads: { leaseMs: LEASE_MS } };
+
+/** A leader with a lease, on clocks that agree. */
+function led(options: Partial<RaftOptions> = leased): Network {
+  const net = Network.of(3, options);
+  net.tick(12);
+  net.campaign(1);
+  net.tick(2);
+  assert.equal(net.node(1).role, "leader");
+  return net;
+}
+
+describe("lease reads (dissertation 6.4.1)", () => {
+  test("a leader with a lease answers at once and asks nobody, with an index that covers all that is committed (etcd ReadOnlyOptionLease)", () => {
+    const net = led();
+    for (const [i, n] of [1, 2, 3, 1, 2, 3].entries()) {
+      net.propose(1, ...Array.from({ length: 10 }, (_, k) => `w${k}`));
+      const readId = net.node(n).read();
+      if (n === 1) {
+        net.node(1).takeSent();
+        assert.ok(
+          !net
+            .node(1)
+            .pump()
+            .send.some((m) => m.kind === "heartbeat"),
+        );
+      } else net.settle();
+      assert.deepEqual(net.node(n).readable.splice(0), [{ readId, index: 11 + 10 * i }]);
+    }
+    assert.ok(net.node(1).marks.includes("lease granted") && net.node(1).marks.includes("read by lease"));
+  });
+
+  test("options that ask for leases without checkQuorum are refused", () => {
+    const options = { ...defaultRaftOptions, id: id(1), initialConfiguration: voters(3), ...leased };
+    validateRaftOptions(options);
+    assert.throws(() => validateRaftOptions({ ...options, checkQuorum: false }), InvariantError);
+    assert.throws(() => validateRaftOptions({ ...options, leaseReads: { leaseMs: 0 } }), InvariantError);
+  });
+
+  test("the lease counts from when the heartbeats were sent, not from when their answers came", () => {
+    const net = led();
+    const leading = net.node(1);
+    net.isolate(1);
+    const sentAt = leading.nowMs; // of the last round that was answered
+    const answered = (ms: number) => {
+      leading.raft.step({ kind: "read", readId: ms as never, stamp: stampAt(ms) });
+      return leading.raft.drain().readable.length === 1;
+    };
+    assert.equal(answered(sentAt + LEASE_MS - 1), true);
+    assert.equal(answered(sentAt + LEASE_MS), false);
+  });
+
+  test("an answer to an older round does not extend the lease", () => {
+    const net = led();
+    const leading = net.node(1);
+    net.isolate(1);
+    const grantedAt = leading.nowMs;
+    leading.tick(3);
+    leading.takeSent();
+    leading.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(leading.term), readRound: 1, suspect: false });
+    leading.raft.step({ kind: "read", readId: 77 as never, stamp: stampAt(grantedAt + LEASE_MS) });
+    assert.deepEqual(leading.raft.drain().readable, []);
+  });
+
+  test("telling a successor to campaign ends the lease for good, even when the hand-over fails", () => {
+    const net = led();
+    net.drop = (m) => m.kind === "timeoutNow";
+    net.node(1).raft.transferLeadership(id(2));
+    net.settle();
+    net.node(1).read();
+    assert.deepEqual(net.node(1).pump().readable, []);
+    net.tick(15);
+    assert.equal(net.node(1).raft.status().transferee, null);
+    net.node(1).readable.splice(0);
+    net.node(1).read();
+    assert.deepEqual(net.node(1).pump().readable, []);
+    net.settle();
+    assert.equal(net.node(1).readable.length, 1);
+  });
+
+  test("a restarted voter keeps the promise it has forgotten: it elects nobody for an election timeout", () => {
+    const net = led();
+    const voter = net.node(2);
+    voter.crash();
+    voter.restart();
+    for (const kind of ["preVote", "requestVote"] as const) voter.receive({ ...requestVote(3, 9, 100, 9, kind), to: id(2) });
+    voter.settle();
+    assert.deepEqual(voter.takeSent(), []);
+    voter.tick(10);
+    voter.receive({ ...requestVote(3, 9, 100, 9), to: id(2) });
+    voter.settle();
+    assert.deepEqual(
+      voter.takeSent().map((m) => m.kind),
+      ["voteReply"],
+    );
+  });
+
+  test("a voter that is told of a later term still elects nobody while a lease may be held", () => {
+    const net = led();
+    const voter = net.node(2);
+    voter.receive({ kind: "voteReply", from: id(3), to: id(2), term: Term(8), granted: false });
+    assert.equal(voter.raft.status().leader, null);
+    voter.receive({ ...requestVote(3, 9, 100, 9), to: id(2) });
+    voter.settle();
+    assert.ok(voter.marks.includes("vote refused: live leader"));
+    voter.step({ kind: "campaign" });
+    voter.settle();
+    assert.equal(voter.role, "follower");
+  });
+
+  test("a leader that steps down answers what waits with a refusal and holds no lease", () => {
+    const net = led();
+    const node = net.node(1);
+    net.isolate(1);
+    node.tick(8);
+    const readId = node.read();
+    node.receive({ kind: "heartbeat", from: id(2), to: id(1), term: Term(5), commitIndex: LogIndex(0), readRound: 0 });
+    node.pump();
+    assert.deepEqual(
+      node.rejected.map((r) => [r.readId, r.refusal.reason, r.refusal.leader]),
+      [[readId, "NOT_LEADER", id(2)]],
+    );
+  });
+
+  test("in a partition the old leader's last lease read ends before anybody else can be elected", () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const net = led({ ...leased, electionTicks: 10 });
+      net.tick(seed % 7);
+      net.isolate(1);
+      net.node(2).step({ kind: "peerDisconnected", peer: id(1) });
+      net.node(3).step({ kind: "peerDisconnected", peer: id(1) });
+      for (let i = 0; i < 40; i++) {
+        net.tick();
+        const other = [2, 3].some((n) => net.node(n).role === "leader");
+        net.node(1).readable.splice(0);
+        net.node(1).read();
+        net.settle();
+        assert.ok(!(other && net.node(1).readable.length > 0), `seed ${seed}, tick ${i}: a stale read was possible`);
+        if (seed % 2 === 0) net.node((i % 2) + 2).step({ kind: "campaign" });
+      }
+      assert.ok([2, 3].some((n) => net.node(n).role === "leader"));
+    }
+  });
+});
