@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { InvariantError, LogIndex, Term } from "#kernel";
 import { defaultRaftOptions, type RaftOptions, validateRaftOptions } from "#raft";
-import { id, Network, stampAt, TestNode, voters } from "./network.ts";
+import { id, Network, stampAt, voters } from "./network.ts";
 import { requestVote } from "./roles.ts";
 
 /** The test nodes tick every 100 ms, so the election timeout is 1,000 ms; a tenth of drift and a tick less are 800. */
