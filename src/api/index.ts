@@ -15,4 +15,4 @@ export {
   createGrpcServer,
   defaultGrpcLimits,
 } from "./grpc/index.ts";
-export { statusBody } from "./http/index.ts";
+export { type ElectionDeps, type HttpAnswer, electionBody, refusalAnswer, statusBody, triggerElection } from "./http/index.ts";

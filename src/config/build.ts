@@ -19,6 +19,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
   const role = voters.includes(nodeId) ? "voter" : "worker";
   const tls = host.ringraft?.tls ?? shape.tls;
   const dataDirectory = host.ringraft?.data_dir ?? shape.data_dir ?? `ringraft-data/${nodeId}`;
+  const adminKeyFile = host.ringraft?.admin?.key_file ?? shape.admin?.key_file;
   return deepFreeze({
     file: resolve(file),
     nodeId,
@@ -36,6 +37,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
     election: electionOf(shape),
     sessions: sessionsOf(shape),
     worker: role === "voter" ? null : workerConfig(shape, host, directory),
+    adminKeyFile: adminKeyFile === undefined ? null : resolve(directory, adminKeyFile),
     log: { level: overrides.logLevel ?? host.ringraft?.log?.level ?? shape.log?.level ?? "info" },
   });
 }

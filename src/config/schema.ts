@@ -104,6 +104,8 @@ const tls = z.strictObject({ peer: tlsFiles.optional(), client: tlsFiles.optiona
 /** Not `host`: the runbooks read every address of the file with `grep 'host:'`, and a bind address is none of those. */
 const listen = z.strictObject({ address: text(253).optional(), http_address: text(253).optional() });
 
+const admin = z.strictObject({ key_file: text(4_096).optional() });
+
 const log = z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() });
 
 /** What one machine may have different from the rest of its cluster. Timing, voters and limits are the cluster's. */
@@ -113,6 +115,7 @@ const overrides = z.strictObject({
   ports: ports.optional(),
   tls: tls.optional(),
   worker: worker.optional(),
+  admin: admin.optional(),
   log: log.optional(),
 });
 
@@ -184,6 +187,7 @@ const owned = {
   tls: tls.optional(),
   insecure: insecure.optional(),
   worker: worker.optional(),
+  admin: admin.optional(),
   log: log.optional(),
 } as const;
 

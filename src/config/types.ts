@@ -44,6 +44,8 @@ export interface NodeConfig {
   };
   readonly sessions: { readonly defaultTtlMs: number; readonly electionGraceMs: number; readonly renewIntervalMs: number };
   readonly worker: WorkerConfig | null;
+  /** Holds the key that lets callers of other machines change things over HTTP; null = callers on this machine only. */
+  readonly adminKeyFile: string | null;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
 }
 

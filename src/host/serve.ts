@@ -3,6 +3,7 @@ import { ExitError, exitCodes } from "#kernel";
 import type { Log } from "#ports";
 import type { VoterProbe } from "#node";
 import { StorageError } from "#storage";
+import { adminKeyHash } from "./admin-key.ts";
 import { type ConfigurationRequest, loadNodeConfig } from "./configuration.ts";
 import { lockDataDirectory } from "./data-directory.ts";
 import { type RunningNode, untilStopped } from "./lifecycle.ts";
@@ -24,7 +25,7 @@ export async function serve(request: ConfigurationRequest & { readonly traceFile
     log.info("starting", { version, role: config.role, data_dir: config.dataDirectory, profile: config.timing.profile });
     const stopped = new AbortController();
     const trace = request.traceFile === undefined ? null : traceFile(request.traceFile, config.nodeId);
-    const starting = start(config, log, trace, stopped.signal);
+    const starting = start(config, request.env, log, trace, stopped.signal);
     // A stop may come while the start still waits for a cluster: then the start is what has to end first.
     const node: RunningNode = {
       stop: async () => {
@@ -43,18 +44,31 @@ export async function serve(request: ConfigurationRequest & { readonly traceFile
 
 const STOP_LIMIT_MS = 10_000;
 
-async function start(config: NodeConfig, log: Log, trace: VoterProbe | null, signal: AbortSignal): Promise<RunningNode | null> {
+async function start(
+  config: NodeConfig,
+  env: ConfigurationRequest["env"],
+  log: Log,
+  trace: VoterProbe | null,
+  signal: AbortSignal,
+): Promise<RunningNode | null> {
+  const adminKeySha256 = adminKeyHash(config, env);
   const directory = await lockDataDirectory(config.dataDirectory);
   const onFatal = (error: Error): void => end(log, error);
   const pulse = await startPulse({
     listen: { host: config.listen.httpHost, port: config.listen.http },
     nodeId: config.nodeId,
+    posts: { hostNames: hostNames(config), adminKeySha256 },
     onFailure: onFatal,
   });
   const ports = { log, pulse, directory, onFatal, trace, signal };
   const node = await (config.role === "voter" ? startVoterNode(config, ports) : startWorkerNode(config, ports));
   settle();
   return node;
+}
+
+/** What a Host header may call this node besides an address. */
+function hostNames({ nodeId, hosts, listen }: NodeConfig): readonly string[] {
+  return [nodeId, hosts.get(nodeId)?.address ?? nodeId, listen.httpHost];
 }
 
 /** Never resolves for a start that succeeds. */

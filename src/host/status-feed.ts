@@ -1,5 +1,5 @@
 import type { Timer, Timers } from "#ports";
-import { statusBody } from "#api";
+import { electionBody, statusBody } from "#api";
 import { type HealthClause, healthOf, type NodeMetrics, type NodeView } from "#observe";
 import { processViewer } from "./process-view.ts";
 import type { Pulse } from "./pulse/index.ts";
@@ -23,7 +23,7 @@ export function feedPulse(
       const view = await look();
       metrics.update(view, lookAtProcess());
       const more = clauses();
-      pulse.push({ status: statusBody(view, more), metrics: metrics.render(), ...healthOf(view, more) });
+      pulse.push({ status: statusBody(view, more), election: electionBody(view), metrics: metrics.render(), ...healthOf(view, more) });
     } finally {
       looking = false;
     }

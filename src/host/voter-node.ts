@@ -11,6 +11,7 @@ import { systemClock, systemTimers } from "./clock.ts";
 import { DirectoryRefusals } from "./directory-refusals.ts";
 import { nodeDisk } from "./disk.ts";
 import { requireFreePort } from "./free-port.ts";
+import { voterElections } from "./elections.ts";
 import type { RunningNode } from "./lifecycle.ts";
 import { membershipView } from "./membership-view.ts";
 import { createPeerLinks, learnCluster, type TlsMaterial } from "./peer-grpc/index.ts";
@@ -88,6 +89,7 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
     await voter.close();
     throw error;
   });
+  ports.pulse.handle(voterElections(config, clientTls, voter.replica));
   const feed = feedPulse(
     ports.pulse,
     metrics,

@@ -7,6 +7,7 @@ import { nodeMetrics, type NodeView } from "#observe";
 import { newIdentity, readIdentity, writeIdentity } from "#storage";
 import { systemClock, systemTimers } from "./clock.ts";
 import { nodeDisk } from "./disk.ts";
+import { workerElections } from "./elections.ts";
 import type { RunningNode } from "./lifecycle.ts";
 import { openProcesses } from "./process.ts";
 import { StartError } from "./start-error.ts";
@@ -45,6 +46,7 @@ export async function startWorkerNode(config: NodeConfig, ports: NodePorts): Pro
     { nodeId: config.nodeId, incarnation: Date.now(), worker, endpoints, clusterId: known },
     { client, processes, clock: systemClock(), timers, random: seededRandom(randomInt(2 ** 32)), log },
   );
+  ports.pulse.handle(workerElections(client));
   const feed = feedPulse(ports.pulse, nodeMetrics(), () => Promise.resolve(watcher.view()), timers);
   log.info("worker is up", { queues: worker.queues.join(","), slots: worker.slots });
   return {

@@ -6,4 +6,4 @@ export type { Clock, Stamp, Timers, Timer } from "./clock.ts";
 export type { Disk, DiskFile, DirectoryLock } from "./disk.ts";
 export type { PeerLinks, PeerLinkEvents } from "./peer-link.ts";
 export type { Log, LogFields } from "./log.ts";
-export type { PulseFeed, PulseSnapshot } from "./pulse.ts";
+export type { PulseFeed, PulseRequest, PulseSnapshot } from "./pulse.ts";

@@ -16,6 +16,7 @@ import { startPulse, type Pulse } from "../../src/host/pulse/index.ts";
 
 const snapshot: PulseSnapshot = {
   status: { status: "ok", node_id: "a", leader_id: "a" },
+  election: { node_id: "a", leader_id: "a", term: "3" },
   metrics: "ringrift_p2p_is_leader 1\n",
   healthy: true,
   reasons: [],

@@ -49,6 +49,16 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
     resourceLimits: HEAP_LIMITS,
   });
   const port = await listening(thread, options);
+  const post = (message: ToPulse): void => thread.postMessage(message, []);
+  let handler: Parameters<PulseFeed["handle"]>[0] = notYet;
+  thread.on("message", (message: FromPulse) => {
+    if (message.kind !== "request") return;
+    const { id, path, body } = message;
+    handler({ path, body })
+      .catch(() => failedAnswer)
+      .then((answer) => post({ kind: "answer", id, ...answer }), options.onFailure);
+  });
+  // After the listener: a listener for messages holds the process.
   thread.unref();
 
   const counter = new Int32Array(beats);
@@ -69,15 +79,6 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
     });
   });
 
-  const post = (message: ToPulse): void => thread.postMessage(message, []);
-  let handler: Parameters<PulseFeed["handle"]>[0] = notYet;
-  thread.on("message", (message: FromPulse) => {
-    if (message.kind !== "request") return;
-    const { id, path, body } = message;
-    handler({ path, body })
-      .catch(() => failedAnswer)
-      .then((answer) => post({ kind: "answer", id, ...answer }), options.onFailure);
-  });
   return {
     port,
     handle: (next) => {
