@@ -206,35 +206,53 @@ export class Cluster implements WorldView {
     if (machine.process !== null) machine.process.slowness = slowness;
   }
 
-  call<T>(node: NodeId, serve: (replica: RunningReplica, answer: (value: T) => void) => void, caller: Caller<T>): () => void {
+  call<T>(
+    node: NodeId,
+    serve: (replica: RunningReplica, answer: (value: T) => void) => void | (() => void),
+    caller: Caller<T>,
+  ): () => void {
     const { scheduler } = this.#ports;
     const machine = this.machine(node);
-    let isOpen = true;
-    const close = (): void => {
-      isOpen = false;
+    let isListening = true;
+    let isBroken = false;
+    let lastArrivalMs = 0;
+    let leave = (): void => {};
+    // A stream keeps its order; and once something of it is swallowed, what follows is as well.
+    const way = (run: () => void): void => {
+      lastArrivalMs = Math.max(lastArrivalMs, scheduler.nowMs + this.#clientDelayMs());
+      scheduler.at(lastArrivalMs, () => {
+        isBroken ||= machine.isHidden;
+        if (isListening && !isBroken) run();
+      });
     };
     const breaks = (how: "refused" | "reset"): void => {
-      if (!isOpen) return;
-      isOpen = false;
-      scheduler.after(this.#clientDelayMs(), () => caller.onBroken(how));
-    };
-    const way = (run: () => void): void => {
-      const arrivesMs = this.#clientDelayMs();
-      scheduler.after(arrivesMs, () => {
-        if (isOpen && !machine.isHidden) run();
+      if (isBroken) return;
+      isBroken = true;
+      scheduler.after(this.#clientDelayMs(), () => {
+        if (isListening) caller.onBroken(how);
       });
     };
     way(() => {
       const { process } = machine;
       if (process === null || process.voter === null) return breaks("refused");
       process.enter(() => {
-        this.#onEnd(process, () => breaks("reset"));
-        serve(process.voter!.replica, (value) => {
+        const onDeath = (): void => breaks("reset");
+        this.#onEnd(process, onDeath);
+        const stop = serve(process.voter!.replica, (value) => {
           if (process.isAlive) way(() => caller.onAnswer(value));
         });
+        leave = () => {
+          this.#callers.get(process)?.delete(onDeath);
+          if (stop !== undefined) scheduler.after(this.#clientDelayMs(), () => process.isAlive && process.enter(stop));
+        };
+        if (!isListening) leave();
       });
     });
-    return close;
+    return () => {
+      if (!isListening) return;
+      isListening = false;
+      leave();
+    };
   }
 
   #clientDelayMs(): number {
@@ -308,4 +326,4 @@ function describe(error: Error): string {
   return causes.join(" ← ");
 }
 
-const silentMeter = { synced: () => {}, proposed: () => {}, proposalsRefused: () => {}, committed: () => {} };
+const silentMeter = { synced: () => {}, proposed: () => {}, proposalsRefused: () => {}, committed: () => {}, marked: () => {} };

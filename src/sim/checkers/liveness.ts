@@ -1,4 +1,4 @@
-import type { NodeId, Term } from "#kernel";
+import type { LogIndex, NodeId, Term } from "#kernel";
 import { membersOf, type RaftStatus } from "#raft";
 import type { Operation } from "../history.ts";
 import type { Observer, WorldView } from "../observer.ts";
@@ -7,13 +7,15 @@ import type { Replay } from "./replay.ts";
 
 /**
  * Once the faults are over: a leader within ten election timeouts, then no further term; at the end every operation has been
- * answered, every item is finished, every lock is free, and all nodes that are up stand at the same index.
+ * answered, every item is finished, every lock is free, and all nodes that are up have kept pace.
  */
 export class Liveness implements Observer {
   readonly #view: WorldView;
   readonly #replay: Replay;
   readonly #report: CheckerReport;
   readonly #open = new Set<Operation>();
+  /** What was committed when, newest last: renewals never rest, so nobody stands at the very last index. */
+  readonly #commits: { readonly atMs: number; readonly index: LogIndex }[] = [];
   #healedMs: number | null = null;
   /** Of a leader whose lead was confirmed by a commit of its own term. */
   #ledTerm: Term | null = null;
@@ -37,8 +39,12 @@ export class Liveness implements Observer {
     this.#healedMs = this.#view.nowMs;
   }
 
-  stepped(node: NodeId, _input: unknown, { role, term, ownTermCommitted }: RaftStatus): void {
+  stepped(node: NodeId, _input: unknown, { role, term, ownTermCommitted, commitIndex }: RaftStatus): void {
     if (this.#healedMs === null) return;
+    const last = this.#commits.at(-1);
+    if (role === "leader" && this.#view.nowMs >= (last?.atMs ?? 0) + this.#view.electionMs) {
+      this.#commits.push({ atMs: this.#view.nowMs, index: commitIndex });
+    }
     if (role === "leader" && ownTermCommitted && term > (this.#ledTerm ?? -1)) this.#ledTerm = term;
     if (this.#settledTerm !== null && term > this.#settledTerm) {
       this.#report("liveness", `${node} is in term ${term} though all was well in term ${this.#settledTerm}`);
@@ -70,12 +76,15 @@ export class Liveness implements Observer {
     const leader = this.#view.nodes.find((node) => this.#view.status(node)?.role === "leader");
     const configuration = leader === undefined ? null : this.#view.status(leader)!.configuration;
     if (configuration === null) return this.#report("liveness", "nobody leads at the end");
-    const members = [...membersOf(configuration)].filter((node) => this.#view.isUp(node));
-    const indexes = members.map((node) => this.#view.status(node)!.appliedIndex);
-    if (new Set(indexes).size === 1) return;
-    const at = members.map((node, place) => `${node} at ${indexes[place]}`);
-    this.#report("liveness", `the nodes do not stand at the same index: ${at.join(", ")}`);
+    const dueMs = this.#view.nowMs - LAG_ELECTIONS * this.#view.electionMs;
+    const due = this.#commits.findLast(({ atMs }) => atMs <= dueMs)?.index ?? 0;
+    for (const node of membersOf(configuration)) {
+      const at = this.#view.status(node)?.appliedIndex ?? null;
+      if (at === null || at >= due) continue;
+      this.#report("liveness", `${node} has applied ${at}; index ${due} was committed ${LAG_ELECTIONS} election timeouts ago`);
+    }
   }
 }
 
+const LAG_ELECTIONS = 5;
 const ELECTIONS_TO_SETTLE = 10;

@@ -23,6 +23,9 @@ export class LockExclusion implements Observer {
   readonly #newest = new Map<string, Hold>();
   /** The newest grant of the lock that was known when the acquire was called. */
   readonly #newestAtCall = new Map<Operation, Hold>();
+  /** Forced releases that are under way, and the index of the newest that was done. */
+  readonly #forcing = new Map<string, number>();
+  readonly #forcedAt = new Map<string, number>();
   /** A session that sent its goodbye relies on nothing. */
   readonly #closing = new Set<SessionId>();
   /** Commands called before: a copy may come late, and is answered with what was. */
@@ -48,15 +51,16 @@ export class LockExclusion implements Observer {
     if (changeOf(operation, "closeSession") !== null && sessionId !== null) this.#closing.add(sessionId);
     const release = changeOf(operation, "releaseLock");
     if (release !== null) this.#drop(release.name, (hold) => hold.token === release.fencingToken);
-    // An operator's hand overrides the guarantee.
     const forced = changeOf(operation, "forceReleaseLock");
-    if (forced !== null) this.#drop(forced.name, () => true);
+    if (forced !== null) this.#forcing.set(forced.name, (this.#forcing.get(forced.name) ?? 0) + 1);
     const acquire = changeOf(operation, "acquireLock");
     const newest = acquire === null ? undefined : this.#newest.get(acquire.name);
     if (newest !== undefined) this.#newestAtCall.set(operation, newest);
   }
 
   returned(operation: Operation): void {
+    const forced = changeOf(operation, "forceReleaseLock");
+    if (forced !== null) this.#forced(forced.name, operation);
     const reply = replyOf(operation);
     if (changeOf(operation, "acquireLock") === null || reply?.kind !== "lock" || !reply.granted) return;
     const { name, holder } = reply.lock;
@@ -78,7 +82,10 @@ export class LockExclusion implements Observer {
 
   #checkOverlap(hold: Hold): void {
     const nowMs = this.#view.nowMs;
-    const isGuaranteed = ({ session }: Hold) => !this.#closing.has(session) && (this.#certainUntilMs.get(session) ?? 0) > nowMs;
+    if ((this.#forcing.get(hold.name) ?? 0) > 0) return;
+    const overridden = this.#forcedAt.get(hold.name) ?? 0;
+    const isGuaranteed = ({ session, token }: Hold) =>
+      token > overridden && !this.#closing.has(session) && (this.#certainUntilMs.get(session) ?? 0) > nowMs;
     if (!isGuaranteed(hold)) return;
     const others = (this.#holds.get(hold.name) ?? []).filter((other) => other.session !== hold.session && isGuaranteed(other));
     const [other] = others;
@@ -89,6 +96,13 @@ export class LockExclusion implements Observer {
       );
     }
     this.#holds.set(hold.name, [...others, hold]);
+  }
+
+  /** An operator's hand overrides all guarantees up to its index; what became of an unknown one stays open for ever. */
+  #forced(name: string, { outcome }: Operation): void {
+    if (outcome?.kind === "unknown") return;
+    this.#forcing.set(name, this.#forcing.get(name)! - 1);
+    if (outcome?.kind === "ok") this.#forcedAt.set(name, Math.max(outcome.index, this.#forcedAt.get(name) ?? 0));
   }
 
   #drop(name: string, matches: (hold: Hold) => boolean): void {

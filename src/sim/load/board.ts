@@ -8,6 +8,8 @@ export class Board {
   revision = 0 as Revision;
   /** Items enqueued and not yet seen finished: when it is high, nobody adds to it. */
   backlog = 0;
+  /** Lanes in the middle of an action. */
+  acting = 0;
   /** Set while draining, once nothing is left to do. */
   isAllDone = false;
 

@@ -35,6 +35,8 @@ export class Client {
   readonly #board: Board;
   #incarnation = 0;
   #draining = false;
+  /** Set while the lane is in the middle of an action; its life may end there. */
+  #stopActing: (() => void) | null = null;
 
   constructor(number: number, world: ClientWorld, options: LoadOptions, notebook: Notebook, board: Board) {
     this.#number = number;
@@ -47,6 +49,7 @@ export class Client {
   start(): void {
     const { random } = this.#world;
     const life = new Life(this.#number, this.#world, this.#notebook, () => {
+      this.#stopActing?.();
       this.#world.after(this.#options.sessionTtlMs * random(), () => this.start());
     });
     this.#incarnation += 1;
@@ -76,16 +79,30 @@ export class Client {
     world.after(-options.thinkMs * Math.log(1 - random()), () => {
       if (scene.life.isOver || scene.board.isAllDone) return;
       if (this.#draining) this.#awaitTheEnd(scene);
-      else actions[scene.any(options.actions)](scene, () => this.#lane(scene));
+      else this.#act(scene);
+    });
+  }
+
+  #act(scene: Scene): void {
+    const { board } = scene;
+    board.acting += 1;
+    this.#stopActing = () => {
+      board.acting -= 1;
+      this.#stopActing = null;
+    };
+    actions[scene.any(scene.options.actions)](scene, () => {
+      this.#stopActing?.();
+      this.#lane(scene);
     });
   }
 
   /** The first client asks whether the queues are empty; workers stop when they are, so that a run can end in silence. */
   #awaitTheEnd(scene: Scene): void {
     if (this.#number !== 1 || scene.life.isOver) return;
-    askWhetherAllIsDone(scene, (isAllDone) => {
-      scene.board.isAllDone = isAllDone;
-      if (!isAllDone) scene.world.after(ASK_EVERY_MS, () => this.#awaitTheEnd(scene));
+    const isQuiet = scene.board.acting === 0;
+    askWhetherAllIsDone(scene, (isEmpty) => {
+      scene.board.isAllDone = isQuiet && isEmpty;
+      if (!scene.board.isAllDone) scene.world.after(ASK_EVERY_MS, () => this.#awaitTheEnd(scene));
     });
   }
 
