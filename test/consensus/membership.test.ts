@@ -96,6 +96,16 @@ test("wherever the power of the leader is cut in a change, the cluster never sta
   assert.ok(ends.has(4), "some cuts come after the joint entry has left the node");
 });
 
+test("a newcomer is linked as soon as it is appended; one that is on the way out, until that is committed", async () => {
+  const cluster = await TestCluster.start();
+  const leader = await cluster.leader();
+  const [gone] = cluster.followers(leader);
+  cluster.isolate(leader.id);
+  begin(leader, { kind: "replace", remove: gone!.id, add: n4 });
+  await cluster.settle();
+  assert.deepEqual(new Set(leader.members), new Set([...cluster.ids, n4]));
+});
+
 test("one change at a time: a second caller is told what is under way", async () => {
   const cluster = await TestCluster.start();
   const leader = await cluster.leader();

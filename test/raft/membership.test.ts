@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Term } from "#kernel";
-import { type Configuration, type MembershipChange, type Message, type RaftOptions, settledConfiguration } from "#raft";
+import { LogIndex, Term } from "#kernel";
+import {
+  type Configuration,
+  encodeConfiguration,
+  type MembershipChange,
+  type Message,
+  type RaftOptions,
+  settledConfiguration,
+} from "#raft";
 import { entry, id, Network, TestNode, voters } from "./network.ts";
 import { append, requestVote } from "./roles.ts";
 
@@ -15,6 +22,26 @@ describe("membership: joint consensus owned by the leader (§6)", () => {
       assert.deepEqual(configuration, { ...settledConfiguration([id(1), id(2)]), votersOutgoing: [id(1), id(2), id(3)] });
       assert.ok(configurationIndex > commitIndex);
     }
+  });
+
+  test("the shell is told of a configuration as soon as it is appended", () => {
+    const node = new TestNode({ id: id(1), configuration: voters(3) });
+    const next = settledConfiguration([id(1), id(2)]);
+    node.receive(append(0, 0, [{ ...entry(1, 1), kind: "configuration", data: encodeConfiguration(next) }], 1));
+    assert.deepEqual(node.pump().status?.configuration, next);
+    const other = settledConfiguration([id(2), id(3)]);
+    node.receive(append(0, 0, [{ ...entry(1, 2), kind: "configuration", data: encodeConfiguration(other) }], 2));
+    assert.deepEqual(node.pump().status?.configuration, other, "also when it takes the place of another");
+  });
+
+  test("the bytes of a configuration count like any others until it is committed", () => {
+    const net = led(3, [4], { maxUncommittedBytes: 100 });
+    change(net, 1, { kind: "add", node: id(4), promote: false });
+    net.drop = (m) => m.kind === "appendReply";
+    const sixty = "x".repeat(60);
+    assert.ok(net.propose(1, sixty).ok);
+    const refused = net.propose(1, sixty);
+    assert.ok(!refused.ok && refused.refusal.reason === "OVERLOADED");
   });
 
   test("the leader leaves a committed joint configuration by itself", () => {
@@ -235,6 +262,21 @@ describe("membership: learners and their promotion", () => {
     assert.ok(net.node(1).last - before <= 4, "at most two joint steps");
   });
 
+  test("a learner that has gone silent since it caught up is promoted when it is heard again, not before", () => {
+    const net = led(3, [4], { checkQuorum: false });
+    net.drop = (m) => m.from === id(2) || m.from === id(3);
+    change(net, 1, { kind: "add", node: id(4), promote: true });
+    assert.equal(net.node(4).last, net.node(1).last, "it has everything, and the mark is not committed yet");
+    net.isolate(4);
+    net.tick(20);
+    net.drop = () => false;
+    net.tick(5);
+    assert.deepEqual([net.node(1).commit, configurationOf(net, 1).promoting], [2, [id(4)]]);
+    net.heal();
+    net.tick(3);
+    assert.deepEqual(configurationOf(net, 1), voters(4));
+  });
+
   test("the promotion survives the loss of the leader that promised it", () => {
     const net = led(3, [4]);
     net.isolate(4);
@@ -313,6 +355,37 @@ describe("membership: those who leave", () => {
     assert.ok(net.node(1).marks.includes("stepped down: not a voter any more"));
   });
 
+  test("a removed leader takes no more proposals, and goes only when its successor has the last of them", () => {
+    const net = led(3);
+    net.drop = (m) => m.kind === "appendReply" && m.matchIndex >= 3;
+    change(net, 1, { kind: "remove", node: id(1) });
+    assert.deepEqual([net.node(1).commit, net.node(2).last, net.node(3).last], [2, 3, 3]);
+    assert.ok(net.node(1).propose("behind the change").ok);
+    net.drop = (m) => m.kind === "append" && m.entries.some((e) => e.index === 4);
+    // What both hold is acknowledged after all.
+    const { term, lastIndex } = net.node(1).raft.status();
+    for (const from of [2, 3]) {
+      net.node(1).receive({
+        kind: "appendReply",
+        from: id(from),
+        to: id(1),
+        term,
+        matchIndex: LogIndex(lastIndex - 1),
+        suspect: false,
+      });
+    }
+    net.settle();
+    assert.deepEqual([net.node(1).role, net.node(1).commit], ["leader", 3]);
+    const refused = net.node(1).propose("too late");
+    assert.ok(!refused.ok && refused.refusal.reason === "NO_LEADER");
+    const change2 = net.node(1).changeMembership({ kind: "add", node: id(4), promote: false });
+    assert.ok(!change2.ok && change2.refusal.reason === "NO_LEADER");
+    net.heal();
+    net.tick(2);
+    assert.deepEqual([net.node(1).role, net.node(1).commit], ["follower", 4]);
+    assert.equal(net.leaders().length, 1);
+  });
+
   test("a removed leader asks the voter that is furthest along", () => {
     const net = led(5);
     net.drop = (m) => m.to === id(2) || m.to === id(4);
@@ -347,6 +420,8 @@ describe("membership: those who leave", () => {
     net.node(1).restart();
     net.heal();
     assert.deepEqual(configurationOf(net, 1), settledConfiguration([id(2)]));
+    net.node(1).tick();
+    assert.equal(net.node(1).role, "follower", "it waits for its turn: it is not the lone voter");
     for (let i = 0; i < 60; i++) net.tick();
     assert.deepEqual(configurationOf(net, 2), settledConfiguration([id(2)]), "2 could not be elected with the shorter log");
     assert.deepEqual([net.node(1).role, net.node(2).role], ["follower", "leader"]);
@@ -457,6 +532,21 @@ describe("membership: snapshots and restarts", () => {
     net.heal();
     for (let i = 0; i < 40; i++) net.tick();
     assert.deepEqual(net.leaders()[0]?.raft.status().configuration, settledConfiguration([id(1), id(2)]));
+  });
+
+  test("a new leader does not go on with a change before an entry of its own term is committed", () => {
+    const net = led(5);
+    net.drop = (m) => m.kind === "append" && m.entries.some((e) => e.index === 3);
+    change(net, 1, { kind: "remove", node: id(5) });
+    net.tick(2);
+    for (const n of [2, 3, 4, 5]) net.node(n).compact();
+    for (const n of [1, 2, 3, 4, 5]) net.node(n).crash();
+    for (const n of [2, 3, 4, 5]) net.node(n).restart();
+    net.drop = (m) => m.kind === "appendReply";
+    const leader = nextLeader(net);
+    net.tick(2);
+    assert.ok(leader.raft.status().configurationIndex <= leader.commit, "the joint configuration is committed");
+    assert.equal(leader.last, leader.raft.baseIndex + 1, "its opening entry, and no more");
   });
 
   test("a joint configuration in a snapshot is left by the leader that finds it there", () => {

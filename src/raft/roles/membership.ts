@@ -100,7 +100,7 @@ function bidFarewell(state: RaftState, leading: Leading): void {
  */
 function hasCaughtUp(state: RaftState, leading: Leading, learner: NodeId): boolean {
   const progress = leading.progress.get(learner);
-  if (progress === undefined || !isRecentlyActive(state, progress)) return false;
+  if (progress === undefined || progress.suspect || !isRecentlyActive(state, progress)) return false;
   const { matchIndex, round } = progress;
   if (round !== null && matchIndex < round.targetIndex) return false;
   if (round !== null && state.ticks - round.startTick < state.options.electionTicks) return true;
@@ -110,17 +110,17 @@ function hasCaughtUp(state: RaftState, leading: Leading, learner: NodeId): boole
 }
 
 /**
- * By a transfer like any other, which takes no more proposals: the successor is brought up to the last entry, and what was
- * proposed after the change is still committed and answered here. Nobody would tell this node of the next leader: it goes
- * when the word is out.
+ * By a transfer like any other, which takes no more proposals: the successor is brought up to the last entry and told to
+ * campaign. What was proposed behind the change is committed and answered here still, unless the next leader is quicker and
+ * says so by its term. Nobody else would tell this node of it: when nothing is left to wait for, it goes by itself.
  */
 function handOver(state: RaftState, leading: Leading): void {
   const successor = leading.transfer === null ? bestSuccessor(state, leading) : leading.transfer.to;
   if (successor !== null) startTransfer(state, leading, successor, "removed");
   flush(state, leading);
   const { transfer } = leading;
-  const isWaiting = transfer !== null && !(transfer.sent && state.log.commitIndex === state.log.lastIndex);
-  if (isWaiting) return;
+  const isDone = transfer === null || (transfer.sent && state.log.commitIndex === state.log.lastIndex);
+  if (!isDone) return;
   state.mark("stepped down: not a voter any more", { term: state.term, successor });
   state.becomeFollower(state.term, null);
 }
