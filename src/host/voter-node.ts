@@ -81,6 +81,7 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
         proposed: (commands) => metrics.proposals.add(commands),
         proposalsRefused: (commands) => metrics.proposalsFailed.add(commands),
         committed: (durationMs) => metrics.commitDuration.observe(durationMs / 1000),
+        marked: (mark) => metrics.raftEvent(mark),
       },
     },
   );

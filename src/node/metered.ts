@@ -1,5 +1,6 @@
 import type { Clock } from "#ports";
 import type { Engine, EngineSink } from "#consensus";
+import type { Mark } from "#raft";
 import type { WriteAheadLog } from "#storage";
 
 /** What a voter tells about its log while it works. Durations are in milliseconds. */
@@ -9,6 +10,8 @@ export interface VoterMeter {
   proposalsRefused(commands: number): void;
   /** From a turn's proposal to the commitment of its last command, on the leader. */
   committed(durationMs: number): void;
+  /** The core went through an event worth counting. */
+  marked(mark: Mark): void;
 }
 
 /** The same log; every group commit is told to the meter. */

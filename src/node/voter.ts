@@ -113,7 +113,16 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
               snapshotChunkBytes: defaultRaftOptions.snapshotChunkBytes,
               keepEntries: options.raft.keepEntries,
             },
-            { raft, wal: meteredWal(opened.wal, clock, ports.meter), snapshots, peers, clock, timers, log },
+            {
+              raft,
+              wal: meteredWal(opened.wal, clock, ports.meter),
+              snapshots,
+              peers,
+              clock,
+              timers,
+              log,
+              marked: (mark) => ports.meter.marked(mark),
+            },
             tellingMembers(sink, ports.onMembers ?? (() => {})),
           );
           return engine;

@@ -27,6 +27,11 @@ export const catalogue = {
   ringrift_raft_applied_index: { type: "gauge", help: "Last log index applied here." },
   ringrift_raft_apply_lag_entries: { type: "gauge", help: "Committed entries that are not applied yet." },
   ringrift_raft_leader_changes_total: { type: "counter", help: "Times this node saw another leader than before." },
+  ringrift_raft_events_total: {
+    type: "counter",
+    help: "What the Raft core did out of the ordinary on this voter, by event: elections, hand-overs, leases, snapshots, ….",
+    labels: ["event"],
+  },
   ringrift_raft_voters: { type: "gauge", help: "Configured voters." },
   ringrift_raft_voters_healthy: { type: "gauge", help: "Voters this node can reach, itself included." },
   ringrift_raft_fault_tolerance: {

@@ -18,6 +18,7 @@ export interface NodeMetrics {
   /** Seconds. */
   readonly fsyncDuration: Histogram;
   readonly batchEntries: Histogram;
+  raftEvent(name: string): void;
   update(view: NodeView, process: ProcessView): void;
   /** Prometheus text. */
   render(): string;
@@ -36,6 +37,7 @@ export function nodeMetrics(): NodeMetrics {
     commitDuration: log.histogram("ringrift_raft_commit_duration_seconds"),
     fsyncDuration: log.histogram("ringrift_raft_fsync_duration_seconds"),
     batchEntries: log.histogram("ringrift_raft_batch_entries"),
+    raftEvent: (name) => log.counter("ringrift_raft_events_total", name).add(),
     update(view, process) {
       // The first leader is no change; "none" in between is not a leader.
       if (view.leaderId !== null) {

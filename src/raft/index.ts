@@ -1,5 +1,6 @@
 export type * from "./types.ts";
 export { Raft } from "./core.ts";
+export { type Mark, marks } from "./marks.ts";
 export { isJoint } from "./config-change/index.ts";
 export { isVoter, membersOf, settledConfiguration, votersOf } from "./configuration.ts";
 export { defaultRaftOptions, validateRaftOptions } from "./options.ts";

@@ -256,7 +256,7 @@ export class RaftState {
     for (const readId of this.forwarded.takeSentBy(tick)) this.rejectRead(readId);
   }
 
-  mark(mark: string, fields: Trace["fields"]): void {
+  mark(mark: Trace["mark"], fields: Trace["fields"]): void {
     this.marks.push({ mark, fields });
   }
 

@@ -1,5 +1,6 @@
 import type { ClusterTimeMs, LogIndex, MonotonicMs, NodeId, Refusal, Term, WallTimeMs } from "#kernel";
 import type { Brand } from "#kernel";
+import type { Mark } from "./marks.ts";
 
 /** Names one `Persist`; strictly rising in one life of a core, so that a late answer of the disk names an old batch. */
 export type BatchId = Brand<number, "BatchId">;
@@ -253,7 +254,7 @@ export interface PeerProgress {
 
 /** Every odd branch leaves a mark, and one named test expects it. */
 export interface Trace {
-  readonly mark: string;
+  readonly mark: Mark;
   readonly fields: Readonly<Record<string, string | number | boolean | null>>;
 }
 

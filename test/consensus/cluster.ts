@@ -134,7 +134,7 @@ export class TestCluster {
           const engineOptions = { self: id, tickMs: TICK_MS, snapshotChunkBytes: chunkBytes };
           engine = createRaftEngine(
             { ...engineOptions, keepEntries: this.#options.keepEntries ?? 10 },
-            { raft, wal: opened.wal, snapshots, peers, clock, timers, log },
+            { raft, wal: opened.wal, snapshots, peers, clock, timers, log, marked: () => {} },
             recording(sink, committed),
           );
           return engine;

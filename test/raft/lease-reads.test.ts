@@ -50,11 +50,18 @@ describe("lease reads (dissertation 6.4.1)", () => {
     const net = led();
     const leading = net.node(1);
     net.isolate(1);
-    const sentAt = leading.nowMs; // of the last round that was answered
     const answered = (ms: number) => {
       leading.raft.step({ kind: "read", readId: ms as never, stamp: stampAt(ms) });
       return leading.raft.drain().readable.length === 1;
     };
+    leading.takeSent();
+    leading.tick();
+    const sentAt = leading.nowMs;
+    const [heartbeat] = leading.takeSent();
+    assert.ok(heartbeat?.kind === "heartbeat");
+    const { readRound } = heartbeat;
+    leading.tick(4);
+    leading.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(leading.term), readRound, suspect: false });
     assert.equal(answered(sentAt + LEASE_MS - 1), true);
     assert.equal(answered(sentAt + LEASE_MS), false);
   });

@@ -103,7 +103,10 @@ describe("storage watchdog", () => {
     const node = net.node(1);
     node.settle = () => void (node.raft.hasReady() && node.pump());
     for (let i = 0; i < 6; i++) {
+      // One batch more than the disk finishes: it always has work.
       node.propose("a");
+      node.pump();
+      node.propose("b");
       net.tick(30);
       node.sync(1);
     }

@@ -17,6 +17,7 @@ import {
   type CoreStamp,
   type Entry,
   type Input,
+  type Mark,
   type MembershipChange,
   type Message,
   type ProposeOutcome,
@@ -69,6 +70,7 @@ export interface RaftEnginePorts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Log;
+  readonly marked: (mark: Mark) => void;
 }
 
 export interface RaftEngine extends Engine {
@@ -284,7 +286,10 @@ class RaftLoop implements RaftEngine {
     for (const { readId, refusal } of ready.readsRejected) this.#reads.reject(readId, refusal);
     for (const send of ready.snapshotSends) this.#snapshots.send(send);
     for (const chunk of ready.snapshotChunks) this.#snapshots.receive(chunk);
-    for (const { mark, fields } of ready.trace) this.#ports.log.debug(mark, fields);
+    for (const { mark, fields } of ready.trace) {
+      this.#ports.log.debug(mark, fields);
+      this.#ports.marked(mark);
+    }
   }
 
   #send(messages: readonly Message[]): void {

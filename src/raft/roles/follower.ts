@@ -117,6 +117,7 @@ export function handleInstalled(state: RaftState, meta: SnapshotMeta): void {
   state.configurations.reset(meta.configuration, meta.index);
   state.snapshot = meta;
   state.installing = null;
+  state.mark("snapshot installed", { snapshot: meta.index });
   if (state.leader !== null && state.leader !== state.id) replyInstalled(state, state.leader, meta.index);
 }
 
