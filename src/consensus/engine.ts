@@ -30,6 +30,10 @@ export interface Engine {
   transferLeadership(to: NodeId | null): Promise<Outcome<NodeId>>;
   /** Starts an election here, at once; with a live leader elsewhere it changes nothing. */
   campaign(): void;
+  /** Whether this node may lead. One that must not gives the lead up and takes none; it votes and keeps the log. */
+  allowLeading(allowed: boolean): void;
+  /** Tells `to`, or all other voters, what this node's state is. Not repeated when it gets lost. */
+  reportDigest(report: DigestReport, to: NodeId | null): void;
   leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean };
   /** The replicated clock as this leader would stamp it now; the last applied one on a follower. */
   clusterNow(): { readonly clusterTimeMs: ClusterTimeMs; readonly wallTimeMs: WallTimeMs };
@@ -54,6 +58,8 @@ export interface EngineSink {
   onCommitted(entries: readonly Entry[]): void;
   /** Replace the whole state by this snapshot's content (chunks as they stand in the store). Resolves when restored. */
   onRestore(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void>;
+  /** What another voter's state is. */
+  onDigest(from: NodeId, report: DigestReport): void;
   /** Leader, term or role changed. */
   onStatus(status: EngineStatus): void;
   /** The node cannot go on (disk failed, invariant broken): stop the process. */
@@ -63,4 +69,10 @@ export interface EngineSink {
 export interface EngineStatus {
   readonly raft: RaftStatus;
   readonly connectedPeers: ReadonlySet<NodeId>;
+}
+
+/** What a voter's state adds up to after applying `index`. */
+export interface DigestReport {
+  readonly index: LogIndex;
+  readonly digest: string;
 }

@@ -1,4 +1,4 @@
-export type { Engine, EngineSink, EngineStatus, Proposed, StateSnapshot } from "./engine.ts";
+export type { DigestReport, Engine, EngineSink, EngineStatus, Proposed, StateSnapshot } from "./engine.ts";
 export { createRaftEngine } from "./raft/engine.ts";
 export type { RaftCore, RaftEngine, RaftEngineOptions, RaftEnginePorts } from "./raft/engine.ts";
 export { recoverRaft } from "./raft/recover.ts";

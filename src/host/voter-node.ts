@@ -126,6 +126,13 @@ async function identify(
   const identity = await readIdentity(disk);
   if (identity !== null) {
     checkedIdentity(config, identity);
+    if (identity.initialising) {
+      throw new StartError(
+        exitCodes.config,
+        `data directory ${config.dataDirectory} was being initialised, and that was interrupted`,
+        "Run `ringraft cluster init` on this voter again: it completes what is missing.",
+      );
+    }
     return await countStart(disk, identity, randomUUID);
   }
   const all = peerAddresses(config);
@@ -221,10 +228,10 @@ async function openDoors(
   };
 }
 
-async function lookAt(config: NodeConfig, clusterId: ClusterId, { replica }: Voter) {
-  const state = await replica.read({ mode: "stale" }, stateView);
-  if (!state.ok) throw new Error(state.refusal.message);
-  return voterView(config, clusterId, replica, state.value.value);
+async function lookAt(config: NodeConfig, clusterId: ClusterId, voter: Voter) {
+  const state = await voter.replica.read({ mode: "stale" }, stateView);
+  // A quarantined voter shows its state to nobody, but must say that it is one.
+  return voterView(config, clusterId, voter, state.ok ? state.value.value : null);
 }
 
 /** Every other host: the log, not the file, says who is a member, and an id keeps its meaning when its address changes here. */

@@ -2,12 +2,17 @@ import type { NodeConfig } from "#config";
 import type { ClusterId } from "#kernel";
 import type { ModelView, NodeView, StateView, VoterView } from "#observe";
 import type { Reader } from "#statemachine";
-import type { RunningReplica } from "#replica";
+import type { Voter } from "#node";
 import { version } from "./version.ts";
 
 /** One look at a running voter. Reads what this node has applied: a status page must answer without a quorum. */
-export function voterView(config: NodeConfig, clusterId: ClusterId, replica: RunningReplica, state: StateView): NodeView {
-  const { engine, counts } = replica.status();
+export function voterView(
+  config: NodeConfig,
+  clusterId: ClusterId,
+  { replica, space }: Pick<Voter, "replica" | "space">,
+  state: StateView | null,
+): NodeView {
+  const { engine, counts, divergence, quarantined } = replica.status();
   const { raft, connectedPeers } = engine;
   const voters = raft.configuration.voters.length > 0 ? raft.configuration.voters : config.voters;
   const views = voters.map((name): VoterView => ({
@@ -26,6 +31,9 @@ export function voterView(config: NodeConfig, clusterId: ClusterId, replica: Run
       commitIndex: raft.commitIndex,
       appliedIndex: raft.appliedIndex,
       electionCount: raft.electionCount,
+      suspect: raft.suspect,
+      disk: space(),
+      divergence: divergence === null ? null : { index: divergence.index, odd: divergence.odd, quarantined },
     },
     voters: views,
     alivePeers: views.filter((voter) => voter.alive === true).length + counts.sessions,

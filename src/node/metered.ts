@@ -46,6 +46,7 @@ export function meteredEngine(open: (sink: EngineSink) => Engine, clock: Clock, 
         if (status.raft.role !== "leader") waiting = [];
         sink.onStatus(status);
       },
+      onDigest: (from, report) => sink.onDigest(from, report),
       onFatal: (error) => sink.onFatal(error),
     });
     const metered: Engine = {
@@ -65,6 +66,8 @@ export function meteredEngine(open: (sink: EngineSink) => Engine, clock: Clock, 
       reconfigure: (change) => engine.reconfigure(change),
       transferLeadership: (to) => engine.transferLeadership(to),
       campaign: () => engine.campaign(),
+      allowLeading: (allowed) => engine.allowLeading(allowed),
+      reportDigest: (report, to) => engine.reportDigest(report, to),
       leader: () => engine.leader(),
       clusterNow: () => engine.clusterNow(),
       status: () => engine.status(),

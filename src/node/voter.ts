@@ -1,4 +1,4 @@
-import type { ClusterId, LogIndex, NodeId, Random } from "#kernel";
+import { type ClusterId, type LogIndex, type NodeId, type Random, type Refusal, refusal } from "#kernel";
 import type { Clock, Disk, Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import {
   type Configuration,
@@ -11,7 +11,7 @@ import {
   type SnapshotMeta,
 } from "#raft";
 import { createStateMachine, restoringStateMachine, type StateMachine } from "#statemachine";
-import { openSnapshotStore, openWal, type SnapshotStore } from "#storage";
+import { type DiskSpace, openSnapshotStore, openWal, type SnapshotStore, SpaceWatch } from "#storage";
 import { createRaftEngine, type EngineSink, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
 import { createReplica, defaultReplicaOptions, leaderEntryData, restoreFrom, type RunningReplica } from "#replica";
 import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
@@ -27,6 +27,8 @@ export interface VoterOptions {
     readonly snapshotEveryEntries: number;
     readonly keepEntries: number;
     readonly segmentBytes: number;
+    /** With less of the disk free, no command is taken, before the log itself finds it full. Default 0: never. */
+    readonly minFreeBytes?: number;
     readonly leaseReads: RaftOptions["leaseReads"];
   };
   readonly election: Pick<RaftOptions, "priorities" | "preempt">;
@@ -63,6 +65,8 @@ export interface VoterProbe {
 
 export interface Voter {
   readonly replica: RunningReplica;
+  /** As of the last look, about a second ago at most. */
+  space(): DiskSpace;
   /** Before a planned stop: if this voter leads, another one shall. Resolves within an election timeout, moved or not. */
   handOver(): Promise<void>;
   close(): Promise<void>;
@@ -78,7 +82,10 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
 
   // The log first: it refuses a foreign or damaged directory before anything in it is touched.
   const opened = await openWal(disk, { clusterId, nodeId, segmentBytes: options.raft.segmentBytes, clock });
-  const snapshots = await openSnapshotStore(disk);
+  const minFreeBytes = options.raft.minFreeBytes ?? 0;
+  const snapshots = await openSnapshotStore(disk, { keepFreeBytes: minFreeBytes });
+  const watch = new SpaceWatch(disk, minFreeBytes);
+  await watch.look();
   if (opened.cutTail?.lost === false) log.warn("torn tail of the log cut off: it was never acknowledged", { ...opened.cutTail });
   if (opened.cutTail?.lost === true)
     log.error("damaged end of the log cut off: it may have been acknowledged", { ...opened.cutTail });
@@ -136,22 +143,47 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
       clock,
       timers,
       log,
+      whyNoIntake: () => whyNoIntake(watch.space),
       onFatal: ports.onFatal,
     },
   );
   const started: RaftEngine = engine!;
   started.start();
+  const looking = timers.every(LOOK_AT_DISK_MS, () => {
+    void watch.look().then((isNews) => (isNews ? tellSpace(watch.space, started, log) : undefined));
+  });
 
   return {
     replica,
+    space: () => watch.space,
     handOver: () => handOver(started, options, ports),
     close: async () => {
+      looking.cancel();
       replica.close();
       await started.close();
       await peers.close();
       await opened.wal.close();
     },
   };
+}
+
+const LOOK_AT_DISK_MS = 1_000;
+const DISK_LOW_RETRY_MS = 5_000;
+
+function whyNoIntake({ freeBytes, isLow, lowBytes }: DiskSpace): Refusal | null {
+  if (!isLow) return null;
+  const message = `the leader's disk has ${freeBytes} bytes free, and takes no command below raft.min_free of ${lowBytes}`;
+  return refusal("OVERLOADED", message, { retryAfterMs: DISK_LOW_RETRY_MS });
+}
+
+/** Another voter may have room: one try for each time that the disk gets low, so that full disks do not pass the lead around. */
+function tellSpace({ freeBytes, isLow, lowBytes }: DiskSpace, engine: RaftEngine, log: Log): void {
+  if (!isLow) return log.info("the disk has room again", { free_bytes: freeBytes });
+  log.error("the disk is nearly full: no command is taken until there is room", {
+    free_bytes: freeBytes,
+    min_free_bytes: lowBytes,
+  });
+  if (engine.leader().isSelf) void engine.transferLeadership(null);
 }
 
 /** The same sink; committed configurations are told on their way. */

@@ -26,6 +26,17 @@ export const catalogue = {
   ringrift_raft_commit_index: { type: "gauge", help: "Last committed log index known here." },
   ringrift_raft_applied_index: { type: "gauge", help: "Last log index applied here." },
   ringrift_raft_apply_lag_entries: { type: "gauge", help: "Committed entries that are not applied yet." },
+  ringrift_raft_suspect: { type: "gauge", help: "1 while this voter counts for nothing, because its log may have lost its end." },
+  ringrift_raft_disk_free_bytes: { type: "gauge", help: "Free space of the data directory's disk." },
+  ringrift_raft_disk_low: { type: "gauge", help: "1 while that is below raft.min_free: a leader takes no command." },
+  ringrift_raft_state_divergence: {
+    type: "gauge",
+    help: "1 while voters report different states after the same entries.",
+  },
+  ringrift_raft_quarantined: {
+    type: "gauge",
+    help: "1 while a majority of voters agrees against the state of this one.",
+  },
   ringrift_raft_leader_changes_total: { type: "counter", help: "Times this node saw another leader than before." },
   ringrift_raft_events_total: {
     type: "counter",

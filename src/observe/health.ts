@@ -20,7 +20,15 @@ export const MAX_APPLY_LAG = 50_000;
 
 /** The node's own clauses plus whatever the caller adds (disk, certificates). */
 export function healthOf(view: NodeView, more: readonly HealthClause[] = []): Health {
-  const clauses = [hasLeader(view), hasQuorum(view), appliesInTime(view), ...more];
+  const clauses = [
+    hasLeader(view),
+    hasQuorum(view),
+    appliesInTime(view),
+    agreesOnState(view),
+    isWhole(view),
+    hasRoom(view),
+    ...more,
+  ];
   const reasons = clauses.flatMap(({ name, broken }) => (broken === null ? [] : [`${name}: ${broken}`]));
   return { healthy: reasons.length === 0, reasons };
 }
@@ -50,4 +58,25 @@ function appliesInTime({ raft }: NodeView): HealthClause {
   const lag = raft === null ? 0 : raft.commitIndex - raft.appliedIndex;
   const broken = lag > MAX_APPLY_LAG ? `${lag} committed entries are not applied, limit ${MAX_APPLY_LAG}` : null;
   return { name: "apply_lag", broken };
+}
+
+function isWhole({ raft }: NodeView): HealthClause {
+  const why = "the end of its log was damaged: it counts for nothing until a leader has caught it up";
+  return { name: "log_is_whole", broken: raft?.suspect === true ? why : null };
+}
+
+function hasRoom({ raft }: NodeView): HealthClause {
+  const name = "disk_space";
+  if (raft === null || !raft.disk.isLow) return { name, broken: null };
+  return { name, broken: `${raft.disk.freeBytes} bytes of the disk are free, raft.min_free is ${raft.disk.lowBytes}` };
+}
+
+/** Holds on the voters of the majority: their alarm is the metric, and taking them out would take the service with them. */
+function agreesOnState({ raft }: NodeView): HealthClause {
+  const name = "state_agrees";
+  const divergence = raft?.divergence ?? null;
+  if (divergence === null) return { name, broken: null };
+  const { index, odd, quarantined } = divergence;
+  if (quarantined) return { name, broken: `a majority of voters has another state at entry ${index}: this one is quarantined` };
+  return { name, broken: odd.length > 0 ? null : `the voters have different states at entry ${index}, and no majority agrees` };
 }

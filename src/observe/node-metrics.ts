@@ -78,6 +78,11 @@ function updateRaft(registry: Registry, { raft, role, voters }: NodeView): void 
   registry.gauge("ringrift_raft_commit_index").set(raft.commitIndex);
   registry.gauge("ringrift_raft_applied_index").set(raft.appliedIndex);
   registry.gauge("ringrift_raft_apply_lag_entries").set(raft.commitIndex - raft.appliedIndex);
+  registry.gauge("ringrift_raft_suspect").set(raft.suspect ? 1 : 0);
+  registry.gauge("ringrift_raft_disk_low").set(raft.disk.isLow ? 1 : 0);
+  if (raft.disk.freeBytes !== null) registry.gauge("ringrift_raft_disk_free_bytes").set(raft.disk.freeBytes);
+  registry.gauge("ringrift_raft_state_divergence").set(raft.divergence === null ? 0 : 1);
+  registry.gauge("ringrift_raft_quarantined").set(raft.divergence?.quarantined === true ? 1 : 0);
   registry.clear("ringrift_raft_peer_match_lag_entries");
   for (const { name, matchIndex } of voters) {
     if (matchIndex === null) continue;

@@ -24,6 +24,27 @@ export interface RaftView {
   readonly appliedIndex: LogIndex;
   /** Elections this node started or voted in since it came up. */
   readonly electionCount: number;
+  /** The log may have lost an acknowledged batch: this voter counts for nothing until a leader has caught it up. */
+  readonly suspect: boolean;
+  readonly disk: DiskView;
+  /** Voters whose states differ after the same entries; null while all agree. */
+  readonly divergence: DivergenceView | null;
+}
+
+export interface DiskView {
+  /** Null where the system does not tell. */
+  readonly freeBytes: number | null;
+  /** Commands are refused, before the log finds the disk full. */
+  readonly isLow: boolean;
+  readonly lowBytes: number;
+}
+
+export interface DivergenceView {
+  readonly index: LogIndex;
+  /** Those against whom a majority agrees; empty: nobody can tell. */
+  readonly odd: readonly NodeId[];
+  /** This node is one of them: it neither leads nor answers reads. */
+  readonly quarantined: boolean;
 }
 
 export interface VoterView {

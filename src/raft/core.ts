@@ -34,6 +34,7 @@ import {
   isOwnTermCommitted,
   isRecentlyActive,
   learnSuspicion,
+  oldestRestore,
   maybeCommit,
   proposeCommands,
   tickLeader,
@@ -468,8 +469,10 @@ export class Raft {
 
   #compacted(meta: SnapshotMeta, keepEntries: number): void {
     const state = this.#state;
+    const previous = state.snapshot?.index ?? meta.index;
     if (state.snapshot === null || meta.index > state.snapshot.index) state.snapshot = meta;
-    const upTo = Math.max(meta.index - keepEntries, state.log.baseIndex) as LogIndex;
+    const restoring = state.role.kind === "leader" ? oldestRestore(state, state.role, previous) : meta.index;
+    const upTo = Math.max(Math.min(meta.index - keepEntries, restoring), state.log.baseIndex) as LogIndex;
     state.log.compact(upTo);
     state.configurations.compact(upTo);
   }

@@ -10,7 +10,7 @@ export const defaultRaftOptions = {
   maxMessageBytes: MiB,
   maxInflightBytes: 8 * MiB,
   maxUncommittedBytes: 64 * MiB,
-  maxCommittedBytes: 8 * MiB,
+  maxCommittedBytes: MiB / 2,
   snapshotChunkBytes: MiB / 4,
   leaderData: new Uint8Array(0),
   preVote: true,

@@ -162,8 +162,8 @@ export type Input =
   | { readonly kind: "compacted"; readonly meta: SnapshotMeta; readonly keepEntries: number }
   /** The received snapshot is durable and restored into the state machine. */
   | { readonly kind: "installed"; readonly meta: SnapshotMeta }
-  /** The shell has stored the leader's snapshot bytes up to `nextOffset`; the core answers the leader. */
-  | { readonly kind: "snapshotReceived"; readonly index: LogIndex; readonly nextOffset: number }
+  /** The shell has stored the leader's snapshot bytes up to `nextOffset`; the core answers the leader. Null: it has no room for it. */
+  | { readonly kind: "snapshotReceived"; readonly index: LogIndex; readonly nextOffset: number | null }
   /** The link to this peer went down: what is in flight to it is lost; probe again. */
   | { readonly kind: "peerDisconnected"; readonly peer: NodeId }
   /** Start an election now (tools and tests). */

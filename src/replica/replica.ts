@@ -18,10 +18,11 @@ import type { Clock, Log, Timer, Timers } from "#ports";
 import type { Configuration, Entry, MembershipChange, SnapshotMeta } from "#raft";
 import type { Command, Decision, Event, Operation, Reader, StateMachine } from "#statemachine";
 import { decodeCommand, encodeCommand, isLeaderOnly } from "#codec";
-import type { Engine, EngineSink, EngineStatus } from "#consensus";
+import type { DigestReport, Engine, EngineSink, EngineStatus } from "#consensus";
 import { AppliedWaiters } from "./applied-waiters.ts";
 import { ClaimWaiters, isSessionClaim } from "./claim-waiters.ts";
 import { ClusterClock } from "./cluster-clock.ts";
+import { DIGEST_EVERY, DigestWatch, type Divergence } from "./digest-watch.ts";
 import { electionGraceOf } from "./leader-entry.ts";
 import { LockWaiters } from "./lock-waiters.ts";
 import { PendingRing, type Slot } from "./pending.ts";
@@ -49,6 +50,7 @@ export const defaultReplicaOptions = {
 } as const satisfies ReplicaOptions;
 
 export interface ReplicaPorts {
+  readonly nodeId: NodeId;
   /** Opens the engine that delivers to this sink. Its first entry is the one after {@link ReplicaPorts.machine}'s revision. */
   readonly openEngine: (sink: EngineSink) => Engine;
   /** The state that recovery restored; empty on a fresh node. */
@@ -58,6 +60,8 @@ export interface ReplicaPorts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Log;
+  /** Why no command is taken now, although this node may lead; null: it is. Reads and renewals go on. Absent: always taken. */
+  readonly whyNoIntake?: () => Refusal | null;
   /** The node cannot go on: stop the process. Everything in flight has been answered "unknown". */
   readonly onFatal: (error: Error) => void;
   /** Leader, role, term or connected peers changed. */
@@ -100,6 +104,11 @@ class StateReplica implements RunningReplica, EngineSink {
   #snapshotIndex: LogIndex;
   #savingSnapshot = false;
   #digest: ReplicaStatus["digest"] = null;
+  readonly #digests: DigestWatch;
+  #connected: ReadonlySet<NodeId> = new Set();
+  #divergence: Divergence | null = null;
+  /** A majority agrees against this node's state: it keeps the log, but shows the state to nobody and passes it on to nobody. */
+  #quarantined = false;
   #stopped: Refusal | null = null;
 
   constructor(options: ReplicaOptions, ports: ReplicaPorts) {
@@ -109,6 +118,7 @@ class StateReplica implements RunningReplica, EngineSink {
     this.#reader = ports.machine.read();
     this.#applied = ports.machine.revision;
     this.#snapshotIndex = ports.machine.revision;
+    this.#digests = new DigestWatch(ports.nodeId);
     const { history, bookmarkMs, renewIntervalMs } = options;
     this.#watches = new Watches({ ...history, bookmarkMs, snapshotBatch: 500 }, ports.timers, this.#applied);
     this.#renewals = new Renewals(renewIntervalMs, {
@@ -139,6 +149,8 @@ class StateReplica implements RunningReplica, EngineSink {
       clusterTimeMs: this.#machine.clusterTimeMs,
       snapshotIndex: this.#snapshotIndex,
       digest: this.#digest,
+      divergence: this.#divergence,
+      quarantined: this.#quarantined,
       inFlight: this.#pending.size + this.#batch.length,
       parkedClaims: this.#claims.size,
       parkedLocks: this.#locks.size,
@@ -160,6 +172,8 @@ class StateReplica implements RunningReplica, EngineSink {
     const slot = this.#slotFor(request, command, respond);
     const known = this.#decidedBefore(command);
     if (known !== null) return this.#locks.answerOrPark(slot, known, this.#reader);
+    const full = this.#ports.whyNoIntake?.() ?? null;
+    if (full !== null) return respond({ kind: "refused", refusal: full });
     if (waitMs > 0 && isSessionClaim(slot)) {
       this.#claims.admit(slot, this.#nowMs() + waitMs, this.#reader, this.#engine.clusterNow().wallTimeMs);
       this.#sweep();
@@ -193,12 +207,14 @@ class StateReplica implements RunningReplica, EngineSink {
       const message = `revision ${index.value} is not applied here yet, ${this.#applied} is`;
       return refused(this.#stopped ?? refusal("TIMEOUT", message));
     }
-    return accepted({ value: query(this.#reader), revision: this.#applied });
+    const unable = this.#whyNotReading();
+    return unable === null ? accepted({ value: query(this.#reader), revision: this.#applied }) : refused(unable);
   }
 
   watch(request: WatchSpec, sink: WatchSink): () => void {
-    if (this.#stopped === null) return this.#watches.start(request, sink, this.#reader);
-    sink.end(this.#stopped);
+    const unable = this.#whyNotReading();
+    if (unable === null) return this.#watches.start(request, sink, this.#reader);
+    sink.end(unable);
     return () => {};
   }
 
@@ -246,9 +262,20 @@ class StateReplica implements RunningReplica, EngineSink {
     this.#snapshotIndex = meta.index;
     this.#watches.restored(meta.index);
     this.#readers.applied(meta.index);
+    this.#digests.restored();
+    this.#judged();
+  }
+
+  onDigest(from: NodeId, report: DigestReport): void {
+    if (this.#stopped !== null) return;
+    const answer = this.#digests.other(from, report, this.#voters());
+    if (answer !== null) this.#engine.reportDigest(answer, from);
+    this.#judged();
   }
 
   onStatus(status: EngineStatus): void {
+    for (const peer of status.connectedPeers) if (!this.#connected.has(peer)) this.#digests.reconnected(peer);
+    this.#connected = new Set(status.connectedPeers);
     const { role, term, leader, transferee } = status.raft;
     if (transferee !== null) this.#successor = transferee;
     else if (leader !== null) this.#successor = null;
@@ -269,7 +296,8 @@ class StateReplica implements RunningReplica, EngineSink {
   // ── on the way in ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   #whyNotLeading(): Refusal | null {
-    if (this.#stopped !== null) return this.#stopped;
+    const unable = this.#whyNotReading();
+    if (unable !== null) return unable;
     if (this.#leadingTerm !== null) return null;
     const { id } = this.#engine.leader();
     if (id === null) return this.#noLeader();
@@ -280,6 +308,10 @@ class StateReplica implements RunningReplica, EngineSink {
   #noLeader(): Refusal {
     const successor = this.#successor;
     return successor === null ? noLeader : refusal("NOT_LEADER", `${successor} is about to lead`, { leader: successor });
+  }
+
+  #whyNotReading(): Refusal | null {
+    return this.#stopped ?? (this.#quarantined ? quarantined : null);
   }
 
   #slotFor(request: SubmitRequest, asked: Command, respond: (answer: Answer) => void): Slot {
@@ -341,7 +373,50 @@ class StateReplica implements RunningReplica, EngineSink {
   #apply(entry: Entry): void {
     this.#record(this.#eventsOf(entry));
     this.#applied = entry.index;
-    if (entry.index % DIGEST_EVERY === 0) this.#digest = { index: entry.index, value: this.#machine.digest() };
+    if (entry.index % DIGEST_EVERY === 0) this.#compareState(entry.index);
+  }
+
+  // ── the same state everywhere ─────────────────────────────────────────────────────────────────────────────────────
+
+  #compareState(index: LogIndex): void {
+    const digest = this.#machine.digest();
+    this.#digest = { index, value: digest };
+    const voters = this.#voters();
+    if (!voters.includes(this.#ports.nodeId)) return;
+    this.#digests.own({ index, digest }, voters);
+    this.#engine.reportDigest({ index, digest }, null);
+    this.#judged();
+  }
+
+  #voters(): readonly NodeId[] {
+    return this.#engine.status().raft.configuration.voters;
+  }
+
+  #judged(): void {
+    const found = this.#digests.divergence;
+    if (found === this.#divergence) return;
+    this.#divergence = found;
+    const { nodeId, log } = this.#ports;
+    if (found === null) log.warn("the states of all voters agree again", { index: this.#applied });
+    else {
+      const reports = Object.fromEntries(found.reports);
+      log.error("the states of voters differ", {
+        index: found.index,
+        odd: found.odd.join(" "),
+        reports: JSON.stringify(reports),
+      });
+    }
+    this.#quarantine(found?.odd.includes(nodeId) ?? false);
+  }
+
+  #quarantine(on: boolean): void {
+    if (on === this.#quarantined) return;
+    this.#quarantined = on;
+    this.#engine.allowLeading(!on);
+    if (on) {
+      this.#ports.log.error("quarantined: a majority of voters agrees against this node's state", { index: this.#applied });
+      this.#watches.endAll(quarantined);
+    } else this.#ports.log.warn("quarantine lifted", { index: this.#applied });
   }
 
   /** What this node proposed is not decoded again; what another leader put at the index proves that ours was dropped. */
@@ -420,7 +495,8 @@ class StateReplica implements RunningReplica, EngineSink {
   }
 
   async #freshEnough(freshness: Freshness): Promise<Outcome<LogIndex>> {
-    if (this.#stopped !== null) return refused(this.#stopped);
+    const unable = this.#whyNotReading();
+    if (unable !== null) return refused(unable);
     switch (freshness.mode) {
       case "linearizable":
         return await this.#engine.readBarrier();
@@ -441,7 +517,7 @@ class StateReplica implements RunningReplica, EngineSink {
 
   /** The state is frozen now, at one index; it is written out piece by piece while entries go on. */
   async #saveSnapshot(): Promise<void> {
-    if (this.#savingSnapshot) return;
+    if (this.#savingSnapshot || this.#quarantined) return;
     this.#savingSnapshot = true;
     this.#snapshotIndex = this.#applied;
     const content = snapshotContent(this.#machine.snapshot());
@@ -461,7 +537,7 @@ class StateReplica implements RunningReplica, EngineSink {
     this.#leadershipEnded();
     this.#leadingTerm = null;
     this.#readers.stop();
-    this.#watches.stop();
+    this.#watches.endAll(why);
   }
 
   #nowMs(): number {
@@ -477,8 +553,8 @@ function identified(command: Command, principal: string): Command {
 }
 
 const SWEEP_MS = 100;
-const DIGEST_EVERY = 1_000;
 const nobody = (): void => {};
+const quarantined = refusal("UNAVAILABLE", "this node's state differs from the other voters', so it shows none: ask another");
 const noLeader = refusal("NO_LEADER", "no leader is known");
 const leaderOnly = refusal("PERMISSION_DENIED", "only the leader itself writes this command", { field: "operation" });
 const dropped = refusal("UNAVAILABLE", "another leader took the command's place in the log: it was not done");

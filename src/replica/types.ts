@@ -2,6 +2,7 @@ import type { ClusterTimeMs, LogIndex, NodeId, Outcome, Refusal, Revision, Sessi
 import type { Decision, Event, ObjectKind, ObjectValue, Reader } from "#statemachine";
 import type { Configuration, MembershipChange } from "#raft";
 import type { EngineStatus } from "#consensus";
+import type { Divergence } from "./digest-watch.ts";
 
 /**
  * The replicated state as the doors see it. Everything in and out is a domain value or encoded command bytes; the doors
@@ -48,6 +49,10 @@ export interface ReplicaStatus {
   readonly snapshotIndex: LogIndex;
   /** Fingerprint of the state at the last index that is a multiple of 1,000: voters compare theirs. */
   readonly digest: { readonly index: LogIndex; readonly value: string } | null;
+  /** Voters whose states differ; null while all agree. */
+  readonly divergence: Divergence | null;
+  /** This node is the one that differs: it does not lead, answers no reads and saves no snapshots. */
+  readonly quarantined: boolean;
   readonly inFlight: number;
   readonly parkedClaims: number;
   readonly parkedLocks: number;

@@ -1,4 +1,4 @@
-import { type LogIndex, type Revision, refusal } from "#kernel";
+import { type LogIndex, type Refusal, type Revision, refusal } from "#kernel";
 import type { Timer, Timers } from "#ports";
 import type { Event, ObjectValue, Reader } from "#statemachine";
 import { History, type HistoryOptions, revisionOf } from "./history.ts";
@@ -77,8 +77,8 @@ export class Watches {
     return () => this.#forget(watch);
   }
 
-  stop(): void {
-    for (const watch of this.#watches) this.#end(watch, refusal("UNAVAILABLE", "this node is stopping"));
+  endAll(why: Refusal): void {
+    for (const watch of this.#watches) this.#end(watch, why);
   }
 
   /** With a snapshot the changes follow it without a gap; what an asked-for earlier revision would add is in it already. */
@@ -129,7 +129,7 @@ export class Watches {
     }
   }
 
-  #end(watch: Watch, why: ReturnType<typeof refusal>): void {
+  #end(watch: Watch, why: Refusal): void {
     this.#forget(watch);
     watch.sink.end(why);
   }

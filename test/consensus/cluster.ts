@@ -13,7 +13,7 @@ import {
   leaderEntryData,
   restoreFrom,
 } from "#replica";
-import { type Operation, createStateMachine, restoringStateMachine } from "#statemachine";
+import { type Operation, type StateMachine, createStateMachine, restoringStateMachine } from "#statemachine";
 import { openSnapshotStore, openWal } from "#storage";
 import { MemoryDisk } from "../storage/memory-disk.ts";
 
@@ -28,6 +28,8 @@ export interface ClusterOptions extends Partial<ReplicaOptions> {
   readonly seed?: number;
   /** As each voter is configured. Default 2,000 ms. */
   readonly electionGraceMs?: (id: NodeId) => number;
+  /** Stands in for the state machine that a process starts with: one that makes mistakes. */
+  readonly machine?: (id: NodeId, machine: StateMachine) => StateMachine;
 }
 
 /** One process: gone for ever when it is killed; its disk stays. */
@@ -107,10 +109,13 @@ export class TestCluster {
       recovered,
       seededRandom(Math.floor(this.#random() * 2 ** 31)),
     );
-    const machine =
+    const own = this.#options.machine ?? ((_id, machine) => machine);
+    const machine = own(
+      id,
       recovered.snapshot === null
         ? createStateMachine()
-        : await restoreFrom(snapshots.read(recovered.snapshot.index), restoringStateMachine());
+        : await restoreFrom(snapshots.read(recovered.snapshot.index), restoringStateMachine()),
+    );
     const peers: PeerLinks<Message> & { readonly up: Set<NodeId>; wanted: ReadonlySet<NodeId> } = {
       up: new Set(),
       wanted: new Set(this.ids),
@@ -139,6 +144,7 @@ export class TestCluster {
           );
           return engine;
         },
+        nodeId: id,
         machine,
         restore: (content) => restoreFrom(content, restoringStateMachine()),
         clock,
@@ -322,6 +328,7 @@ function recording(sink: EngineSink, committed: Entry[]): EngineSink {
     },
     onRestore: (meta, content) => sink.onRestore(meta, content),
     onStatus: (status) => sink.onStatus(status),
+    onDigest: (from, report) => sink.onDigest(from, report),
     onFatal: (error) => sink.onFatal(error),
   };
 }

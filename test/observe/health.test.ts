@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LogIndex, Term } from "#kernel";
-import { clusterHealth, healthOf, votesOf } from "#observe";
+import { LogIndex, NodeId, Term } from "#kernel";
+import { clusterHealth, healthOf, type NodeView, votesOf } from "#observe";
 import { healthyLeader, leaderless, loseVoters, worker } from "./view.ts";
 
 test("a cluster is healthy with all voters, degraded with a majority, critical without one", () => {
@@ -19,7 +19,7 @@ test("a cluster without a leader is critical even when every voter is reachable"
 test("a broken clause is named with its numbers", () => {
   const view = {
     ...loseVoters(leaderless, 3),
-    raft: { term: Term(1), commitIndex: LogIndex(60_000), appliedIndex: LogIndex(1), electionCount: 0 },
+    raft: { ...leaderless.raft!, commitIndex: LogIndex(60_000), appliedIndex: LogIndex(1) },
   };
   assert.deepEqual(healthOf(view, [{ name: "disk", broken: "3 MiB left" }]), {
     healthy: false,
@@ -36,4 +36,15 @@ test("a worker that knows a leader is healthy, and does not claim to know who is
   assert.deepEqual(healthOf(worker), { healthy: true, reasons: [] });
   assert.equal(clusterHealth(worker), "healthy");
   assert.deepEqual(votesOf(worker), { reachable: null, needed: 3, total: 5 });
+});
+
+test("a voter against whose state a majority agrees is unhealthy, the others are not; without a majority all are", () => {
+  const differing = (odd: readonly NodeId[], quarantined: boolean): NodeView => ({
+    ...healthyLeader,
+    raft: { ...healthyLeader.raft!, divergence: { index: LogIndex(5_000), odd, quarantined } },
+  });
+  const odd = NodeId("hetzner-cpu2");
+  assert.match(healthOf(differing([odd], true)).reasons.join(), /^state_agrees: .*5000: this one is quarantined$/);
+  assert.equal(healthOf(differing([odd], false)).healthy, true);
+  assert.match(healthOf(differing([], false)).reasons.join(), /^state_agrees: .*no majority agrees$/);
 });

@@ -8,7 +8,15 @@ export const healthyLeader: NodeView = {
   version: "0.1.0",
   role: "leader",
   leaderId: NodeId("hetzner-cpu1"),
-  raft: { term: Term(7), commitIndex: LogIndex(9_007_199_254), appliedIndex: LogIndex(9_007_199_250), electionCount: 3 },
+  raft: {
+    term: Term(7),
+    commitIndex: LogIndex(9_007_199_254),
+    appliedIndex: LogIndex(9_007_199_250),
+    electionCount: 3,
+    suspect: false,
+    disk: { freeBytes: 1_099_511_627_776, isLow: false, lowBytes: 268_435_456 },
+    divergence: null,
+  },
   voters: ["nebius-backbone-1", "nebius-h100-3", "hetzner-cpu1", "hetzner-cpu2", "vultr-a100-20gb"].map((name) => ({
     name: NodeId(name),
     alive: true,

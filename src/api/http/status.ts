@@ -19,6 +19,7 @@ export function statusBody(view: NodeView, clauses: readonly HealthClause[] = []
     commit_index: text(view.raft?.commitIndex),
     applied_index: text(view.raft?.appliedIndex),
     election_count: view.raft?.electionCount ?? 0,
+    ...divergenceBody(view),
     alive_peers: view.alivePeers,
     total_peers: view.totalPeers,
     cluster_health: clusterHealth(view),
@@ -28,6 +29,14 @@ export function statusBody(view: NodeView, clauses: readonly HealthClause[] = []
     voters: votersBody(view),
     ...(view.state === null ? {} : stateBody(view.state)),
   };
+}
+
+/** Only while there is something to say: voters whose states differ. */
+function divergenceBody({ raft }: NodeView): Readonly<Record<string, unknown>> {
+  const divergence = raft?.divergence ?? null;
+  if (divergence === null) return {};
+  const { index, odd, quarantined } = divergence;
+  return { state_divergence: { index: text(index), odd, quarantined } };
 }
 
 /** An object by name, as the runbooks' jq and python read it. */

@@ -27,7 +27,7 @@ import {
   membersOf,
 } from "#raft";
 import type { SnapshotStore, WriteAheadLog } from "#storage";
-import type { Engine, EngineSink, EngineStatus, Proposed, StateSnapshot } from "../engine.ts";
+import type { DigestReport, Engine, EngineSink, EngineStatus, Proposed, StateSnapshot } from "../engine.ts";
 import { DiskQueue } from "./disk-queue.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { PendingTransfers } from "./pending-transfers.ts";
@@ -188,6 +188,18 @@ class RaftLoop implements RaftEngine {
     this.#step({ kind: "campaign" });
   }
 
+  allowLeading(allowed: boolean): void {
+    this.#step({ kind: "mayLead", allowed });
+  }
+
+  /** Past the core, whose business it is not: it promises nothing, and nothing waits for it. */
+  reportDigest(report: DigestReport, to: NodeId | null): void {
+    const { self } = this.#options;
+    for (const voter of to === null ? this.#raft.status().configuration.voters : [to]) {
+      if (voter !== self) this.#send([{ kind: "stateDigest", from: self, to: voter, term: this.#status.term, ...report }]);
+    }
+  }
+
   leader(): { readonly id: NodeId | null; readonly term: Term; readonly isSelf: boolean } {
     const { leader, term, role } = this.#status;
     return { id: leader, term, isSelf: role === "leader" };
@@ -204,7 +216,8 @@ class RaftLoop implements RaftEngine {
 
   onMessage(from: NodeId, message: Message): void {
     invariant(message.from === from && message.to === this.#options.self, `message of ${message.from} on the link of ${from}`);
-    this.#step({ kind: "message", message });
+    if (message.kind !== "stateDigest") this.#step({ kind: "message", message });
+    else if (!this.#stopped) this.#sink.onDigest(from, { index: message.index, digest: message.digest });
   }
 
   onPeerConnected(peer: NodeId): void {
