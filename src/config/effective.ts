@@ -41,6 +41,7 @@ export function raftOf(shape: FileShape): NodeConfig["raft"] {
     snapshotEveryEntries: shape.raft?.snapshot_every ?? 100_000,
     keepEntries: shape.raft?.keep_entries ?? 10_000,
     segmentBytes: shape.raft?.segment ?? 16 * MIB,
+    minFreeBytes: shape.raft?.min_free ?? 256 * MIB,
     leaseReads: leaseOf(shape),
   };
 }

@@ -167,6 +167,7 @@ const owned = {
       snapshot_every: count(100, 10_000_000).optional(),
       keep_entries: count(0, 10_000_000).optional(),
       segment: bytes(MIB, 1_024 * MIB).optional(),
+      min_free: bytes(0, 1_024 * 1_024 * MIB).optional(),
       lease_reads: z.boolean().optional(),
       clock_drift: z
         .number()

@@ -33,6 +33,8 @@ export interface NodeConfig {
     readonly snapshotEveryEntries: number;
     readonly keepEntries: number;
     readonly segmentBytes: number;
+    /** With less of the disk free, a leader takes no command. */
+    readonly minFreeBytes: number;
     /** Null: linearizable reads are confirmed by a majority each time. */
     readonly leaseReads: { readonly leaseMs: number } | null;
   };

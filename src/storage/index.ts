@@ -2,7 +2,8 @@ export type * from "./types.ts";
 export { StorageError, type StorageErrorCode, isDiskFull } from "./error.ts";
 export { openWal, type WalOptions } from "./wal/open.ts";
 export { liftSuspicion } from "./wal/lift-suspicion.ts";
-export { openSnapshotStore } from "./snapshots/store.ts";
+export { type DiskSpace, SpaceWatch } from "./space.ts";
+export { openSnapshotStore, type SnapshotStoreOptions } from "./snapshots/store.ts";
 export { checkHistoryIsWhole } from "./history.ts";
 export { countStart, newIdentity, readIdentity, writeIdentity } from "./identity.ts";
 export {
@@ -13,6 +14,9 @@ export {
   isShutOut,
   judgePeer,
 } from "./peer-directory.ts";
+export { writeDurably } from "./durable-file.ts";
+export { type LogContent, readLog } from "./wal/read-log.ts";
+export { type CheckedSnapshot, checkSnapshotFile, checkSnapshots, readSnapshotFile } from "./snapshots/verify.ts";
 export { verifyWal, dumpWal, type WalVerifyRow, type WalDumpRow } from "./wal/dump.ts";
 export {
   RECORD_HEADER_BYTES,

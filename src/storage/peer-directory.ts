@@ -112,7 +112,7 @@ export class PeerDirectories {
       const kept = new Map([...this.#known].filter(([peer]) => members.has(peer)));
       if (kept.size < this.#known.size) {
         await this.#write(kept, index);
-        for (const peer of [...this.#known.keys()]) if (!kept.has(peer)) this.#known.delete(peer);
+        for (const peer of this.#known.keys()) if (!kept.has(peer)) this.#known.delete(peer);
       }
       this.#configurationIndex = index;
     });

@@ -63,8 +63,12 @@ export interface SnapshotStore {
   damaged(): Promise<readonly StorageError[]>;
   /** Raw file bytes for transfer to another voter. */
   readRaw(index: LogIndex, offset: number, length: number): Promise<{ readonly bytes: Uint8Array; readonly totalBytes: number }>;
-  /** Stores raw bytes that another voter sends; offsets must be contiguous. Returns the next offset wanted. */
-  receiveRaw(meta: SnapshotMeta, offset: number, bytes: Uint8Array): Promise<number>;
+  /**
+   * Stores raw bytes that another voter sends; offsets must be contiguous. Returns the next offset wanted. `totalBytes` is
+   * what the sender says of the whole file, 0 = nothing: more than the limit, or than there is room for, is refused with
+   * TOO_LARGE or IO_FAILED (ENOSPC) before the first byte is stored, and whatever goes beyond it as soon as it comes.
+   */
+  receiveRaw(meta: SnapshotMeta, offset: number, bytes: Uint8Array, totalBytes: number): Promise<number>;
   /** All bytes are here: fsync, verify, rename. On failure nothing that was there before is touched. */
   finishReceive(meta: SnapshotMeta): Promise<SavedSnapshot>;
 }

@@ -36,6 +36,7 @@ test("a small file becomes a complete, frozen configuration", () => {
         snapshotEveryEntries: 100_000,
         keepEntries: 10_000,
         segmentBytes: 16_777_216,
+        minFreeBytes: 268_435_456,
         leaseReads: null,
       },
       election: {

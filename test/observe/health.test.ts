@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LogIndex, NodeId, Term } from "#kernel";
+import { LogIndex, NodeId } from "#kernel";
 import { clusterHealth, healthOf, type NodeView, votesOf } from "#observe";
 import { healthyLeader, leaderless, loseVoters, worker } from "./view.ts";
 

@@ -150,7 +150,7 @@ for (const [operation, code] of [
 async function transfer(from: SnapshotStore, to: SnapshotStore, index: number): Promise<void> {
   for (let offset = 0; ;) {
     const { bytes, totalBytes } = await from.readRaw(LogIndex(index), offset, 333);
-    offset = await to.receiveRaw(snapshotAt(index), offset, bytes);
+    offset = await to.receiveRaw(snapshotAt(index), offset, bytes, 0);
     if (offset === totalBytes) return;
   }
 }
@@ -171,12 +171,12 @@ test("a snapshot travels raw from one store to another and is whole there, also 
 test("a chunk out of order is not stored, and the answer says which offset is wanted", async () => {
   const store = await openSnapshotStore(new MemoryDisk());
   const meta = snapshotAt(20);
-  assert.equal(await store.receiveRaw(meta, 500, content(10)), 0, "no transfer has begun");
-  assert.equal(await store.receiveRaw(meta, 0, content(100)), 100);
-  assert.equal(await store.receiveRaw(meta, 200, content(100)), 100, "a gap");
-  assert.equal(await store.receiveRaw(meta, 50, content(100)), 100, "a repetition");
-  assert.equal(await store.receiveRaw(meta, 100, content(100)), 200);
-  assert.equal(await store.receiveRaw(meta, 0, content(60)), 60, "the leader begins anew");
+  assert.equal(await store.receiveRaw(meta, 500, content(10), 0), 0, "no transfer has begun");
+  assert.equal(await store.receiveRaw(meta, 0, content(100), 0), 100);
+  assert.equal(await store.receiveRaw(meta, 200, content(100), 0), 100, "a gap");
+  assert.equal(await store.receiveRaw(meta, 50, content(100), 0), 100, "a repetition");
+  assert.equal(await store.receiveRaw(meta, 100, content(100), 0), 200);
+  assert.equal(await store.receiveRaw(meta, 0, content(60), 0), 60, "the leader begins anew");
 });
 
 test("a received snapshot that does not hold, or is of another index, is refused and nothing is deleted", async () => {
@@ -186,14 +186,14 @@ test("a received snapshot that does not hold, or is of another index, is refused
   const { bytes } = await leader.readRaw(LogIndex(20), 0, 1e6);
   const damaged = bytes.slice();
   damaged[600]! ^= 4;
-  await follower.receiveRaw(snapshotAt(20), 0, damaged);
+  await follower.receiveRaw(snapshotAt(20), 0, damaged, 0);
   await assert.rejects(follower.finishReceive(snapshotAt(20)), corrupt);
-  await follower.receiveRaw(snapshotAt(20), 0, bytes.subarray(0, 700));
+  await follower.receiveRaw(snapshotAt(20), 0, bytes.subarray(0, 700), 0);
   await assert.rejects(follower.finishReceive(snapshotAt(20)), corrupt);
-  await follower.receiveRaw(snapshotAt(21), 0, bytes);
+  await follower.receiveRaw(snapshotAt(21), 0, bytes, 0);
   await assert.rejects(follower.finishReceive(snapshotAt(21)), /of index 20 in term 1, not of 21/);
   assert.deepEqual(await indexes(follower), [10]);
-  await follower.receiveRaw(snapshotAt(20), 0, bytes);
+  await follower.receiveRaw(snapshotAt(20), 0, bytes, 0);
   await follower.finishReceive(snapshotAt(20));
   assert.deepEqual(await indexes(follower), [20, 10]);
 });
@@ -204,4 +204,49 @@ test("a snapshot that does not exist is NOT_FOUND", async () => {
   await assert.rejects(store.readRaw(LogIndex(3), 0, 10), notFound);
   await assert.rejects(readAll(store, 3), notFound);
   await assert.rejects(store.finishReceive(snapshotAt(3)), notFound);
+});
+
+/** A disk that tells how much room it has. */
+function diskWith(freeBytes: number): MemoryDisk {
+  const disk = new MemoryDisk();
+  disk.freeBytes = () => Promise.resolve(freeBytes);
+  return disk;
+}
+
+test("catalogue 29: a snapshot for which there is no room is refused before its first byte, and one that fits is not", async () => {
+  const disk = diskWith(5_000);
+  const store = await openSnapshotStore(disk, { keepFreeBytes: 1_000 });
+  await assert.rejects(store.receiveRaw(snapshotAt(20), 0, content(10), 4_001), (error: StorageError) => {
+    return error.code === "IO_FAILED" && /5000 bytes are free, 5001 needed/.test(error.message);
+  });
+  assert.deepEqual(snapshots(disk), []);
+  assert.equal(await store.receiveRaw(snapshotAt(20), 0, content(10), 4_000), 10);
+});
+
+test("a snapshot over the limit, or one that goes on beyond its own length, is refused and leaves nothing behind", async () => {
+  const disk = new MemoryDisk();
+  const store = await openSnapshotStore(disk, { maxReceivedBytes: 1_000 });
+  const tooLarge = (error: StorageError): boolean => error.code === "TOO_LARGE";
+  await assert.rejects(store.receiveRaw(snapshotAt(20), 0, content(10), 1_001), tooLarge);
+  assert.equal(await store.receiveRaw(snapshotAt(20), 0, content(90), 100), 90);
+  await assert.rejects(store.receiveRaw(snapshotAt(20), 90, content(11), 100), tooLarge);
+  assert.deepEqual(snapshots(disk), []);
+  assert.equal(await store.receiveRaw(snapshotAt(20), 0, content(900), 0), 900, "a sender that tells no length");
+  await assert.rejects(store.receiveRaw(snapshotAt(20), 900, content(101), 0), tooLarge);
+});
+
+test("a disk that gets full in the middle of a transfer ends it, keeps what was there, and lets it begin anew", async () => {
+  const leader = await storeWith(new MemoryDisk(), 20);
+  const disk = new MemoryDisk();
+  const follower = await storeWith(disk, 10);
+  const { bytes, totalBytes } = await leader.readRaw(LogIndex(20), 0, 1e6);
+  assert.equal(await follower.receiveRaw(snapshotAt(20), 0, bytes.subarray(0, 300), totalBytes), 300);
+  disk.inject((operation) => (operation === "write" ? "ENOSPC" : null));
+  await assert.rejects(follower.receiveRaw(snapshotAt(20), 300, bytes.subarray(300), totalBytes), { code: "IO_FAILED" });
+  disk.inject(null);
+  assert.deepEqual([await indexes(follower), snapshots(disk).length], [[10], 1], "no half of it is left to fill the disk");
+  assert.equal(await follower.receiveRaw(snapshotAt(20), 300, bytes.subarray(300), totalBytes), 0, "from the beginning");
+  await follower.receiveRaw(snapshotAt(20), 0, bytes, totalBytes);
+  await follower.finishReceive(snapshotAt(20));
+  assert.deepEqual(await indexes(follower), [20, 10]);
 });

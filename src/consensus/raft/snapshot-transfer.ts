@@ -1,7 +1,7 @@
 import { type NodeId, type Outcome, accepted, refusal, refused } from "#kernel";
 import type { Log, PeerLinks } from "#ports";
 import type { Input, Message, SnapshotMeta, SnapshotSend } from "#raft";
-import type { SavedSnapshot, SnapshotStore } from "#storage";
+import { type SavedSnapshot, type SnapshotStore, StorageError, isDiskFull } from "#storage";
 import type { StateSnapshot } from "../engine.ts";
 
 export interface SnapshotTransferOptions {
@@ -56,6 +56,9 @@ export class SnapshotTransfer {
       this.#metas.set(meta.index, meta);
       return accepted(saved);
     } catch (error) {
+      // The log holds all of it still: a snapshot that does not fit is dropped, and tried again with the next one.
+      if (isDiskFull(error))
+        return refused(refusal("OVERLOADED", `the disk is too full for snapshot ${meta.index}: it is dropped`));
       this.#events.fatal(error);
       return refused(refusal("INTERNAL", `snapshot ${meta.index} could not be written`));
     } finally {
@@ -94,22 +97,36 @@ export class SnapshotTransfer {
     return this.#metas.get(index) ?? null;
   }
 
-  async #store({ meta, offset, data, done }: SnapshotChunk): Promise<void> {
+  async #store(chunk: SnapshotChunk): Promise<void> {
     if (this.#stopped) return;
-    const nextOffset = await this.#ports.snapshots.receiveRaw(meta, offset, data);
+    const { meta, offset, data, done } = chunk;
+    const nextOffset = await this.#storeBytes(chunk);
+    // No answer: the leader repeats the chunk after a while, and by then there may be room.
+    if (nextOffset === null) return this.#events.step({ kind: "snapshotReceived", index: meta.index, nextOffset: null });
     const isWhole = done && nextOffset === offset + data.length;
     if (isWhole && (await this.#finish(meta))) return await this.#events.install(meta);
     this.#events.step({ kind: "snapshotReceived", index: meta.index, nextOffset: isWhole ? 0 : nextOffset });
   }
 
-  /** False when the bytes do not verify: they were bad where they came from, or on the way. Then ask for all of them again. */
+  /** Null when the snapshot is given up because it does not fit; what was there before is as it was. */
+  async #storeBytes({ meta, offset, data, totalBytes }: SnapshotChunk): Promise<number | null> {
+    try {
+      return await this.#ports.snapshots.receiveRaw(meta, offset, data, totalBytes);
+    } catch (error) {
+      if (!isDiskFull(error) && !(error instanceof StorageError && error.code === "TOO_LARGE")) throw error;
+      this.#ports.log.error("snapshot cannot be received", { index: meta.index, totalBytes, error: (error as Error).message });
+      return null;
+    }
+  }
+
+  /** False when the bytes do not verify (bad where they came from, or on the way), or the disk is full. Then ask for all of them again. */
   async #finish(meta: SnapshotMeta): Promise<boolean> {
     try {
       await this.#ports.snapshots.finishReceive(meta);
       return true;
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "CORRUPT")) throw error;
-      this.#ports.log.error("received snapshot is damaged", { index: meta.index, error: error.message });
+      if (!(error instanceof StorageError && error.code === "CORRUPT") && !isDiskFull(error)) throw error;
+      this.#ports.log.error("received snapshot cannot be used", { index: meta.index, error: (error as Error).message });
       return false;
     }
   }

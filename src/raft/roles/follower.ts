@@ -91,8 +91,13 @@ export function handleSnapshotChunk(state: RaftState, message: Extract<Message, 
 }
 
 /** The shell has stored chunks up to `nextOffset`, or wants to start over from an earlier one. */
-export function handleSnapshotReceived(state: RaftState, index: LogIndex, nextOffset: number): void {
+export function handleSnapshotReceived(state: RaftState, index: LogIndex, nextOffset: number | null): void {
   const { installing, leader } = state;
+  if (nextOffset === null) {
+    state.mark("snapshot given up: no room", { snapshot: index });
+    if (installing?.meta.index === index) state.installing = null;
+    return;
+  }
   if (installing !== null && installing.meta.index === index) {
     if (nextOffset >= installing.endOffset) return; // whole; the answer is `installed`
     state.mark("snapshot incomplete", { snapshot: index, nextOffset, endOffset: installing.endOffset });

@@ -357,6 +357,21 @@ function beginTransfer(state: RaftState, to: NodeId, progress: Progress): void {
   sendSnapshotFrom(state, to, progress, snapshot.index, 0);
 }
 
+/**
+ * The lowest snapshot that is on its way to somebody, if it is `newest` or a later one. The log must go on from there: else a
+ * restore that takes longer than the log is kept ends with the need for the next snapshot, for ever (hashicorp/consul#9609).
+ * An older one is not waited for: it is off the disk by then, and its transfer starts anew with the newest.
+ */
+export function oldestRestore(state: RaftState, leading: Leading, newest: LogIndex): LogIndex {
+  let oldest = Infinity;
+  for (const progress of leading.progress.values()) {
+    const { transfer } = progress;
+    if (transfer !== null && transfer.index >= newest && isRecentlyActive(state, progress))
+      oldest = Math.min(oldest, transfer.index);
+  }
+  return oldest as LogIndex;
+}
+
 /** One chunk is out at a time; the follower's answer asks for the next. */
 function sendSnapshotFrom(state: RaftState, to: NodeId, progress: Progress, index: LogIndex, offset: number): void {
   progress.transfer = { index, offset, sentTick: state.ticks };

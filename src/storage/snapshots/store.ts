@@ -12,8 +12,17 @@ import { SNAPSHOT_DIRECTORY, type SnapshotFooter, type SnapshotName, parseSnapsh
 /** The newest, and one to fall back to when the newest rots. */
 const KEPT_SNAPSHOTS = 2;
 
+export interface SnapshotStoreOptions {
+  /** Of one file that another voter sends. Default 16 GiB. */
+  readonly maxReceivedBytes?: number;
+  /** A received snapshot must leave this much of the disk free, for the log. Default 0. */
+  readonly keepFreeBytes?: number;
+}
+
+const DEFAULT_MAX_RECEIVED_BYTES = 16 * 1024 ** 3;
+
 /** Makes the directory and removes what an interrupted save or transfer left behind. */
-export async function openSnapshotStore(disk: Disk): Promise<SnapshotStore> {
+export async function openSnapshotStore(disk: Disk, options: SnapshotStoreOptions = {}): Promise<SnapshotStore> {
   try {
     await disk.makeDirectory(SNAPSHOT_DIRECTORY);
     await disk.syncDirectory(".");
@@ -23,7 +32,7 @@ export async function openSnapshotStore(disk: Disk): Promise<SnapshotStore> {
   for (const name of await listOrEmpty(disk, SNAPSHOT_DIRECTORY)) {
     if (name.endsWith(".tmp") || name.endsWith(".part")) await removeIfThere(disk, `${SNAPSHOT_DIRECTORY}/${name}`);
   }
-  return new FileSnapshotStore(disk);
+  return new FileSnapshotStore(disk, options);
 }
 
 class FileSnapshotStore implements SnapshotStore {
@@ -32,10 +41,14 @@ class FileSnapshotStore implements SnapshotStore {
   /** What this process has read through and found whole, or refused: by path. A file never changes under its name. */
   readonly #checked = new Map<string, SnapshotFooter | StorageError>();
   /** The transfer under way; one at a time, as there is one leader. */
-  #receiving: { readonly path: string; readonly meta: SnapshotMeta; nextOffset: number } | null = null;
+  #receiving: { readonly path: string; readonly maxBytes: number; nextOffset: number } | null = null;
+  readonly #maxReceivedBytes: number;
+  readonly #keepFreeBytes: number;
 
-  constructor(disk: Disk) {
+  constructor(disk: Disk, { maxReceivedBytes = DEFAULT_MAX_RECEIVED_BYTES, keepFreeBytes = 0 }: SnapshotStoreOptions) {
     this.#disk = disk;
+    this.#maxReceivedBytes = maxReceivedBytes;
+    this.#keepFreeBytes = keepFreeBytes;
   }
 
   async list(): Promise<readonly SnapshotMeta[]> {
@@ -97,13 +110,22 @@ class FileSnapshotStore implements SnapshotStore {
   }
 
   /** Offset 0 begins a transfer anew: another leader's file of the same state need not be the same bytes. */
-  receiveRaw(meta: SnapshotMeta, offset: number, bytes: Uint8Array): Promise<number> {
+  receiveRaw(meta: SnapshotMeta, offset: number, bytes: Uint8Array, totalBytes: number): Promise<number> {
     return this.#serial.run(async () => {
       const path = snapshotFile(meta, "part");
-      if (offset === 0) this.#receiving = { path, meta, nextOffset: 0 };
+      if (offset === 0) {
+        await this.#abandonReceiving();
+        await this.#checkRoom(path, totalBytes);
+        this.#receiving = { path, maxBytes: totalBytes === 0 ? this.#maxReceivedBytes : totalBytes, nextOffset: 0 };
+      }
       const receiving = this.#receiving;
       if (receiving === null || receiving.path !== path) return 0;
       if (offset !== receiving.nextOffset) return receiving.nextOffset;
+      if (offset + bytes.length > receiving.maxBytes) {
+        await this.#abandonReceiving();
+        const problem = `it goes on beyond byte ${receiving.maxBytes}, where it should have ended`;
+        throw new StorageError("TOO_LARGE", problem, { file: path, offset });
+      }
       try {
         const file = await this.#disk.open(path, { create: true });
         try {
@@ -113,12 +135,31 @@ class FileSnapshotStore implements SnapshotStore {
           await file.close();
         }
       } catch (thrown) {
-        this.#receiving = null;
+        await this.#abandonReceiving().catch(() => undefined);
         throw StorageError.from(thrown, "receiving a snapshot", path);
       }
       receiving.nextOffset += bytes.length;
       return receiving.nextOffset;
     });
+  }
+
+  /** Half a snapshot is of no use to anybody but takes the log's room. */
+  async #abandonReceiving(): Promise<void> {
+    const receiving = this.#receiving;
+    this.#receiving = null;
+    if (receiving !== null) await removeIfThere(this.#disk, receiving.path);
+  }
+
+  async #checkRoom(path: string, totalBytes: number): Promise<void> {
+    if (totalBytes > this.#maxReceivedBytes) {
+      const problem = `a snapshot of ${totalBytes} bytes is over the limit of ${this.#maxReceivedBytes}`;
+      throw new StorageError("TOO_LARGE", problem, { file: path });
+    }
+    const freeBytes = await this.#disk.freeBytes();
+    const needed = totalBytes + this.#keepFreeBytes;
+    if (freeBytes === null || freeBytes >= needed) return;
+    const cause = Object.assign(new Error(`ENOSPC: ${freeBytes} bytes are free, ${needed} needed`), { code: "ENOSPC" });
+    throw StorageError.from(cause, "receiving a snapshot", path);
   }
 
   finishReceive(meta: SnapshotMeta): Promise<SavedSnapshot> {
