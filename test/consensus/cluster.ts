@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { ClusterId, MonotonicMs, NodeId, type Random, Sequence, type SessionId, WallTimeMs, seededRandom } from "#kernel";
+import {
+  ClusterId,
+  MonotonicMs,
+  NodeId,
+  type Random,
+  type Refusal,
+  Sequence,
+  type SessionId,
+  WallTimeMs,
+  seededRandom,
+} from "#kernel";
 import type { Clock, Log, PeerLinks, Timers } from "#ports";
 import { encodeCommand } from "#codec";
 import { type EngineSink, type EngineStatus, type RaftEngine, createRaftEngine, recoverRaft } from "#consensus";
@@ -28,6 +38,8 @@ export interface ClusterOptions extends Partial<ReplicaOptions> {
   readonly seed?: number;
   /** As each voter is configured. Default 2,000 ms. */
   readonly electionGraceMs?: (id: NodeId) => number;
+  /** Why a leader takes no command now. */
+  readonly whyNoIntake?: () => Refusal | null;
   /** Stands in for the state machine that a process starts with: one that makes mistakes. */
   readonly machine?: (id: NodeId, machine: StateMachine) => StateMachine;
 }
@@ -65,6 +77,8 @@ export class TestCluster {
   #wire: Message[] = [];
   /** Sent messages by kind, for tests that count. */
   readonly sent = new Map<string, number>();
+  /** And by sender, dead ones included. */
+  readonly sentBy = new Map<NodeId, number>();
 
   static async start(options: ClusterOptions = {}, size = 3): Promise<TestCluster> {
     const cluster = new TestCluster(options, size);
@@ -121,6 +135,7 @@ export class TestCluster {
       wanted: new Set(this.ids),
       send: (_to, message) => {
         this.sent.set(message.kind, (this.sent.get(message.kind) ?? 0) + 1);
+        this.sentBy.set(id, (this.sentBy.get(id) ?? 0) + 1);
         const isLinked = peers.wanted.has(message.to) || this.nodes.get(message.to)?.members.has(id) === true;
         if (state.alive && isLinked) this.#wire.push(message);
       },
@@ -147,6 +162,7 @@ export class TestCluster {
         nodeId: id,
         machine,
         restore: (content) => restoreFrom(content, restoringStateMachine()),
+        whyNoIntake: this.#options.whyNoIntake ?? (() => null),
         clock,
         timers,
         log,
