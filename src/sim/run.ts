@@ -69,7 +69,10 @@ class Run {
       mix: (value) => this.#mix(value),
       overTheWire: config.overTheWire ? wireCopy : (message) => message,
     });
-    this.#cluster.observe([...createCheckers(this.#cluster, report), ...(options.observers ?? [])]);
+    this.#cluster.observe([
+      ...createCheckers(this.#cluster, report, { searches: config.searches }),
+      ...(options.observers ?? []),
+    ]);
     this.#nemesis = new Nemesis(this.#cluster, {
       scheduler: this.#scheduler,
       dice: dice.fork("faults"),
@@ -130,7 +133,8 @@ class Run {
     this.#cluster.observer.healed();
     this.#pass(livenessMs - DRAIN_MS);
     load.drain();
-    this.#pass(DRAIN_MS);
+    const drainedByMs = this.#scheduler.nowMs + DRAIN_MS;
+    while (this.#failure === null && load.open > 0 && this.#scheduler.nowMs < drainedByMs) this.#pass(100);
     if (this.#failure === null) this.#cluster.observer.ended();
   }
 

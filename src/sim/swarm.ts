@@ -51,6 +51,8 @@ export interface RunConfig {
   /** After the faults only a majority comes back; the rest stays dead. */
   readonly onlyMajorityHeals: boolean;
   readonly load: LoadOptions;
+  /** The costly search for a linearization at the end. */
+  readonly searches: boolean;
   readonly phases: { readonly healthyMs: number; readonly faultsMs: number; readonly livenessMs: number };
 }
 
@@ -118,17 +120,19 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     faults: dice.chance(0.05) ? {} : drawn,
     onlyMajorityHeals: dice.chance(0.2),
     load: loadOf(dice.fork("load"), snapshotEveryEntries, overrides.clients),
+    searches: dice.fork("checkers").chance(0.1),
     phases: { healthyMs: totalMs * 0.1, faultsMs: totalMs * 0.5, livenessMs: totalMs * 0.4 },
   };
 }
 
 /**
  * Whoever writes a snapshot every few entries has little work: each holds the whole state, and would cost more than all else.
+ * An operation here is followed by two or three of the worker that takes the item on.
  */
 function loadOf(dice: Dice, snapshotEveryEntries: number, clients?: number): LoadOptions {
   const drawn = drawLoad(dice);
   const load = clients === undefined ? drawn : { ...drawn, clients };
-  const operationsPerSecond = snapshotEveryEntries < 50 ? 8 : dice.logUniform(10, snapshotEveryEntries < 200 ? 15 : 40);
+  const operationsPerSecond = snapshotEveryEntries < 50 ? 2 : dice.logUniform(3, snapshotEveryEntries < 200 ? 5 : 10);
   const isLarge = snapshotEveryEntries >= 200 && dice.chance(0.05);
   return { ...load, thinkMs: (1_000 * load.clients) / operationsPerSecond, payloadBytes: isLarge ? 10_000 : dice.pick([0, 100]) };
 }

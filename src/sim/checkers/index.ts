@@ -14,6 +14,7 @@ import { NodeLogs } from "./node-logs.ts";
 import { NoLostJob } from "./no-lost-job.ts";
 import { Reference } from "./reference.ts";
 import { Replay } from "./replay.ts";
+import { LinearizabilitySearch } from "./search/checker.ts";
 import { StateMachineSafety } from "./state-machine-safety.ts";
 import { VoteSafety } from "./vote-safety.ts";
 import { WatchChecker } from "./watch.ts";
@@ -21,7 +22,11 @@ import { WatchChecker } from "./watch.ts";
 export type { CheckerName } from "./checker.ts";
 
 /** All checkers of a run, in the order in which they must be told: what others look up comes first. */
-export function createCheckers(view: WorldView, report: Report): readonly Observer[] {
+export function createCheckers(
+  view: WorldView,
+  report: Report,
+  { searches = false }: { /** Also the costly search for a linearization. */ readonly searches?: boolean } = {},
+): readonly Observer[] {
   const logs = new NodeLogs();
   const replay = new Replay();
   return [
@@ -42,6 +47,7 @@ export function createCheckers(view: WorldView, report: Report): readonly Observ
     new LockExclusion(view, report),
     new EmptyClaim(replay, report),
     new WatchChecker(replay, report),
+    ...(searches ? [new LinearizabilitySearch(view, report)] : []),
     new Liveness(view, replay, report),
   ];
 }
