@@ -22,8 +22,8 @@ export async function localVoters(group: ProcessGroup, voters: number): Promise<
   return layout;
 }
 
-export function startVoter(group: ProcessGroup, layout: DevLayout, name: string) {
-  return group.start(process.execPath, [launcher, "serve", "--config", layout.configFile, "--node-id", name]);
+export function startVoter(group: ProcessGroup, layout: DevLayout, name: string, env: NodeJS.ProcessEnv = {}) {
+  return group.start(process.execPath, [launcher, "serve", "--config", layout.configFile, "--node-id", name], env);
 }
 
 /** The voter that says of itself that it leads; other than `not`, which was just killed and may answer a last time. */

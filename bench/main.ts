@@ -1,16 +1,18 @@
 import { commit } from "./commit/main.ts";
 import { failover } from "./failover.ts";
 import { idle } from "./idle.ts";
+import { recovery } from "./recovery.ts";
 
-const benchmarks: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { commit, failover, idle };
+const benchmarks: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { commit, failover, idle, recovery };
 
 const [name, ...args] = process.argv.slice(2);
 const benchmark = benchmarks[name ?? ""];
 if (benchmark === undefined) {
   console.error(`usage: npm run bench -- ${Object.keys(benchmarks).join(" | ")} [options]
   commit   [--json FILE] [--seconds N] [--callers 1,16,64,256,1024] [--systems ringraft,floor,etcd] [--command progress|enqueue]
-  failover [--kills N] [--callers N]   write unavailability when the leader gets SIGKILL
-  idle     [--seconds N]               memory and processor time of idle voters`);
+  failover [--kills N] [--callers N] [--signal SIGKILL|SIGTERM] [--json FILE]   write unavailability when the leader ends
+  idle     [--seconds N]               memory and processor time of idle voters
+  recovery [--items N] [--log N] [--data DIR] [--json FILE]   a voter with a million items: start, memory, snapshot`);
   process.exit(2);
 }
 await benchmark(args);

@@ -60,16 +60,25 @@ export async function* readSnapshot(disk: Disk, path: string): AsyncGenerator<Ui
     const maxChunkBytes = checkSnapshotHeader(await file.read(0, SNAPSHOT_HEADER_BYTES), path);
     const { footer, footerAt } = await readFooter(file, path);
     const sums = new ContentSums();
+    const readAt = (at: number): Promise<Uint8Array> => {
+      const read = file.read(at, Math.min(CHUNK_HEADER_BYTES + maxChunkBytes, footerAt - at));
+      // Whoever stops early does not wait for it, and must not be ended by it.
+      read.catch(() => undefined);
+      return read;
+    };
     let at = SNAPSHOT_HEADER_BYTES;
+    let ahead = readAt(at);
     while (at < footerAt) {
-      const head = asBuffer(await file.read(at, CHUNK_HEADER_BYTES));
-      const length = head.length === CHUNK_HEADER_BYTES ? head.readUInt32LE(0) : 0;
-      if (length === 0 || length > maxChunkBytes || at + CHUNK_HEADER_BYTES + length > footerAt) {
+      const frame = asBuffer(await ahead);
+      const length = frame.length >= CHUNK_HEADER_BYTES ? frame.readUInt32LE(0) : 0;
+      if (length === 0 || length > maxChunkBytes || CHUNK_HEADER_BYTES + length > frame.length) {
         throw damaged(path, at, `chunk ${sums.chunks} has an impossible length of ${length} bytes`);
       }
-      const chunk = await file.read(at + CHUNK_HEADER_BYTES, length);
+      // The disk works while the reader does.
+      ahead = readAt(at + CHUNK_HEADER_BYTES + length);
+      const chunk = frame.subarray(CHUNK_HEADER_BYTES, CHUNK_HEADER_BYTES + length);
       sums.add(chunk);
-      if (sums.crc !== head.readUInt32LE(4)) throw damaged(path, at, `chunk ${sums.chunks - 1} does not match its checksum`);
+      if (sums.crc !== frame.readUInt32LE(4)) throw damaged(path, at, `chunk ${sums.chunks - 1} does not match its checksum`);
       yield chunk;
       at += CHUNK_HEADER_BYTES + length;
     }
