@@ -21,6 +21,7 @@ import {
   type RaftOptions,
   type RaftStatus,
   type ReadId,
+  type Ready,
   type SnapshotMeta,
   type SnapshotSend,
 } from "#raft";
@@ -64,6 +65,7 @@ export class ScenarioNode {
   delivered: LogIndex = NO_INDEX;
   commands: string[] = [];
   #nowMs = 0;
+  #isPumping = false;
 
   constructor(options: RaftOptions, disk: Disk, random: Random, events: NodeEvents) {
     this.id = options.id;
@@ -139,25 +141,31 @@ export class ScenarioNode {
 
   /** Carries out all that the core asks for, as far as disk and state machine are not held. */
   pump(): void {
-    const raft = this.#raft;
-    if (raft === null) return;
-    while (raft.hasReady()) {
-      const ready = raft.drain();
-      const { status } = ready;
-      if (status !== null) this.#events.note(`${this.id} is ${roleText(status)}`);
-      for (const { mark } of ready.trace) {
-        this.#events.note(`${this.id} notes "${mark}"`);
-        this.#events.mark(this.id, mark);
-      }
-      for (const message of ready.send) this.#events.send(message);
-      if (ready.persist !== null) this.#writing.push(ready.persist);
-      if (!this.diskHeld) this.persist(Infinity);
-      this.#deliver(ready.committed);
-      for (const { readId, index } of ready.readable) this.#events.readAnswered(this.id, readId, index);
-      for (const { readId, refusal } of ready.readsRejected) this.#events.readAnswered(this.id, readId, refusal);
-      for (const wish of ready.snapshotSends) this.#sendChunk(wish);
-      for (const chunk of ready.snapshotChunks) this.#receiveChunk(chunk);
+    // What a Ready causes (a batch is durable, entries are applied) steps the core again: in turn, never in between.
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      while (this.#raft?.hasReady() === true) this.#carryOut(this.#raft.drain());
+    } finally {
+      this.#isPumping = false;
     }
+  }
+
+  #carryOut(ready: Ready): void {
+    const { status } = ready;
+    if (status !== null) this.#events.note(`${this.id} is ${roleText(status)}`);
+    for (const { mark } of ready.trace) {
+      this.#events.note(`${this.id} notes "${mark}"`);
+      this.#events.mark(this.id, mark);
+    }
+    for (const message of ready.send) this.#events.send(message);
+    if (ready.persist !== null) this.#writing.push(ready.persist);
+    if (!this.diskHeld) this.persist(Infinity);
+    this.#deliver(ready.committed);
+    for (const { readId, index } of ready.readable) this.#events.readAnswered(this.id, readId, index);
+    for (const { readId, refusal } of ready.readsRejected) this.#events.readAnswered(this.id, readId, refusal);
+    for (const wish of ready.snapshotSends) this.#sendChunk(wish);
+    for (const chunk of ready.snapshotChunks) this.#receiveChunk(chunk);
   }
 
   /** The disk finishes the oldest batches: only now their messages leave. */
