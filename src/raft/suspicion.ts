@@ -6,7 +6,7 @@ import type { ReadId } from "./types.ts";
  * This log may have lost a batch that had been acknowledged (Alagappan et al., "Protocol-Aware Recovery", FAST '18: damage at
  * the end of a log cannot always be told from a torn write). Until a leader has caught it up to a read index that was taken
  * after that leader knew, this node elects nobody, stands for nothing, and its acknowledgements count for no quorum:
- * whatever was committed with the help of the lost batch is then here again (docs/decisions/0012).
+ * whatever was committed with the help of the lost batch is then here again (docs/decisions/0011).
  */
 export class Suspicion {
   /** How far the log is known to be the leader's: a leader that has not heard yet believes in what is lost. */

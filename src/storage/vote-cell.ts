@@ -9,7 +9,7 @@ import { readWhole } from "./wal/segments.ts";
 
 /**
  * The second copy of term and vote, outside the log. It is durable before the log is told, and the log before anything is
- * sent: so one damage, wherever it falls, leaves a copy of every vote that this node ever gave (docs/decisions/0012).
+ * sent: so one damage, wherever it falls, leaves a copy of every vote that this node ever gave (docs/decisions/0011).
  *
  * One disk unit of 512 bytes, little-endian, written in place, so that a full disk cannot stop an election:
  *
