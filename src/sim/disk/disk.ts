@@ -218,10 +218,7 @@ export class SimDisk {
           this.#failIf("failingReads", path);
           return file.read(position, length);
         }),
-      write: (position, bytes) => {
-        const copy = bytes.slice();
-        return this.#operate(user, path, META_MS * user.slowness, () => write(position, copy));
-      },
+      write: (position, bytes) => this.#operate(user, path, META_MS * user.slowness, () => write(position, bytes)),
       writeSynced: (position, bytes) => sync(() => write(position, bytes)),
       sync: () => sync(nothing),
       truncate: (size) => this.#operate(user, path, META_MS, () => file.truncate(size)),

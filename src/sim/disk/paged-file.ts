@@ -160,8 +160,9 @@ export class PagedFile {
 
   #writePage(page: number, offset: number, bytes: Uint8Array, order: number): void {
     while (this.#cache.length <= page) this.#cache.push(ZEROS);
-    if (bytes.length === PAGE_BYTES && Buffer.compare(bytes, ZEROS) === 0) {
-      this.#cache[page] = ZEROS;
+    if (bytes.length === PAGE_BYTES) {
+      const isZero = bytes[0] === 0 && Buffer.compare(bytes, ZEROS) === 0;
+      this.#cache[page] = isZero ? ZEROS : new Uint8Array(bytes);
     } else {
       const shared = this.#cache[page]!;
       const own = shared === ZEROS || shared === this.#platter[page] ? shared.slice() : shared;
