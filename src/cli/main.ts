@@ -11,6 +11,9 @@ import { modelList } from "./commands/model-list.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
 import { traceVerify } from "./offline/trace.ts";
+import { recover } from "./offline/recover.ts";
+import { snapshotRestore, snapshotSave, snapshotVerify } from "./offline/snapshot.ts";
+import { walCut, walExport } from "./offline/wal-change.ts";
 import { walDump, walVerify } from "./offline/wal.ts";
 
 const commands: readonly Command[] = [
@@ -34,6 +37,12 @@ const commands: readonly Command[] = [
   traceVerify,
   walVerify,
   walDump,
+  walExport,
+  walCut,
+  snapshotSave,
+  snapshotVerify,
+  snapshotRestore,
+  recover,
 ];
 
 /** These have more to do than to print. */
@@ -85,7 +94,7 @@ function overview(): string {
     "",
     "Exit codes of client commands: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict or fenced, 5 no leader or quorum,",
     "6 timeout or unknown outcome, 7 not authorised, 8 unhealthy, 9 over a limit.",
-    "Exit codes of serve, dev, cluster, config and wal: 74 input/output or corrupt data, 75 temporary, 78 configuration;",
+    "Exit codes of serve, dev, cluster, config, wal, snapshot and recover: 74 input/output or corrupt data, 75 temporary, 78 configuration;",
     "a wrong command line is 64 for serve and 2 for the others.",
     "",
   ].join("\n");

@@ -19,11 +19,11 @@ import type { Configuration, Entry, MembershipChange, SnapshotMeta } from "#raft
 import type { Command, Decision, Event, Operation, Reader, StateMachine } from "#statemachine";
 import { decodeCommand, encodeCommand, isLeaderOnly } from "#codec";
 import type { DigestReport, Engine, EngineSink, EngineStatus } from "#consensus";
+import { applyEntry } from "./apply-entry.ts";
 import { AppliedWaiters } from "./applied-waiters.ts";
 import { ClaimWaiters, isSessionClaim } from "./claim-waiters.ts";
 import { ClusterClock } from "./cluster-clock.ts";
 import { DIGEST_EVERY, DigestWatch, type Divergence } from "./digest-watch.ts";
-import { electionGraceOf } from "./leader-entry.ts";
 import { LockWaiters } from "./lock-waiters.ts";
 import { PendingRing, type Slot } from "./pending.ts";
 import { Renewals, type Renewed } from "./renewals.ts";
@@ -424,24 +424,7 @@ class StateReplica implements RunningReplica, EngineSink {
     const slot = this.#pending.take(entry.index);
     if (slot !== null && slot.term === entry.term) return this.#answer(slot, entry);
     if (slot !== null) this.#refuse(slot, dropped);
-    switch (entry.kind) {
-      case "command":
-        return this.#applyForeign(entry);
-      case "leader":
-        return this.#machine.leaderChanged(entry, electionGraceOf(entry.data));
-      case "configuration":
-        return this.#machine.skip(entry);
-      default:
-        return assertNever(entry.kind, "entry kind");
-    }
-  }
-
-  #applyForeign(entry: Entry): readonly Event[] {
-    const decoded = decodeCommand(entry.data);
-    if (decoded.ok) return this.#machine.apply(decoded.value.command, entry).events;
-    // Every door decodes before it proposes, so this is a newer version's command. All voters of this version skip it alike.
-    this.#ports.log.error("entry cannot be read and is skipped", { index: entry.index, why: decoded.refusal.message });
-    return this.#machine.skip(entry);
+    return applyEntry(this.#machine, entry, this.#ports.log);
   }
 
   #answer(slot: Slot, entry: Entry): readonly Event[] {

@@ -1,10 +1,8 @@
-import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { ExitError, exitCodes } from "#kernel";
-import type { Disk } from "#ports";
 import { dumpWal, StorageError, verifyWal, type WalDumpRow, type WalVerifyRow } from "#storage";
 import { type Command, parse } from "../command.ts";
 import { outputFormat, outputHelp, outputOptions, printRows } from "../output.ts";
+import { openDirectory } from "./directory.ts";
 
 const optionsHelp = `Options:\n${outputHelp}`;
 
@@ -20,7 +18,7 @@ Exit code 0 when a start would accept the log, 74 when not.`,
     const { values, positionals } = parse(args, outputOptions, ["DATA_DIR"]);
     const format = outputFormat(values);
     const rows: WalVerifyRow[] = [];
-    for await (const row of verifyWal(await openDisk(positionals[0]!))) rows.push(row);
+    for await (const row of verifyWal(await openDirectory(positionals[0]!))) rows.push(row);
     printRows(format, rows, {
       FILE: (row) => row.file,
       VERDICT: (row) => row.verdict,
@@ -43,7 +41,7 @@ export const walDump: Command = {
     const format = outputFormat(values);
     const rows: WalDumpRow[] = [];
     try {
-      for await (const row of dumpWal(await openDisk(positionals[0]!))) rows.push(row);
+      for await (const row of dumpWal(await openDirectory(positionals[0]!))) rows.push(row);
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       throw new ExitError(exitCodes.io, error.message, error.hint, { cause: error });
@@ -62,23 +60,3 @@ export const walDump: Command = {
     return exitCodes.ok;
   },
 };
-
-/** The real disk comes with the whole server, which other commands need not load. */
-async function openDisk(path: string): Promise<Disk> {
-  const directory = dataDirectory(path);
-  const { nodeDisk } = await import("#host");
-  return nodeDisk(directory);
-}
-
-function dataDirectory(path: string): string {
-  if (!existsSync(path) || !statSync(path).isDirectory()) {
-    throw new ExitError(
-      2,
-      `${path} is not a directory`,
-      "Name a voter's data directory: the one that holds wal/ and identity.json.",
-    );
-  }
-  if (!existsSync(join(path, "wal")))
-    throw new ExitError(2, `${path} has no wal/ in it`, "Name a voter's data directory; workers have no log.");
-  return path;
-}
