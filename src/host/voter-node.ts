@@ -4,7 +4,7 @@ import { type ClusterId, exitCodes, type NodeId, seededRandom } from "#kernel";
 import type { DirectoryLock, Disk, Log, PeerLinkEvents, PeerLinks } from "#ports";
 import type { Message } from "#raft";
 import { nodeMetrics } from "#observe";
-import { countStart, type DataDirectoryIdentity, newIdentity, PeerDirectories, readIdentity } from "#storage";
+import { countStart, type DataDirectoryIdentity, newIdentity, PeerDirectories, readIdentity, writeIdentity } from "#storage";
 import { startVoter, type Voter, type VoterProbe } from "#node";
 import { createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
 import { systemClock, systemTimers } from "./clock.ts";
@@ -67,7 +67,11 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
       timers,
       random: seededRandom(randomInt(2 ** 32)),
       log,
-      openPeers: (events) => openPeers(config, { ...identity, incarnation }, peerTls, events, { log, directories, refusals }),
+      openPeers: async (events) => {
+        // Not before the log has been accepted: a start that is refused leaves the directory as it was.
+        const counted = await countStart(disk, identity, randomUUID);
+        return await openPeers(config, { ...counted, incarnation }, peerTls, events, { log, directories, refusals });
+      },
       onMembers: (index, members) => {
         directories.configured(index, members).catch(ports.onFatal);
       },
@@ -113,8 +117,7 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
 }
 
 /**
- * The data directory says which cluster this is; an empty one asks the other voters and writes their answer down. The start is
- * counted before anybody is spoken to.
+ * The data directory says which cluster this is; an empty one asks the other voters and writes their answer down.
  */
 async function identify(
   config: NodeConfig,
@@ -133,14 +136,15 @@ async function identify(
         "Run `ringraft cluster init` on this voter again: it completes what is missing.",
       );
     }
-    return await countStart(disk, identity, randomUUID);
+    return identity;
   }
   const all = peerAddresses(config);
   const peers = new Map([...all].filter(([peer]) => config.voters.includes(peer)));
   const clusterId =
     config.clusterId ?? (await learnCluster({ self: config.nodeId, incarnation, peers, tls }, { timers, log }, signal));
   if (clusterId === null) return null;
-  const joined = await countStart(disk, newIdentity(clusterId, config.nodeId, randomUUID()), randomUUID);
+  const joined = newIdentity(clusterId, config.nodeId, randomUUID());
+  await writeIdentity(disk, joined);
   log.info("joined", { cluster_id: clusterId });
   return joined;
 }
@@ -173,6 +177,7 @@ async function openPeers(
       self: config.nodeId,
       clusterId,
       incarnation,
+      address: addressOf(config, config.nodeId),
       directoryId,
       starts,
       peers: peerAddresses(config),
@@ -234,11 +239,14 @@ async function lookAt(config: NodeConfig, clusterId: ClusterId, voter: Voter) {
   return voterView(config, clusterId, voter, state.ok ? state.value.value : null);
 }
 
+function addressOf(config: NodeConfig, id: NodeId): string {
+  const { address, ports } = config.hosts.get(id)!;
+  return `${address}:${ports.peer}`;
+}
+
 /** Every other host: the log, not the file, says who is a member, and an id keeps its meaning when its address changes here. */
 function peerAddresses(config: NodeConfig): ReadonlyMap<NodeId, string> {
-  return new Map(
-    [...config.hosts].filter(([id]) => id !== config.nodeId).map(([id, { address, ports }]) => [id, `${address}:${ports.peer}`]),
-  );
+  return new Map([...config.hosts.keys()].filter((id) => id !== config.nodeId).map((id) => [id, addressOf(config, id)]));
 }
 
 export function clientAddress(config: NodeConfig, nodeId: NodeId): string {

@@ -19,16 +19,17 @@ test("an EIO at any operation of the disk ends the voter at once, leader or foll
       const leader = await cluster.leader();
       const victim = victimLeads ? leader : cluster.followers(leader)[0]!;
       let count = 0;
-      let failure: string | null = null;
+      const failures: string[] = [];
       cluster.disks.get(victim.id)!.inject((operation, path) => {
         // What is put aside in the background holds nothing yet, and is made anew when it is needed.
         if (operation === "open" || /next-segment|reserve/.test(path) || ++count !== at) return null;
-        failure = `${operation} ${path.replaceAll(/[0-9a-f]{16}/g, "N")}`;
+        failures.push(`${operation} ${path.replaceAll(/[0-9a-f]{16}/g, "N")}`);
         return "EIO";
       });
       await work(cluster, leader, 16);
       await cluster.settle();
-      if (failure === null) break;
+      const [failure] = failures;
+      if (failure === undefined) break;
       failed.add(failure);
       assert.deepEqual(
         victim.fatals.map((error) => (error as StorageError).code),

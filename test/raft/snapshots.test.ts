@@ -114,6 +114,38 @@ describe("compaction and snapshots", () => {
     assert.ok(leader.marks.includes("stale snapshot reply ignored"));
   });
 
+  test("a follower that makes progress, however slowly, keeps its snapshot though newer ones appear; one that stands still gets the newest", () => {
+    const net = lagging();
+    net.heal();
+    const leader = net.node(1);
+    const wanted = () => leader.raft.drain().snapshotSends.map(({ index, offset }) => ({ index, offset }));
+    net.drop = (m) => m.kind === "snapshotChunk";
+    net.tick(2);
+    const { index } = leader.disk.snapshot!;
+    const reply = {
+      kind: "snapshotReply",
+      from: id(3),
+      to: id(1),
+      term: Term(leader.term),
+      index,
+      installed: false,
+      suspect: false,
+    } as const;
+    for (const [at, nextOffset] of [1, 2, 3].entries()) {
+      leader.receive({ ...reply, nextOffset });
+      assert.deepEqual(wanted(), [{ index, offset: nextOffset }], "resumed, not restarted");
+      net.propose(1, `newer ${at}`);
+      leader.compact();
+      net.tick(40);
+    }
+    const newest = leader.disk.snapshot!.index;
+    assert.ok(newest > index);
+    const sent: number[] = [];
+    net.drop = (m) => m.kind === "snapshotChunk" && sent.push(m.meta.index) > 0;
+    net.tick(30);
+    assert.equal(sent.at(-1), newest);
+  });
+
   test("the follower's wish to start over is obeyed", () => {
     const net = lagging();
     net.heal();
@@ -228,5 +260,43 @@ describe("compaction and snapshots", () => {
       node.committed.map((e) => e.index),
       [4],
     );
+  });
+});
+
+describe("A restore that takes its time", () => {
+  test("the log goes on from a snapshot that is on its way, however few entries are kept (hashicorp/consul#9609)", () => {
+    const net = Network.of(3);
+    net.campaign(1);
+    net.isolate(3);
+    for (let i = 0; i < 5; i++) net.propose(1, `a${i}`);
+    net.node(1).compact();
+    net.installsAtOnce = false;
+    net.heal();
+    net.tick(6);
+    assert.ok(net.node(3).hasWholeSnapshot, "node 3 has the bytes and takes its time to restore them");
+    for (let i = 0; i < 5; i++) net.propose(1, `b${i}`);
+    net.node(1).compact();
+    assert.equal(net.node(1).raft.baseIndex, 6, "without the restore it would be 11");
+    net.installWhole(net.node(3));
+    net.settle();
+    net.tick(3);
+    assert.deepEqual(net.node(3).applied, net.node(1).applied);
+    assert.equal(net.node(1).marks.filter((mark) => mark === "snapshot started").length, 1, "one snapshot was enough");
+  });
+
+  test("a snapshot that two newer ones have replaced is not waited for", () => {
+    const net = Network.of(3);
+    net.campaign(1);
+    net.isolate(3);
+    net.propose(1, "a");
+    net.node(1).compact();
+    net.installsAtOnce = false;
+    net.heal();
+    net.tick(6);
+    for (const command of ["b", "c"]) {
+      net.propose(1, command);
+      net.node(1).compact();
+    }
+    assert.equal(net.node(1).raft.baseIndex, 4);
   });
 });
