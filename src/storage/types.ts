@@ -61,6 +61,8 @@ export interface SnapshotStore {
   stateDigest(index: LogIndex): Promise<string>;
   /** Files that are there and do not hold; {@link list} leaves them out. For a warning at start. */
   damaged(): Promise<readonly StorageError[]>;
+  /** Snapshots that are being sent are kept beyond the two newest. `inUse` is asked whenever old ones are about to go. */
+  keepWhile(inUse: () => ReadonlySet<LogIndex>): void;
   /** Raw file bytes for transfer to another voter. */
   readRaw(index: LogIndex, offset: number, length: number): Promise<{ readonly bytes: Uint8Array; readonly totalBytes: number }>;
   /**

@@ -58,6 +58,21 @@ test("the two newest are kept, and the log is needed from the older one on", asy
   assert.equal(snapshots(disk).length, 2);
 });
 
+test("a snapshot that is being sent outlives two newer ones, and goes with the first pruning after", async () => {
+  const disk = new MemoryDisk();
+  const store = await openSnapshotStore(disk);
+  const inUse = new Set<LogIndex>();
+  store.keepWhile(() => inUse);
+  const save = async (index: number) => (await store.save(snapshotAt(index), "d", [content(10)])).keepWalFrom;
+  await save(10);
+  inUse.add(LogIndex(10));
+  assert.deepEqual([await save(20), await save(30), await save(40)], [11, 21, 31], "the log need not reach back to it");
+  assert.deepEqual(await indexes(store), [40, 30, 10]);
+  inUse.clear();
+  await save(50);
+  assert.deepEqual(await indexes(store), [50, 40]);
+});
+
 test("a power cut at any moment of a save leaves two whole snapshots, or as many as there were", async () => {
   const random = seededRandom(5);
   const before = new MemoryDisk();

@@ -131,6 +131,7 @@ class RaftLoop implements RaftEngine {
       step: (input) => this.#step(input),
       install: (meta) => this.#install(meta),
       fatal: (error) => this.#fatal(error),
+      isReceiving: (peer) => this.#raft.status().progress?.get(peer)?.state === "snapshot",
     });
   }
 

@@ -1,4 +1,4 @@
-import { type NodeId, type Outcome, accepted, refusal, refused } from "#kernel";
+import { type LogIndex, type NodeId, type Outcome, accepted, refusal, refused } from "#kernel";
 import type { Log, PeerLinks } from "#ports";
 import type { Input, Message, SnapshotMeta, SnapshotSend } from "#raft";
 import { type SavedSnapshot, type SnapshotStore, StorageError, isDiskFull } from "#storage";
@@ -20,6 +20,8 @@ export interface SnapshotTransferEvents {
   /** All bytes are durable in the store: restore from them. */
   readonly install: (meta: SnapshotMeta) => Promise<void>;
   readonly fatal: (error: unknown) => void;
+  /** This node leads, and the peer has not got its snapshot yet. */
+  readonly isReceiving: (peer: NodeId) => boolean;
 }
 
 type SnapshotChunk = Extract<Message, { kind: "snapshotChunk" }>;
@@ -33,6 +35,8 @@ export class SnapshotTransfer {
   readonly #metas = new Map<number, SnapshotMeta>();
   /** Peers with a read of the store under way: a second wish for the same chunk is a repetition. */
   readonly #sending = new Set<NodeId>();
+  /** What each peer was sent last. */
+  readonly #sent = new Map<NodeId, LogIndex>();
   /** Chunks are stored strictly one after the other. */
   #receiving: Promise<void> = Promise.resolve();
   #saving = false;
@@ -42,6 +46,7 @@ export class SnapshotTransfer {
     this.#options = options;
     this.#ports = ports;
     this.#events = events;
+    ports.snapshots.keepWhile(() => this.#inUse());
   }
 
   stop(): void {
@@ -69,6 +74,7 @@ export class SnapshotTransfer {
   send(wanted: SnapshotSend): void {
     if (this.#sending.has(wanted.to)) return;
     this.#sending.add(wanted.to);
+    this.#sent.set(wanted.to, wanted.index);
     void this.#sendChunk(wanted).finally(() => this.#sending.delete(wanted.to));
   }
 
@@ -76,7 +82,13 @@ export class SnapshotTransfer {
     this.#receiving = this.#receiving.then(() => this.#store(chunk)).catch((error: unknown) => this.#events.fatal(error));
   }
 
-  /** A snapshot that cannot be read (two newer ones have replaced it) is not this node's end: the core asks again. */
+  /** A transfer may take longer than two newer snapshots: what it reads stays on the disk until it has ended. */
+  #inUse(): ReadonlySet<LogIndex> {
+    for (const peer of this.#sent.keys()) if (!this.#events.isReceiving(peer)) this.#sent.delete(peer);
+    return new Set(this.#sent.values());
+  }
+
+  /** A snapshot that cannot be read is not this node's end: the core asks again, and in the end for a newer one. */
   async #sendChunk({ to, term, index, offset }: SnapshotSend): Promise<void> {
     const { snapshots, peers, log } = this.#ports;
     try {

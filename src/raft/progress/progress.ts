@@ -2,6 +2,14 @@ import { assertNever, type LogIndex, NO_INDEX } from "#kernel";
 import type { PeerProgress } from "../types.ts";
 import { Inflights } from "./inflights.ts";
 
+interface Transfer {
+  readonly index: LogIndex;
+  readonly offset: number;
+  readonly sentTick: number;
+  /** When the follower last asked for another offset. */
+  readonly movedTick: number;
+}
+
 /**
  * What a leader knows of one follower's log. Invariant: 0 ≤ match < next.
  *
@@ -29,7 +37,7 @@ export class Progress {
    */
   pokeAllowed = false;
   /** Snapshot: which one, the byte the follower wants next, and when it was last sent. */
-  transfer: { readonly index: LogIndex; readonly offset: number; readonly sentTick: number } | null = null;
+  transfer: Transfer | null = null;
   /** Learner to be promoted: what it must acknowledge to have caught up, and since when that is asked. */
   round: { readonly targetIndex: LogIndex; readonly startTick: number } | null = null;
   readonly inflights: Inflights;
@@ -51,7 +59,7 @@ export class Progress {
 
   becomeSnapshot(index: LogIndex, tick: number): void {
     this.#enter("snapshot");
-    this.transfer = { index, offset: 0, sentTick: tick };
+    this.transfer = { index, offset: 0, sentTick: tick, movedTick: tick };
   }
 
   /** Nothing of what it acknowledged is known to be there. `next` stays: the answer to a probe there tells where the logs meet. */

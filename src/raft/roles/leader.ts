@@ -360,7 +360,7 @@ function beginTransfer(state: RaftState, to: NodeId, progress: Progress): void {
 /**
  * The lowest snapshot that is on its way to somebody, if it is `newest` or a later one. The log must go on from there: else a
  * restore that takes longer than the log is kept ends with the need for the next snapshot, for ever (hashicorp/consul#9609).
- * An older one is not waited for: it is off the disk by then, and its transfer starts anew with the newest.
+ * An older one is not waited for, so that memory has a bound: what it leaves its follower short of is the next transfer.
  */
 export function oldestRestore(state: RaftState, leading: Leading, newest: LogIndex): LogIndex {
   let oldest = Infinity;
@@ -374,24 +374,28 @@ export function oldestRestore(state: RaftState, leading: Leading, newest: LogInd
 
 /** One chunk is out at a time; the follower's answer asks for the next. */
 function sendSnapshotFrom(state: RaftState, to: NodeId, progress: Progress, index: LogIndex, offset: number): void {
-  progress.transfer = { index, offset, sentTick: state.ticks };
+  const before = progress.transfer;
+  const isRepeated = before !== null && before.index === index && before.offset === offset;
+  progress.transfer = { index, offset, sentTick: state.ticks, movedTick: isRepeated ? before.movedTick : state.ticks };
   state.snapshotSends.push({ to, term: state.term, index, offset });
 }
 
 /**
- * No answer to a chunk for an election timeout: send it again, from where the follower stood. Without progress it is of no
- * use to hold on to a snapshot that a newer one has replaced.
+ * No answer to a chunk for an election timeout: send it again, from where the follower stood. While it makes progress, however
+ * slow, it keeps its snapshot: starting over with every newer one would never end. Only one that stands still gets the newest.
  */
 function retryTransfer(state: RaftState, to: NodeId, progress: Progress): void {
   const { transfer } = progress;
   if (transfer === null || state.ticks - transfer.sentTick < state.options.electionTicks || !isRecentlyActive(state, progress))
     return;
-  const index = state.snapshot?.index ?? transfer.index;
+  const hasMoved = state.ticks - transfer.movedTick < STANDSTILL_TIMEOUTS * state.options.electionTicks;
+  const index = hasMoved ? transfer.index : (state.snapshot?.index ?? transfer.index);
   const offset = index === transfer.index ? transfer.offset : 0;
   state.mark("snapshot chunk repeated", { to, snapshot: index, offset });
   sendSnapshotFrom(state, to, progress, index, offset);
 }
 
+const STANDSTILL_TIMEOUTS = 5;
 const NO_ENTRIES: readonly Entry[] = [];
 const OVERLOADED_RETRY_MS = 50;
 

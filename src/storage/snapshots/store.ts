@@ -38,6 +38,7 @@ export async function openSnapshotStore(disk: Disk, options: SnapshotStoreOption
 class FileSnapshotStore implements SnapshotStore {
   readonly #disk: Disk;
   readonly #serial = new Serial();
+  #inUse: () => ReadonlySet<LogIndex> = () => new Set();
   /** What this process has read through and found whole, or refused: by path. A file never changes under its name. */
   readonly #checked = new Map<string, SnapshotFooter | StorageError>();
   /** The transfer under way; one at a time, as there is one leader. */
@@ -95,6 +96,10 @@ class FileSnapshotStore implements SnapshotStore {
     const footer = await this.#check(await this.#pathOf(index));
     if (footer instanceof StorageError) throw footer;
     return footer.stateDigest;
+  }
+
+  keepWhile(inUse: () => ReadonlySet<LogIndex>): void {
+    this.#inUse = inUse;
   }
 
   async readRaw(index: LogIndex, offset: number, length: number): ReturnType<SnapshotStore["readRaw"]> {
@@ -194,7 +199,8 @@ class FileSnapshotStore implements SnapshotStore {
   /** Returns from which index on the log is needed to start from the oldest snapshot that is kept. */
   async #prune(): Promise<LogIndex> {
     const whole = await this.list();
-    const kept = new Set(whole.slice(0, KEPT_SNAPSHOTS).map(snapshotFileOf));
+    const inUse = this.#inUse();
+    const kept = new Set(whole.filter(({ index }, at) => at < KEPT_SNAPSHOTS || inUse.has(index)).map(snapshotFileOf));
     const oldestKept = whole.length >= KEPT_SNAPSHOTS ? whole[KEPT_SNAPSHOTS - 1]! : null;
     for (const name of await this.#names()) {
       const path = snapshotFile(name);
