@@ -51,6 +51,15 @@ test("entries that go to two followers are the same bytes for both, whatever els
 });
 
 test("the frame of a handshake carries the hello", () => {
-  const hello = { clusterId: "c", nodeId: "n1", peerId: "n2", protocolVersion: 1, incarnation: 7, directoryId: "d", starts: 3 };
+  const hello = {
+    clusterId: "c",
+    nodeId: "n1",
+    peerId: "n2",
+    protocolVersion: 1,
+    incarnation: 7,
+    directoryId: "d",
+    starts: 3,
+    peerAddress: "h:1",
+  };
   assert.deepEqual(encodePeerFrame({ hello, messages: [] }), Buffer.from(encodeMessage(PeerFrame, { hello, messages: [] })));
 });

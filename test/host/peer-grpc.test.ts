@@ -85,6 +85,15 @@ test("only members are dialled, but whoever speaks is answered; a member that is
   assert.deepEqual(left.warnings, [], "no attempt to reach what is no member");
 });
 
+test("a node that has moved is followed to where it says it is, once it is not found where it was", async () => {
+  const port = await freePort();
+  const left = await node(a, { peers: new Map([[b, "127.0.0.1:1"]]) });
+  const right = await node(b, { port, address: `127.0.0.1:${port}`, peers: new Map([[a, `127.0.0.1:${left.port}`]]) });
+  await until(() => left.links.connected().has(b) && right.links.connected().has(a));
+  left.links.send(b, heartbeat(1));
+  await until(() => right.messages.length === 1);
+});
+
 test("what does not fit into the queue of a slow peer is dropped whole", async () => {
   const { left, right } = await pair({ maxQueueBytes: 1_000 });
   for (let round = 1; round <= 100; round += 1) left.links.send(b, heartbeat(round));
@@ -122,6 +131,7 @@ interface TestOptions {
   readonly port?: number;
   readonly maxQueueBytes?: number;
   readonly dialAtFirst?: ReadonlySet<NodeId>;
+  readonly address?: string;
 }
 
 async function pair(options: { readonly maxQueueBytes?: number } = {}): Promise<{ left: TestNode; right: TestNode }> {

@@ -14,10 +14,13 @@ export interface Identity {
   /** Of this node's data directory; empty and 0 while it has none. */
   readonly directoryId: string;
   readonly starts: number;
+  /** `host:port` of this node as its own configuration has it: whoever does not reach it elsewhere may try there. */
+  readonly address?: string;
 }
 
-export function helloTo(peer: NodeId, { self, clusterId, incarnation, directoryId, starts }: Identity): Hello {
-  return { clusterId, nodeId: self, peerId: peer, protocolVersion: PROTOCOL_VERSION, incarnation, directoryId, starts };
+export function helloTo(peer: NodeId, { self, clusterId, incarnation, directoryId, starts, address = "" }: Identity): Hello {
+  const who = { clusterId, nodeId: self, peerId: peer, protocolVersion: PROTOCOL_VERSION, incarnation };
+  return { ...who, directoryId, starts, peerAddress: address };
 }
 
 /** Why `hello` must not be talked to, with both values; null when it fits. `expected` is null where any known peer may call. */

@@ -17,7 +17,8 @@ export interface InboundOptions {
 export interface InboundEvents {
   readonly log: Log;
   readonly onMessage: (from: NodeId, message: Message) => void;
-  readonly onOpened: (peer: NodeId) => void;
+  /** `address`: where the peer says it can be dialled; may be empty. */
+  readonly onOpened: (peer: NodeId, address: string) => void;
   /** The peer no longer speaks here. */
   readonly onClosed: (peer: NodeId) => void;
 }
@@ -89,7 +90,7 @@ export class Inbound {
     this.#calls.set(peer, call);
     before?.end();
     call.write({ hello: helloTo(peer, identity), messages: [] });
-    this.#events.onOpened(peer);
+    this.#events.onOpened(peer, hello!.peerAddress);
     return peer;
   }
 

@@ -25,6 +25,8 @@ export interface PeerLinkOptions {
   /** Of the data directory, as its identity says. */
   readonly directoryId: string;
   readonly starts: number;
+  /** This node's own `host:port`, for peers whose configuration has not followed it to a new place. */
+  readonly address?: string;
   /** `host:port` of every other node that may call, member or not. */
   readonly peers: ReadonlyMap<NodeId, string>;
   /** Whom to dial until {@link PeerLinks.members} says so. Default: all of `peers`. */
@@ -88,7 +90,8 @@ class StreamLinks implements GrpcPeerLinks {
       {
         log,
         onMessage: events.onMessage,
-        onOpened: (peer) => {
+        onOpened: (peer, address) => {
+          this.#outbound.get(peer)?.alsoAt(address);
           this.#dialOrHangUp(peer);
           this.#outbound.get(peer)?.hurry();
         },

@@ -44,6 +44,7 @@ export class Outbound {
   readonly #ports: OutboundPorts;
   #state: State = { kind: "closed" };
   #failures = 0;
+  #announced: string | null = null;
   #lastComplaint = "";
   #queue: Message[] = [];
   #queuedBytes = 0;
@@ -70,6 +71,19 @@ export class Outbound {
     this.#dial();
   }
 
+  /**
+   * The peer has called and named another place than the configured one: it has moved, or is known there under another
+   * address. The configured one keeps the first try; only where it fails is the other one worth the next.
+   */
+  alsoAt(address: string): void {
+    if (ADDRESS.test(address)) this.#announced = address;
+  }
+
+  get #address(): string {
+    const { address } = this.#options;
+    return this.#failures % 2 === 1 ? (this.#announced ?? address) : address;
+  }
+
   send(message: Message): void {
     if (this.#state.kind !== "open") return;
     const bytes = messageBytes(message);
@@ -92,8 +106,8 @@ export class Outbound {
   }
 
   #dial(): void {
-    const { address, identity, peer, tls } = this.#options;
-    const client = new grpc.Client(address, peerCredentials(tls, peer), channelOptions);
+    const { identity, peer, tls } = this.#options;
+    const client = new grpc.Client(this.#address, peerCredentials(tls, peer), channelOptions);
     const { path, requestSerialize, responseDeserialize } = connectMethod;
     const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     const timeout = this.#ports.timers.after(HANDSHAKE_TIMEOUT_MS, () => this.#lost(stream, "no answer to the handshake"));
@@ -152,8 +166,7 @@ export class Outbound {
   #complain(why: string): void {
     if (why === this.#lastComplaint) return;
     this.#lastComplaint = why;
-    const { peer, address } = this.#options;
-    this.#ports.log.warn("no link to peer", { peer, address, why });
+    this.#ports.log.warn("no link to peer", { peer: this.#options.peer, address: this.#options.address, why });
   }
 
   /** Stops while the stream is full, and goes on when it has drained: until then the queue is what bounds a slow peer. */
@@ -208,4 +221,5 @@ function backoffMs(failures: number, random: Random): number {
 
 const MIN_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 2_000;
+const ADDRESS = /^[^\s/]{1,255}:\d{1,5}$/;
 const HANDSHAKE_TIMEOUT_MS = 5_000;

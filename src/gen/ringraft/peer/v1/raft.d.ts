@@ -58,6 +58,12 @@ export interface Hello {
      * @generated from protobuf field: uint64 starts = 7
      */
     starts: number;
+    /**
+     * host:port under which the sender says it can be dialled. Empty: only the receiver's own configuration tells.
+     *
+     * @generated from protobuf field: string peer_address = 8
+     */
+    peerAddress: string;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.Configuration

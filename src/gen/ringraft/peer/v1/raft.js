@@ -76,7 +76,8 @@ class Hello$Type extends runtime_4.MessageType {
             { no: 4, name: "protocol_version", kind: "scalar", T: 13 /*ScalarType.UINT32*/ },
             { no: 5, name: "incarnation", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
             { no: 6, name: "directory_id", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
-            { no: 7, name: "starts", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
+            { no: 7, name: "starts", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
+            { no: 8, name: "peer_address", kind: "scalar", T: 9 /*ScalarType.STRING*/ }
         ]);
     }
     create(value) {
@@ -88,6 +89,7 @@ class Hello$Type extends runtime_4.MessageType {
         message.incarnation = 0;
         message.directoryId = "";
         message.starts = 0;
+        message.peerAddress = "";
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -117,6 +119,9 @@ class Hello$Type extends runtime_4.MessageType {
                     break;
                 case /* uint64 starts */ 7:
                     message.starts = reader.uint64().toNumber();
+                    break;
+                case /* string peer_address */ 8:
+                    message.peerAddress = reader.string();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -151,6 +156,9 @@ class Hello$Type extends runtime_4.MessageType {
         /* uint64 starts = 7; */
         if (message.starts !== 0)
             writer.tag(7, runtime_1.WireType.Varint).uint64(message.starts);
+        /* string peer_address = 8; */
+        if (message.peerAddress !== "")
+            writer.tag(8, runtime_1.WireType.LengthDelimited).string(message.peerAddress);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
