@@ -23,7 +23,7 @@ export function search(steps: readonly Step[], initial: string, budget = 200_000
     if (node.base === required.length) return "linearizable";
     if (seen.size >= budget) return "unknown";
     // The likeliest one, which returned first, is looked at first: it goes on top.
-    for (const next of successors(node, required, optional).reverse()) {
+    for (const next of successors(node, required, optional).toReversed()) {
       const key = `${next.base} ${next.ahead.join()} ${next.used.join()} ${next.state}`;
       if (seen.has(key)) continue;
       seen.add(key);
