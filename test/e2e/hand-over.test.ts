@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { RealCluster } from "./real-cluster.ts";
+
+test(
+  "SIGTERM to the leader: it hands over before it goes, a waiting claim moves on, and no caller sees an error",
+  { timeout: 90_000 },
+  async () => {
+    const cluster = await RealCluster.start({ voters: 3, workers: 0 });
+    try {
+      const client = cluster.client();
+      const session = await client.openSession({ purpose: "writes", ttlMs: 30_000 });
+      const claimer = await client.openSession({ purpose: "claims", ttlMs: 30_000, capabilities: oneCore });
+      const leader = await cluster.leader();
+      const claimed = claimer.work.claim({ workerId: "w", queues: ["waited-for"], maxItems: 1, waitMs: 20_000 });
+      const writes: number[] = [];
+      const stop = new AbortController();
+      const writing = Array.from({ length: 8 }, async () => {
+        while (!stop.signal.aborted) {
+          await session.work.enqueue({ kind: "x", queue: "load" });
+          writes.push(performance.now());
+        }
+      });
+      await pause(1_000);
+      await cluster.signal(leader, "SIGTERM");
+      const next = await cluster.leader(leader);
+      await session.work.enqueue({ kind: "x", queue: "waited-for" });
+      assert.equal((await claimed).length, 1);
+      await pause(500);
+      stop.abort();
+      await Promise.all(writing);
+      assert.equal(cluster.exitCode(leader), 0);
+      assert.match(cluster.log(leader), /leadership handed over/);
+      assert.notEqual(next, leader);
+      const gaps = writes.slice(1).map((at, i) => at - writes[i]!);
+      // The target on a quiet machine is 100 ms, measured by the benchmark; an election would take 600 ms at least.
+      assert.ok(Math.max(...gaps) < 600, `writes stood still for ${Math.round(Math.max(...gaps))} ms`);
+    } finally {
+      await cluster.stop();
+    }
+  },
+);
+
+const oneCore = { gpuCount: 0, gpuMemoryMib: 0, cpu: 1, memoryMib: 0, diskMib: 0, gpuModel: "", cuda: 0, labels: {} };
