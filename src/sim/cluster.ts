@@ -157,7 +157,7 @@ export class Cluster implements WorldView {
       { node, life: machine.lives },
       { scheduler, clock: machine.clock },
       {
-        onDoomed: (doomed) => this.kill(doomed.node, { power: this.#clientDice.chance(0.5) }),
+        onDoomed: (doomed) => this.kill(doomed.node, { power: doomed.losesPower }),
         onUncaught: (dying, error) => this.#failed(dying, error),
       },
     );

@@ -1,15 +1,321 @@
-import type { Cluster } from "./cluster.ts";
+import type { NodeId } from "#kernel";
+import { type MembershipChange, membersOf, votersOf } from "#raft";
+import type { Cluster, Machine } from "./cluster.ts";
+import { partitionModes, splitOf } from "./partitions.ts";
+import { type FaultKind, faultKinds } from "./swarm.ts";
 import type { Dice } from "./time/random.ts";
 import type { Scheduler } from "./time/scheduler.ts";
 
 export interface NemesisPorts {
   readonly scheduler: Scheduler;
   readonly dice: Dice;
-  readonly onFault: (what: string) => void;
+  readonly onFault: (kind: FaultKind, what: string) => void;
 }
 
+/**
+ * Injects the faults of a run, each kind at its own pace from its own dice, so that leaving one kind out does not change the
+ * others. What damages data that was durable is bounded by the fault atlas: only ever a minority of the voters, so that every
+ * run can be survived and every loss is a bug.
+ */
 export class Nemesis {
-  constructor(_cluster: Cluster, _ports: NemesisPorts) {}
-  start(): void {}
-  heal(): void {}
+  readonly #cluster: Cluster;
+  readonly #ports: NemesisPorts;
+  /** Machines whose durable data may be damaged: drawn once. */
+  readonly #atlas: ReadonlySet<NodeId>;
+  readonly #staysDead = new Set<NodeId>();
+  #isActive = false;
+
+  constructor(cluster: Cluster, ports: NemesisPorts) {
+    this.#cluster = cluster;
+    this.#ports = ports;
+    const { voters } = cluster.config;
+    const minority = Math.floor((voters - 1) / 2);
+    this.#atlas = new Set(ports.dice.fork("atlas").shuffled(cluster.nodes.slice(0, voters)).slice(0, minority));
+    cluster.onDeath = (machine) => this.#supervise(machine);
+  }
+
+  start(): void {
+    this.#isActive = true;
+    for (const kind of faultKinds) {
+      const everySeconds = this.#cluster.config.faults[kind];
+      if (everySeconds !== undefined) this.#repeat(kind, everySeconds, this.#ports.dice.fork(kind));
+    }
+  }
+
+  /** Everything is well again from now on, but for the machines that are lost, and for a minority when so drawn. */
+  heal(): void {
+    const { nodes, config, network } = this.#cluster;
+    this.#isActive = false;
+    for (const link of network.all()) network.heal(link);
+    if (config.onlyMajorityHeals && config.faults.membership === undefined)
+      for (const node of this.#atlas) this.#staysDead.add(node);
+    for (const node of nodes) {
+      const machine = this.#cluster.machine(node);
+      Object.assign(machine.disk.trouble, {
+        slowSyncMs: 0,
+        stalledUntilMs: 0,
+        isFull: false,
+        failingWrites: 0,
+        failingSyncs: 0,
+        failingReads: 0,
+      });
+      machine.clock.thaw();
+      machine.clock.drift(this.#ports.scheduler.nowMs, 1);
+      machine.isHidden = false;
+      this.#cluster.setSlowness(node, 1);
+      this.#cluster.resume(node);
+      if (machine.process !== null) machine.process.dieAfterEffects = null;
+      if (this.#staysDead.has(node)) this.#cluster.kill(node, { power: false });
+      else this.#cluster.boot(node);
+    }
+  }
+
+  #repeat(kind: FaultKind, everySeconds: number, dice: Dice): void {
+    this.#ports.scheduler.after(dice.exponential(everySeconds * 1_000), () => {
+      if (!this.#isActive) return;
+      const what = this.#inject(kind, dice);
+      if (what !== null) this.#ports.onFault(kind, what);
+      this.#repeat(kind, everySeconds, dice);
+    });
+  }
+
+  /** As systemd would: dead processes come back, mostly soon. */
+  #supervise(machine: Machine): void {
+    const dice = this.#ports.dice.fork(`restart ${machine.lives} of ${machine.id}`);
+    const delayMs = this.#isActive ? dice.exponential(dice.chance(0.1) ? 30_000 : 2_000) : 200;
+    this.#ports.scheduler.after(delayMs, () => {
+      if (!this.#staysDead.has(machine.id)) this.#cluster.boot(machine.id);
+    });
+  }
+
+  /** Returns what was done in words, or null when there was nobody to do it to. */
+  #inject(kind: FaultKind, dice: Dice): string | null {
+    const { network, nodes } = this.#cluster;
+    const node = this.#victim(dice);
+    const machine = this.#cluster.machine(node);
+    const { trouble } = machine.disk;
+    const nowMs = this.#ports.scheduler.nowMs;
+    switch (kind) {
+      case "crash":
+      case "power":
+        return this.#crash(node, kind === "power", dice);
+      case "pause": {
+        this.#cluster.pause(node);
+        const ms = dice.logUniform(50, 20_000);
+        this.#later(ms, () => this.#cluster.resume(node));
+        return `${node} for ${Math.round(ms)} ms`;
+      }
+      case "slow-node": {
+        const slowness = dice.logUniform(2, 50);
+        this.#cluster.setSlowness(node, slowness);
+        this.#later(dice.between(1_000, 20_000), () => this.#cluster.setSlowness(node, 1));
+        return `${node} ×${slowness.toFixed(1)}`;
+      }
+      case "partition":
+        return this.#partition(dice);
+      case "one-way-cut": {
+        const others = nodes.filter((other) => other !== node);
+        const peers = dice.chance(0.5) ? others : others.slice(0, 1);
+        const isDeaf = dice.chance(0.5);
+        for (const peer of peers) isDeaf ? network.cut(peer, node) : network.cut(node, peer);
+        this.#later(dice.logUniform(200, 20_000), () => {
+          for (const peer of peers) network.link(isDeaf ? peer : node, isDeaf ? node : peer).isCut = false;
+        });
+        return `${node} ${isDeaf ? "hears" : "reaches"} not ${peers.join()}`;
+      }
+      case "loss":
+      case "duplicate":
+      case "delay": {
+        const links = dice.chance(0.3) ? [...network.all()] : [...network.all()].filter(() => dice.chance(0.3));
+        const chance = dice.logUniform(0.005, 0.5);
+        const extraMs = dice.logUniform(1, this.#cluster.electionMs);
+        for (const link of links) {
+          if (kind === "loss") link.lossChance = chance;
+          else if (kind === "duplicate") link.duplicateChance = chance;
+          else link.extraDelayMs = extraMs;
+        }
+        this.#later(dice.logUniform(500, 20_000), () => {
+          for (const link of links) {
+            if (kind === "loss") link.lossChance = 0;
+            else if (kind === "duplicate") link.duplicateChance = 0;
+            else link.extraDelayMs = 0;
+          }
+        });
+        return `on ${links.length} links`;
+      }
+      case "clog": {
+        // Swizzle: one link after the other is held up, and they come free in another order.
+        const links = dice.shuffled([...network.all()]).slice(0, dice.int(1, nodes.length * 2));
+        for (const link of links) {
+          this.#later(dice.between(0, 2_000), () => {
+            link.cloggedUntilMs = this.#ports.scheduler.nowMs + dice.logUniform(50, 5_000);
+          });
+        }
+        return `${links.length} links`;
+      }
+      case "reset": {
+        const peer = dice.pick(nodes);
+        if (peer === node) return null;
+        network.reset(node, peer);
+        return `${node} and ${peer}`;
+      }
+      case "slow-disk": {
+        trouble.slowSyncMs = dice.logUniform(5, 1_000);
+        this.#later(dice.logUniform(500, 20_000), () => {
+          trouble.slowSyncMs = 0;
+        });
+        return `${node} by ${Math.round(trouble.slowSyncMs)} ms`;
+      }
+      case "stall":
+        trouble.stalledUntilMs = nowMs + dice.logUniform(100, 20_000);
+        return node;
+      case "disk-full":
+        trouble.isFull = true;
+        this.#later(dice.logUniform(200, 15_000), () => {
+          trouble.isFull = false;
+        });
+        return node;
+      case "sync-error":
+        trouble.failingSyncs = 1;
+        return node;
+      case "write-error":
+        trouble.failingWrites = 1;
+        return node;
+      case "read-error":
+        trouble.failingReads = 1;
+        return node;
+      case "rot":
+      case "misdirect":
+        return this.#damage(kind, dice);
+      case "wipe": {
+        const victim = this.#damageable(dice);
+        if (victim === null) return null;
+        // Until peers refuse a directory that has forgotten its votes, it must not come back.
+        victim.isLost = true;
+        this.#cluster.kill(victim.id, { power: true });
+        victim.disk.wipe();
+        return victim.id;
+      }
+      case "clock-drift": {
+        const rate = dice.between(0.95, 1.05);
+        machine.clock.drift(nowMs, rate);
+        return `${node} ×${rate.toFixed(3)}`;
+      }
+      case "clock-step": {
+        const byMs = dice.between(-3_600_000, 3_600_000);
+        machine.clock.step(byMs);
+        return `${node} by ${Math.round(byMs / 1_000)} s`;
+      }
+      case "clock-freeze":
+        machine.clock.freeze(nowMs);
+        this.#later(dice.logUniform(100, 10_000), () => machine.clock.thaw());
+        return node;
+      case "membership":
+        return this.#changeMembership(dice);
+      case "transfer": {
+        const leader = this.#leader();
+        const process = leader === null ? null : this.#cluster.machine(leader).process;
+        if (process === null || process.voter === null) return null;
+        const to = dice.chance(0.3) ? null : node;
+        const { replica } = process.voter;
+        process.enter(() => void replica.transferLeadership(to).catch(() => undefined));
+        return `from ${leader} to ${to ?? "anybody"}`;
+      }
+    }
+  }
+
+  #crash(node: NodeId, power: boolean, dice: Dice): string | null {
+    if (power && dice.chance(0.15)) {
+      for (const each of this.#cluster.nodes) this.#cluster.kill(each, { power: true });
+      return "all nodes";
+    }
+    const { process } = this.#cluster.machine(node);
+    if (process === null) return null;
+    if (dice.chance(0.3)) {
+      this.#cluster.kill(node, { power });
+      return node;
+    }
+    process.losesPower = power;
+    process.dieAfterEffects = dice.int(0, 40);
+    return `${node} after ${process.dieAfterEffects} effects`;
+  }
+
+  #partition(dice: Dice): string {
+    const { network, nodes } = this.#cluster;
+    const mode = dice.pick(partitionModes);
+    const cuts = splitOf(mode, nodes, this.#leader() ?? dice.pick(nodes), dice);
+    for (const { from, to } of cuts) network.cut(from, to);
+    const hidden = dice.chance(0.3) ? nodes.filter(() => dice.chance(0.3)) : [];
+    for (const node of hidden) this.#cluster.machine(node).isHidden = true;
+    this.#later(dice.logUniform(300, 30_000), () => {
+      for (const { from, to } of cuts) network.link(from, to).isCut = false;
+      for (const node of hidden) this.#cluster.machine(node).isHidden = false;
+    });
+    return `${mode}, ${cuts.length} directions cut`;
+  }
+
+  #damageable(dice: Dice): Machine | null {
+    // The atlas knows the first voters only; a changed membership could make its minority a majority.
+    if (this.#atlas.size === 0 || this.#cluster.config.faults.membership !== undefined) return null;
+    return this.#cluster.machine(dice.pick([...this.#atlas]));
+  }
+
+  #damage(kind: "rot" | "misdirect", dice: Dice): string | null {
+    const machine = this.#damageable(dice);
+    return machine === null ? null : (machine.disk.damage(kind, dice) ?? null);
+  }
+
+  #changeMembership(dice: Dice): string | null {
+    const leader = this.#leader();
+    const process = leader === null ? null : this.#cluster.machine(leader).process;
+    const status = leader === null ? null : this.#cluster.status(leader);
+    if (process === null || process.voter === null || status === null) return null;
+    const { configuration } = status;
+    const voters = [...votersOf(configuration)];
+    const members = new Set(membersOf(configuration));
+    const outside = this.#cluster.nodes.filter((node) => !members.has(node));
+    const possible: MembershipChange[] = [];
+    if (outside.length > 0) {
+      possible.push({ kind: "add", node: dice.pick(outside), promote: dice.chance(0.7) });
+      possible.push({ kind: "replace", remove: dice.pick(voters), add: dice.pick(outside) });
+    }
+    for (const node of configuration.learners) possible.push({ kind: "promote", node }, { kind: "remove", node });
+    if (voters.length >= this.#cluster.config.voters && voters.length > 1) {
+      possible.push({ kind: "remove", node: dice.pick(voters) }, { kind: "demote", node: dice.pick(voters) });
+    }
+    if (possible.length === 0) return null;
+    const change = dice.pick(possible);
+    const { replica } = process.voter;
+    process.enter(() => void replica.reconfigure(change).then((outcome) => this.#told(change, outcome.ok)));
+    return JSON.stringify(change);
+  }
+
+  #told(change: MembershipChange, isDone: boolean): void {
+    this.#cluster.count(`membership: ${change.kind} ${isDone ? "done" : "refused or not told"}`);
+  }
+
+  #later(delayMs: number, undo: () => void): void {
+    this.#ports.scheduler.after(delayMs, () => {
+      // After the heal all is undone already.
+      if (this.#isActive) undo();
+    });
+  }
+
+  /** The leader more often than its share: that is where it hurts. */
+  #victim(dice: Dice): NodeId {
+    const leader = this.#leader();
+    return leader !== null && dice.chance(0.4) ? leader : dice.pick(this.#cluster.nodes);
+  }
+
+  #leader(): NodeId | null {
+    let leader: NodeId | null = null;
+    let highest = -1;
+    for (const node of this.#cluster.nodes) {
+      const status = this.#cluster.status(node);
+      if (status?.role !== "leader" || status.term <= highest) continue;
+      leader = node;
+      highest = status.term;
+    }
+    return leader;
+  }
 }

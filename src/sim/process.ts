@@ -26,6 +26,8 @@ export class SimProcess implements DiskUser {
   slowness = 1;
   /** Set: the process dies right before the effect (disk, network) that brings this to zero. */
   dieAfterEffects: number | null = null;
+  /** Then the machine dies with it, and what was not synced. */
+  losesPower = false;
   readonly #scheduler: Scheduler;
   readonly #clock: SimClock;
   readonly #events: ProcessEvents;

@@ -76,9 +76,9 @@ class Run {
     this.#nemesis = new Nemesis(this.#cluster, {
       scheduler: this.#scheduler,
       dice: dice.fork("faults"),
-      onFault: (what) => {
-        count(`fault: ${what.split(" ")[0]!}`);
-        options.onFault?.(this.#scheduler.nowMs, what);
+      onFault: (kind, what) => {
+        count(`fault: ${kind}`);
+        options.onFault?.(this.#scheduler.nowMs, `${kind}: ${what}`);
       },
     });
   }

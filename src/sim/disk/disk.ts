@@ -1,7 +1,7 @@
 import type { Disk, DiskFile } from "#ports";
 import type { Dice } from "../time/random.ts";
 import type { Scheduler } from "../time/scheduler.ts";
-import { PagedFile } from "./paged-file.ts";
+import { PagedFile, UNIT_BYTES } from "./paged-file.ts";
 
 /** What of the unsynced survives a loss of power. */
 export type Personality =
@@ -32,8 +32,6 @@ export interface DiskTrouble {
   failingWrites: number;
   failingSyncs: number;
   failingReads: number;
-  /** The next so many synced writes land somewhere else in their file. */
-  misdirectedWrites: number;
 }
 
 /** One life of a process, as its disk sees it. */
@@ -73,7 +71,6 @@ export class SimDisk {
     failingWrites: 0,
     failingSyncs: 0,
     failingReads: 0,
-    misdirectedWrites: 0,
   };
   /** Something was injected for which a refusal to start is the right answer. */
   damaged = false;
@@ -129,6 +126,28 @@ export class SimDisk {
     this.#directories = new Set(["."]);
     this.damaged = false;
     this.namesVersion += 1;
+  }
+
+  /**
+   * Damages what is durable: `rot` flips one bit, `misdirect` puts a unit that was meant for one place over another. (The other
+   * half of a misdirected write, that its own place keeps the old bytes, would be an acknowledged write silently undone: no
+   * single log can notice that at its end, so it is not a fault that the protocol promises to survive.)
+   */
+  damage(kind: "rot" | "misdirect", dice: Dice): string | null {
+    const files = [...this.#platterNames].filter(([, file]) => file.platterSizeBytes > UNIT_BYTES);
+    if (files.length === 0) return null;
+    const [path, file] = dice.pick(files);
+    const used = file.usedBytes;
+    const position = dice.int(0, Math.max(0, used - 1));
+    this.damaged = true;
+    if (kind === "rot") {
+      const [byte] = file.readPlatter(position, 1);
+      file.damage(position, Uint8Array.of((byte ?? 0) ^ (1 << dice.int(0, 7))));
+      return `${path} at byte ${position}`;
+    }
+    const [from, to] = [position, dice.int(0, Math.max(0, used - 1))].map((at) => at - (at % UNIT_BYTES));
+    file.damage(to!, file.readPlatter(from!, UNIT_BYTES));
+    return `${path}: the unit of byte ${from} over byte ${to}`;
   }
 
   /** Takes over the durable content of another disk, as someone who copies a data directory. */

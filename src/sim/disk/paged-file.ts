@@ -38,6 +38,13 @@ export class PagedFile {
     return this.#platterBytes;
   }
 
+  /** Of the platter, without the zeros at its end. */
+  get usedBytes(): number {
+    let pages = this.#platter.length;
+    while (pages > 0 && this.#platter[pages - 1] === ZEROS) pages -= 1;
+    return Math.min(pages * PAGE_BYTES, this.#platterBytes);
+  }
+
   /** All that was written is on the platter. */
   get isClean(): boolean {
     return this.#dirty.size === 0 && this.#syncing.length === 0 && this.#platterBytes === this.#cacheBytes;
