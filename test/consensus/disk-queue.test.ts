@@ -70,6 +70,13 @@ test("merging keeps what a later batch does not overwrite, and the newest term a
   );
 });
 
+test("a suspicion that one of several batches lifts is lifted by all of them together", () => {
+  const lifting: Persist = { ...persist(2, {}), liftsSuspicion: true };
+  const together = mergePersists([persist(1, { entries: entries(5, 5) }), lifting, persist(3, { hardState: vote(2) })]);
+  assert.deepEqual([together.liftsSuspicion, together.entries.length, together.hardState], [true, 1, vote(2)]);
+  assert.equal(mergePersists([persist(1, {}), persist(3, {})]).liftsSuspicion, undefined);
+});
+
 test("batches that leave a gap are a broken promise of the core", () => {
   assert.throws(
     () => mergePersists([persist(1, { entries: entries(1, 2) }), persist(2, { entries: entries(4, 4) })]),

@@ -58,7 +58,19 @@ test("without a snapshot the log counts as it is", async () => {
   assert.equal(recovered.snapshot, null);
 });
 
-async function recover(log: readonly Entry[], snapshot: SnapshotMeta | null, startsAfter = (log[0]?.index ?? 1) - 1) {
+test("a suspect log makes a suspect voter, with a snapshot or without one", async () => {
+  for (const snapshot of [null, snapshotAt(2, 1), snapshotAt(8, 2)]) {
+    assert.equal((await recover(entries(1, 4), snapshot, 0, true)).recovered.suspect, true);
+    assert.equal((await recover(entries(1, 4), snapshot)).recovered.suspect, false);
+  }
+});
+
+async function recover(
+  log: readonly Entry[],
+  snapshot: SnapshotMeta | null,
+  startsAfter = (log[0]?.index ?? 1) - 1,
+  suspect = false,
+) {
   const resets: number[] = [];
   const wal: Pick<WriteAheadLog, "resetTo"> = {
     resetTo: (meta) => {
@@ -67,7 +79,7 @@ async function recover(log: readonly Entry[], snapshot: SnapshotMeta | null, sta
     },
   };
   const snapshots: Pick<SnapshotStore, "list"> = { list: () => Promise.resolve(snapshot === null ? [] : [snapshot]) };
-  const opened = { wal, recovered: { hardState: vote(2), entries: log }, startsAfter: LogIndex(startsAfter), suspect: false };
+  const opened = { wal, recovered: { hardState: vote(2), entries: log }, startsAfter: LogIndex(startsAfter), suspect };
   const recovered = await recoverRaft(opened, snapshots);
   return { recovered, resets };
 }

@@ -128,7 +128,41 @@ describe("A voter whose log may have lost an acknowledged batch", () => {
     assert.equal(node.raft.status().suspect, true, "a crash before the sync leaves it suspect");
   });
 
-  test("waits on when the leader cannot prove itself, and asks again", () => {
+  test("asks again when the answer is lost", () => {
+    const net = withSuspect(2);
+    net.drop = ({ kind }) => kind === "readIndexReply";
+    net.tick(15);
+    assert.equal(net.node(3).raft.status().suspect, true);
+    net.heal();
+    net.tick(25);
+    assert.equal(net.node(3).raft.status().suspect, false);
+  });
+
+  test("is counted from the moment that it is whole: what waited for it is committed with its next word", () => {
+    const net = withSuspect(4);
+    net.drop = ({ kind, to }) => kind === "appendReply" && to === id(1);
+    net.tick(1);
+    const node = net.node(3);
+    while (!node.writing.some((persist) => persist.liftsSuspicion === true)) {
+      node.tick();
+      if (!node.writing.some((persist) => persist.liftsSuspicion === true)) net.settle();
+    }
+    net.isolate(2);
+    net.drop = () => false;
+    // Entries and their acknowledgement pass while the mark is still on its way to the disk.
+    net.node(1).propose("d");
+    net.node(1).settle();
+    for (const message of net.node(1).takeSent()) if (message.to === id(3)) node.receive(message);
+    node.pump();
+    node.sync();
+    for (const message of node.takeSent()) net.node(1).receive(message);
+    net.node(1).settle();
+    assert.equal(net.node(1).commit, 4, "acknowledged as a suspect");
+    net.tick(2);
+    assert.equal(net.node(1).commit, 5);
+  });
+
+  test("waits on while the leader cannot prove itself", () => {
     const net = withSuspect(2);
     net.isolate(2);
     net.tick(9);

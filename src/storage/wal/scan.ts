@@ -111,9 +111,7 @@ export function scanSegment(segment: Uint8Array, header: SegmentHeader, start: L
     if (later !== null) {
       return { verdict: "CORRUPT", offset: at, problem: `${problem}, and a later batch follows at byte ${later}` };
     }
-    // Behind the last batch there is no room for another: these bytes held nothing.
-    const isTorn = !isWhole || wasNeverWritten(bytes, at, used, record) || segment.length - end < MIN_BATCH_BYTES;
-    const verdict = isTorn ? "TORN" : "AMBIGUOUS";
+    const verdict = !isWhole || wasNeverWritten(bytes, at, used, record) ? "TORN" : "AMBIGUOUS";
     return { verdict, offset: at, problem: isWhole ? problem : `${problem}; ${wrongSize()}` };
   }
 
@@ -153,9 +151,6 @@ function usedBytes(bytes: Buffer): number {
   while (used > 0 && bytes[used - 1] === 0) used--;
   return used;
 }
-
-/** Of one record without payload. */
-const MIN_BATCH_BYTES = recordBytes(0);
 
 /** The least that a disk writes whole or not at all. */
 const DISK_UNIT_BYTES = 512;
