@@ -66,6 +66,7 @@ export class ScenarioNode {
   commands: string[] = [];
   #nowMs = 0;
   #isPumping = false;
+  #noted = { role: "", configuration: "" };
 
   constructor(options: RaftOptions, disk: Disk, random: Random, events: NodeEvents) {
     this.id = options.id;
@@ -96,6 +97,7 @@ export class ScenarioNode {
     const from = snapshot?.meta.index ?? NO_INDEX;
     this.fatal = null;
     this.isFatalExplained = false;
+    this.#noted = { role: "", configuration: configurationText(options.initialConfiguration) };
     this.life++;
     this.delivered = from;
     this.commands = snapshot === null ? [] : decodeState(snapshot.state);
@@ -153,7 +155,7 @@ export class ScenarioNode {
 
   #carryOut(ready: Ready): void {
     const { status } = ready;
-    if (status !== null) this.#events.note(`${this.id} is ${roleText(status)}`);
+    if (status !== null) this.#noteStatus(status);
     for (const { mark } of ready.trace) {
       this.#events.note(`${this.id} notes "${mark}"`);
       this.#events.mark(this.id, mark);
@@ -166,6 +168,15 @@ export class ScenarioNode {
     for (const { readId, refusal } of ready.readsRejected) this.#events.readAnswered(this.id, readId, refusal);
     for (const wish of ready.snapshotSends) this.#sendChunk(wish);
     for (const chunk of ready.snapshotChunks) this.#receiveChunk(chunk);
+  }
+
+  /** A status comes for several reasons; only what is new is worth a line. */
+  #noteStatus(status: RaftStatus): void {
+    const role = `${this.id} is ${roleText(status)}`;
+    const configuration = configurationText(status.configuration);
+    if (role !== this.#noted.role) this.#events.note(role);
+    if (configuration !== this.#noted.configuration) this.#events.note(`${this.id} is configured with ${configuration}`);
+    this.#noted = { role, configuration };
   }
 
   /** The disk finishes the oldest batches: only now their messages leave. */
@@ -296,6 +307,12 @@ function commandText(data: Uint8Array): string {
 function roleText({ role, term, leader, votedFor }: RaftStatus): string {
   const knows = role === "leader" || leader === null ? "" : ` behind ${leader}`;
   return `${role} of term ${term}${knows}${votedFor === null ? "" : `, vote for ${votedFor}`}`;
+}
+
+function configurationText({ voters, votersOutgoing, learners }: Configuration): string {
+  const groups = { voters, outgoing: votersOutgoing ?? [], learners };
+  const named = Object.entries(groups).filter(([, nodes]) => nodes.length > 0);
+  return named.map(([name, nodes]) => `${name} ${nodes.join(",")}`).join(" ") || "nobody";
 }
 
 function persistText({ hardState, entries }: Persist): string {
