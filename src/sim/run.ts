@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly overrides?: RunOverrides;
   /** Looks on beside the checkers. */
   readonly observers?: readonly Observer[];
+  /** Handed the run's clock before anything happens. */
+  readonly onStart?: (nowMs: () => number) => void;
   /** Told what the nemesis does. */
   readonly onFault?: (atMs: number, what: string) => void;
 }
@@ -57,6 +59,7 @@ class Run {
 
   constructor(config: RunConfig, options: RunOptions) {
     this.#config = config;
+    options.onStart?.(() => this.#scheduler.nowMs);
     const dice = new Dice(config.seed);
     this.#loadDice = dice.fork("load");
     const report = (checker: string, problem: string): void => this.#report(checker, problem);
