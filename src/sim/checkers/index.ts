@@ -1,3 +1,4 @@
+import { Sometimes } from "../counters.ts";
 import type { Observer, Report, WorldView } from "../observer.ts";
 import { CommitMonotone } from "./commit-monotone.ts";
 import { DoubleSuccess } from "./double-success.ts";
@@ -21,7 +22,7 @@ import { WatchChecker } from "./watch.ts";
 
 export type { CheckerName } from "./checker.ts";
 
-/** All checkers of a run, in the order in which they must be told: what others look up comes first. */
+/** All checkers of a run, and the eye for rare branches, in the order in which they must be told: what others look up comes first. */
 export function createCheckers(
   view: WorldView,
   report: Report,
@@ -49,5 +50,6 @@ export function createCheckers(
     new WatchChecker(replay, report),
     ...(searches ? [new LinearizabilitySearch(view, report)] : []),
     new Liveness(view, replay, report),
+    new Sometimes(view, replay),
   ];
 }
