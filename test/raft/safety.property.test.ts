@@ -9,7 +9,18 @@ const SEEDS = Number(process.env["RAFT_SEEDS"] ?? 300);
 const STEPS = 1500;
 
 test(`safety holds through drops, delays, duplicates, crashes, compaction and membership changes (${SEEDS} seeds), and progress returns after they end`, () => {
-  const seen = { elections: 0, commits: 0, crashes: 0, installs: 0, reads: 0, changes: 0, joint: 0, promoted: 0, ledJoint: 0 };
+  const seen = {
+    elections: 0,
+    commits: 0,
+    crashes: 0,
+    installs: 0,
+    reads: 0,
+    changes: 0,
+    joint: 0,
+    promoted: 0,
+    handedOver: 0,
+    ledJoint: 0,
+  };
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
       const world = new World(seed);
@@ -23,6 +34,7 @@ test(`safety holds through drops, delays, duplicates, crashes, compaction and me
       seen.changes += world.changes;
       seen.joint += world.wasJoint ? 1 : 0;
       seen.ledJoint += world.wasLedAnewWhileJoint ? 1 : 0;
+      seen.handedOver += world.nodes.some((node) => node.marks.includes("stepped down: handed over")) ? 1 : 0;
       seen.promoted += world.nodes.some((node) => node.marks.includes("learners promoted")) ? 1 : 0;
     } catch (error) {
       throw new Error(`seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`, { cause: error });
@@ -31,6 +43,7 @@ test(`safety holds through drops, delays, duplicates, crashes, compaction and me
   // The faults must not have smothered what they test.
   assert.ok(seen.elections > SEEDS && seen.commits > SEEDS * 10, JSON.stringify(seen));
   assert.ok(seen.changes > SEEDS / 2 && seen.joint > SEEDS / 4 && seen.promoted > SEEDS / 20, JSON.stringify(seen));
+  assert.ok(seen.handedOver > SEEDS / 20, JSON.stringify(seen));
   assert.ok(seen.ledJoint > SEEDS / 50, JSON.stringify(seen));
   assert.ok(seen.crashes > SEEDS && seen.installs > SEEDS / 10 && seen.reads > SEEDS, JSON.stringify(seen));
 });
@@ -101,8 +114,15 @@ class World {
     else if (dice < 0.985) node.step({ kind: "campaign" });
     else if (dice < 0.987) this.#partition();
     else if (dice < 0.989) node.step({ kind: "peerDisconnected", peer: this.#pick(this.nodes).id });
+    else if (dice < 0.993) this.#handOver();
     this.#collect();
     this.check();
+  }
+
+  #handOver(): void {
+    for (const leader of this.net.leaders()) {
+      leader.raft.transferLeadership(this.random() < 0.5 ? null : this.#pick(this.nodes).id);
+    }
   }
 
   /**

@@ -88,7 +88,8 @@ function bidFarewell(state: RaftState, leading: Leading): void {
   const members = membersOf(state.configuration);
   for (const [peer, progress] of leading.progress) {
     if (members.has(peer)) continue;
-    if (progress.state === "replicate") sendAppend(state, peer, progress, []);
+    // What it lacks may be compacted by now: then there is no place in the log to speak of, and it is left without a word.
+    if (progress.state === "replicate" && progress.nextIndex > state.log.baseIndex) sendAppend(state, peer, progress, []);
     leading.progress.delete(peer);
   }
 }
