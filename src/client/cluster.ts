@@ -28,8 +28,17 @@ export function clusterApi(requester: Requester): ClusterApi {
       ),
     triggerElection: (options) =>
       requester.read({ oneofKind: "triggerElection", triggerElection: {} }, nothingOf, options, false),
+    saveSnapshot: (options) => requester.read({ oneofKind: "saveSnapshot", saveSnapshot: {} }, savedOf, options, false),
+    readSnapshot: (index, offset, options) =>
+      requester.read({ oneofKind: "readSnapshot", readSnapshot: { index, offset } }, pieceOf, options, false),
   };
 }
+
+const savedOf = (response: Response): LogIndex => LogIndex(body(response, "savedSnapshot").savedSnapshot.index);
+
+/** The bytes are a view of the received frame. */
+const pieceOf = (response: Response): { readonly data: Uint8Array; readonly totalBytes: number } =>
+  body(response, "snapshotPiece").snapshotPiece;
 
 function votersOf(response: Response): ClusterVoters {
   const { voters, outgoing, learners, promoting }: ConfigurationResponse = body(response, "configuration").configuration;

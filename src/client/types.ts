@@ -291,6 +291,13 @@ export interface ClusterApi {
   transferLeadership(to: NodeId | null, options?: CallOptions): Promise<NodeId>;
   /** The voter that is asked stands for election; BAD_STATE while it knows a leader. */
   triggerElection(options?: CallOptions): Promise<void>;
+  /** The voter that is asked saves its state; `readSnapshot` then reads the file from the same voter, piece by piece. */
+  saveSnapshot(options?: CallOptions): Promise<LogIndex>;
+  readSnapshot(
+    index: LogIndex,
+    offset: number,
+    options?: CallOptions,
+  ): Promise<{ readonly data: Uint8Array; readonly totalBytes: number }>;
 }
 
 export interface Membership {

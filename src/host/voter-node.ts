@@ -201,7 +201,7 @@ async function openPeers(
 async function openDoors(
   config: NodeConfig,
   clusterId: ClusterId,
-  { replica }: Voter,
+  { replica, snapshots }: Voter,
   tls: TlsMaterial | null,
   log: Log,
 ): Promise<{ close(): Promise<void> }> {
@@ -219,6 +219,7 @@ async function openDoors(
       },
       members: () => membershipView(config, replica.status().engine.raft),
       knows: (nodeId) => config.hosts.has(nodeId),
+      readSnapshot: (index, offset) => snapshots.readRaw(index, offset, SNAPSHOT_PIECE_BYTES),
     },
   );
   const server = createGrpcServer({ tls: tls === null ? null : { cert: tls.cert, key: tls.key, clientCa: null }, limits });
@@ -232,6 +233,9 @@ async function openDoors(
     },
   };
 }
+
+/** Of a back-up over the client port; the answer must fit into a message. */
+const SNAPSHOT_PIECE_BYTES = 1_048_576;
 
 async function lookAt(config: NodeConfig, clusterId: ClusterId, voter: Voter) {
   const state = await voter.replica.read({ mode: "stale" }, stateView);

@@ -65,6 +65,7 @@ export interface VoterProbe {
 
 export interface Voter {
   readonly replica: RunningReplica;
+  readonly snapshots: Pick<SnapshotStore, "readRaw">;
   /** As of the last look, about a second ago at most. */
   space(): DiskSpace;
   /** Before a planned stop: if this voter leads, another one shall. Resolves within an election timeout, moved or not. */
@@ -155,6 +156,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
 
   return {
     replica,
+    snapshots,
     space: () => watch.space,
     handOver: () => handOver(started, options, ports),
     close: async () => {

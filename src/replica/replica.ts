@@ -236,6 +236,14 @@ class StateReplica implements RunningReplica, EngineSink {
     return accepted(null);
   }
 
+  async saveSnapshot(): Promise<Outcome<LogIndex>> {
+    if (this.#stopped !== null) return refused(this.#stopped);
+    if (this.#savingSnapshot) return refused(refusal("BAD_STATE", "a snapshot is being saved: ask again when it is done"));
+    if (this.#quarantined) return refused(refusal("BAD_STATE", "this node's state differs from the other voters'"));
+    if (this.#snapshotIndex < this.#applied) return await this.#saveSnapshot();
+    return this.#applied > 0 ? accepted(this.#applied) : refused(refusal("NOT_FOUND", "nothing has been applied here yet"));
+  }
+
   close(): void {
     this.#stop(refusal("UNAVAILABLE", "this node is stopping"));
   }
@@ -251,7 +259,7 @@ class StateReplica implements RunningReplica, EngineSink {
       this.#claims.wake(this.#reader, this.#engine.clusterNow().wallTimeMs);
       this.#clock.watch(this.#machine);
     }
-    if (this.#applied - this.#snapshotIndex >= this.#options.snapshotEveryEntries) void this.#saveSnapshot();
+    if (this.#applied - this.#snapshotIndex >= this.#options.snapshotEveryEntries) void this.saveSnapshot();
   }
 
   async onRestore(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
@@ -499,8 +507,7 @@ class StateReplica implements RunningReplica, EngineSink {
   }
 
   /** The state is frozen now, at one index; it is written out piece by piece while entries go on. */
-  async #saveSnapshot(): Promise<void> {
-    if (this.#savingSnapshot || this.#quarantined) return;
+  async #saveSnapshot(): Promise<Outcome<LogIndex>> {
     this.#savingSnapshot = true;
     this.#snapshotIndex = this.#applied;
     const content = snapshotContent(this.#machine.snapshot());
@@ -508,6 +515,7 @@ class StateReplica implements RunningReplica, EngineSink {
     this.#savingSnapshot = false;
     if (saved.ok) this.#ports.log.info("snapshot saved", { index: saved.value.index });
     else this.#ports.log.warn("snapshot not saved", { why: saved.refusal.message });
+    return saved.ok ? accepted(saved.value.index) : saved;
   }
 
   #stop(why: Refusal): void {

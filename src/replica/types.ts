@@ -40,6 +40,8 @@ export interface Administration {
   transferLeadership(to: NodeId | null): Promise<Outcome<NodeId>>;
   /** Stands for election here, at once. BAD_STATE while a leader is known: a healthy one is not deposed by a question. */
   campaign(): Outcome<null>;
+  /** Resolves with the index of a durable snapshot of everything applied here by now; BAD_STATE while one is being saved. */
+  saveSnapshot(): Promise<Outcome<LogIndex>>;
 }
 
 /** For `/status`, metrics and people. */

@@ -85,6 +85,9 @@ export class FakeReplica implements Replica, Administration {
     this.changes.push(to);
     return Promise.resolve(this.leads ? accepted(to ?? NodeId("n3")) : refused(notLeading));
   }
+  saveSnapshot(): Promise<Outcome<LogIndex>> {
+    return Promise.resolve(accepted(this.appliedIndex));
+  }
   campaign(): Outcome<null> {
     return refused(refusal("BAD_STATE", "n2 leads"));
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NodeId, accepted } from "#kernel";
+import { LogIndex, NodeId, accepted } from "#kernel";
 import { connect } from "#client";
 import { settledConfiguration } from "#raft";
 import { startDoors } from "./grpc-fixture.ts";
@@ -80,6 +80,20 @@ test("the list of members is linearizable unless stale is asked for, and says wh
 test("an election that a leader makes pointless is BAD_STATE", async (t) => {
   const { cluster } = await leaderDoors(t);
   await assert.rejects(cluster.triggerElection(), { code: "BAD_STATE" });
+});
+
+test("a snapshot is read piece by piece; one that is gone is NOT_FOUND", async (t) => {
+  const { cluster } = await leaderDoors(t);
+  const index = await cluster.saveSnapshot();
+  const pieces: string[] = [];
+  for (let offset = 0, total = 1; offset < total;) {
+    const { data, totalBytes } = await cluster.readSnapshot(index, offset);
+    pieces.push(Buffer.from(data).toString());
+    offset += data.length;
+    total = totalBytes;
+  }
+  assert.deepEqual([index, pieces], [41, ["0123", "4567", "89"]]);
+  await assert.rejects(cluster.readSnapshot(LogIndex(40), 0), { code: "NOT_FOUND" });
 });
 
 async function leaderDoors(t: Parameters<typeof startDoors>[0]) {

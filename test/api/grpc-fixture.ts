@@ -27,6 +27,10 @@ export async function startDoors(
         configurationCommitted: true,
       }),
       knows: (nodeId) => nodeId.startsWith("n"),
+      readSnapshot: (index, offset) =>
+        index === 41
+          ? Promise.resolve({ bytes: snapshotFile.subarray(offset, offset + 4), totalBytes: 10 })
+          : Promise.reject(new Error("gone")),
       statusOf: () => ({
         role,
         term: 3 as Term,
@@ -119,6 +123,9 @@ export function unary<I extends object, O extends object>(
   else client.makeUnaryRequest(path, serialize, deserialize, message, options.metadata, callOptions, done);
   return promise;
 }
+
+/** What the fixture's node calls its snapshot at index 41. */
+const snapshotFile = Buffer.from("0123456789");
 
 function member(name: string, leader: boolean): MemberInfo {
   const port = name.slice(1);

@@ -270,7 +270,10 @@ test("every method of the protocol is served: none answers UNIMPLEMENTED", async
       const { error } = await unary(client, `/${service.typeName}/${method.name}`, types, method.I.create());
       assert.notEqual(error?.code, status.UNIMPLEMENTED, `${service.typeName}/${method.name}`);
       if (error !== null)
-        assert.ok(["FENCED", "INVALID_ARGUMENT", "NOT_LEADER", "BAD_STATE"].includes(trailerOf(error).reason), method.name);
+        assert.ok(
+          ["FENCED", "INVALID_ARGUMENT", "NOT_LEADER", "BAD_STATE", "NOT_FOUND"].includes(trailerOf(error).reason),
+          method.name,
+        );
     }
   }
 });

@@ -52,6 +52,11 @@ export interface GrpcApiDeps {
   readonly members: () => MembershipInfo;
   /** Has this node's configuration an address for it? */
   readonly knows: (nodeId: NodeId) => boolean;
+  /** Bytes of a saved snapshot's file from `offset` on; rejects when it is gone. */
+  readonly readSnapshot: (
+    index: LogIndex,
+    offset: number,
+  ) => Promise<{ readonly bytes: Uint8Array; readonly totalBytes: number }>;
   readonly statusOf: () => NodeStatusInfo;
   readonly timers: Timers;
   readonly log: Log;

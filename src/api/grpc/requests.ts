@@ -1,8 +1,8 @@
-import { type Outcome, type Refusal, type Revision, SessionId, accepted, refusal, refused } from "#kernel";
+import { LogIndex, type Outcome, type Refusal, type Revision, SessionId, accepted, refusal, refused } from "#kernel";
 import type { Answer, Freshness, WatchSpec } from "#replica";
 import type { ObjectKind, Reader } from "#statemachine";
 import { type ResponseBody, objectKindOf, refusalToProto, replyToProto, sessionToProto, workBriefToProto } from "#codec";
-import type { Member, MembersResponse } from "#gen/ringraft/v1/cluster.js";
+import type { Member, MembersResponse, ReadSnapshotRequest } from "#gen/ringraft/v1/cluster.js";
 import type { Header } from "#gen/ringraft/v1/refusal.js";
 import type { RenewSessionRequest } from "#gen/ringraft/v1/session.js";
 import type { Request } from "#gen/ringraft/v1/stream.js";
@@ -84,6 +84,13 @@ export class Requests {
         const stood = this.#deps.replica.campaign();
         return stood.ok ? this.#status() : this.refused(stood.refusal);
       }
+      case "saveSnapshot": {
+        const saved = await this.#deps.replica.saveSnapshot();
+        if (!saved.ok) return this.refused(saved.refusal);
+        return { revision: saved.value, body: { oneofKind: "savedSnapshot", savedSnapshot: { index: saved.value } } };
+      }
+      case "readSnapshot":
+        return await this.#readSnapshot(body.readSnapshot);
       default: {
         const read = readOf(body);
         return read.ok ? this.#read(read.value.freshness, read.value.query) : this.refused(read.refusal);
@@ -110,6 +117,15 @@ export class Requests {
       if (found === null) return refused(refusal("SESSION_EXPIRED", `session ${session} has ended`));
       return accepted({ oneofKind: "session", session: { session: sessionToProto(found) } });
     });
+  }
+
+  async #readSnapshot({ index, offset }: ReadSnapshotRequest): Promise<Answered> {
+    try {
+      const { bytes, totalBytes } = await this.#deps.readSnapshot(LogIndex(index), offset);
+      return { revision: index, body: { oneofKind: "snapshotPiece", snapshotPiece: { data: bytes, totalBytes } } };
+    } catch {
+      return this.refused(refusal("NOT_FOUND", `there is no snapshot at index ${index} here: save one and read it at once`));
+    }
   }
 
   #status(): Answered {

@@ -87,6 +87,8 @@ const forms: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     MemberReplace: ask("memberReplace"),
     TransferLeadership: ask("transferLeadership"),
     TriggerElection: ask("triggerElection"),
+    SaveSnapshot: ask("saveSnapshot"),
+    ReadSnapshot: ask("readSnapshot"),
   },
 };
 

@@ -11,7 +11,7 @@ const POLL_MS = 300;
 
 const listOptions = connectionHelp.replace("Options:\n", "");
 const changeOptions = `${listOptions.replace("(default 10)", `(default ${DEFAULT_CHANGE_SECONDS})`)}
-Exit code 4 when the change is refused (another one is under way, no such member, …), 5 without leader or quorum, 6 when the time is
+Exit code 3 when there is no such member, 4 when the change is refused (another one is under way, …), 5 without leader or quorum, 6 when the time is
 over: the change may still be carried out, \`ringraft member list\` tells.`;
 
 export const memberList: Command = {

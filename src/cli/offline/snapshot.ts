@@ -4,39 +4,44 @@ import { copyFile, open, rename } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { ExitError, NodeId, Term, exitCodes } from "#kernel";
 import { type CheckedSnapshot, checkSnapshotFile, checkSnapshots } from "#storage";
+import type { Client } from "#client";
 import { type Command, UsageError, parse } from "../command.ts";
+import { connectionHelp, connectionOptions, withClient } from "../connection.ts";
 import { outputFormat, outputHelp, outputOptions, printJson, printRows } from "../output.ts";
 import { openDirectory, openFile, storageErrorsExplained, whileStopped, wholeNumber } from "./directory.ts";
 import { auditRecord, newClusterId } from "./recover.ts";
 
 export const snapshotSave: Command = {
   name: "snapshot save",
-  summary: "Copy a voter's newest snapshot into a file, checked",
-  usage: "FILE --data-dir DIR [-o table|json]",
-  details: `Reads the newest whole snapshot of the directory; the node may be running. A snapshot holds committed state only, as of its
-index: up to \`raft.snapshot_every\` entries may be younger. The file is complete or not there.
+  summary: "Back a cluster up: a voter's state as one file, checked",
+  usage: "FILE (--from HOST:PORT | --data-dir DIR) [-o table|json]",
+  details: `With --from the running voter saves what it has applied now. With --data-dir the newest whole snapshot of a directory is copied,
+which may be up to \`raft.snapshot_every\` entries old. Either way it holds committed state only, and FILE is complete or not there.
 
 Options:
-      --data-dir DIR        the voter's data directory (required)
-${outputHelp}
-Exit code 3 when there is no snapshot yet, 4 when FILE exists, 74 when none is whole.`,
+      --from HOST:PORT      the voter's client port
+      --data-dir DIR        a voter's data directory; its node may be running
+${connectionHelp.replace(/^Options:\n.*\n/, "")}
+Exit code 3 when there is no snapshot yet, 4 when FILE exists, 74 when what was saved is not whole.`,
   run: async (args) => {
-    const { values, positionals } = parse(args, { ...outputOptions, "data-dir": { type: "string" } }, ["FILE"]);
+    const options = { ...connectionOptions, "data-dir": { type: "string" }, from: { type: "string" } } as const;
+    const { values, positionals } = parse(args, options, ["FILE"]);
     const format = outputFormat(values);
-    const path = values["data-dir"];
-    if (path === undefined) throw new UsageError("--data-dir DIR is missing");
+    const { "data-dir": directory, from } = values;
+    if ((directory === undefined) === (from === undefined))
+      throw new UsageError("name one of --from HOST:PORT and --data-dir DIR");
     const target = resolve(positionals[0]!);
     if (existsSync(target)) throw new ExitError(4, `${target} exists already`, "Name a new file.");
-    const checked = await storageErrorsExplained(async () => checkSnapshots(await openDirectory(path)));
-    if (checked.length === 0) {
-      const hint = "A voter saves one every raft.snapshot_every entries.";
-      throw new ExitError(3, `${path} has no snapshot yet`, hint);
-    }
-    const newest = checked.find((row) => row.ok);
-    if (newest === undefined) throw new ExitError(exitCodes.io, `none of the ${checked.length} snapshots of ${path} is whole`);
-    await copyDurably(join(path, newest.file), target);
-    const { disk, file } = await openFile(target);
-    printChecked(format, [await checkSnapshotFile(disk, file)]);
+    const draft = `${target}.tmp`;
+    if (directory !== undefined) await copyNewest(directory, draft);
+    else await withClient({ ...values, endpoint: [from!] }, (client) => download(client, draft));
+    const { disk, file } = await openFile(draft);
+    const checked = await checkSnapshotFile(disk, file);
+    if (!checked.ok) throw new ExitError(exitCodes.io, checked.error.message, checked.error.hint, { cause: checked.error });
+    await synced(draft);
+    await rename(draft, target);
+    await synced(dirname(target));
+    printChecked(format, [{ ...checked, file: target }]);
     return exitCodes.ok;
   },
 };
@@ -153,13 +158,27 @@ function printChecked(format: "table" | "json", rows: readonly CheckedSnapshot[]
   });
 }
 
-/** Whole under its name, or not there. */
-async function copyDurably(from: string, target: string): Promise<void> {
-  const draft = `${target}.tmp`;
-  await copyFile(from, draft, constants.COPYFILE_FICLONE);
-  await synced(draft);
-  await rename(draft, target);
-  await synced(dirname(target));
+async function copyNewest(directory: string, draft: string): Promise<void> {
+  const checked = await storageErrorsExplained(async () => checkSnapshots(await openDirectory(directory)));
+  const newest = checked.find((row) => row.ok);
+  if (newest !== undefined) return await copyFile(join(directory, newest.file), draft, constants.COPYFILE_FICLONE);
+  if (checked.length > 0) throw new ExitError(exitCodes.io, `none of the ${checked.length} snapshots of ${directory} is whole`);
+  throw new ExitError(3, `${directory} has no snapshot yet`, "Save one from the running voter: --from HOST:PORT.");
+}
+
+async function download(client: Client, draft: string): Promise<void> {
+  const index = await client.cluster.saveSnapshot();
+  const handle = await open(draft, "w", 0o600);
+  try {
+    for (let offset = 0, total = 1; offset < total;) {
+      const { data, totalBytes } = await client.cluster.readSnapshot(index, offset);
+      await handle.write(data, 0, data.length, offset);
+      offset += data.length;
+      total = data.length === 0 ? 0 : totalBytes;
+    }
+  } finally {
+    await handle.close();
+  }
 }
 
 async function synced(path: string): Promise<void> {

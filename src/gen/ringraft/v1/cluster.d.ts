@@ -261,19 +261,45 @@ export interface TriggerElectionRequest {
 export interface SaveSnapshotRequest {
 }
 /**
- * @generated from protobuf message ringraft.v1.SnapshotPiece
+ * @generated from protobuf message ringraft.v1.SaveSnapshotResponse
  */
-export interface SnapshotPiece {
+export interface SaveSnapshotResponse {
     /**
-     * @generated from protobuf field: bytes data = 1
+     * @generated from protobuf field: ringraft.v1.Header header = 1
      */
-    data: Uint8Array;
+    header?: Header;
     /**
-     * Of the snapshot: the last entry in it. Set in every piece.
+     * The last entry that is in it.
      *
      * @generated from protobuf field: uint64 index = 2
      */
     index: number;
+}
+/**
+ * @generated from protobuf message ringraft.v1.ReadSnapshotRequest
+ */
+export interface ReadSnapshotRequest {
+    /**
+     * @generated from protobuf field: uint64 index = 1
+     */
+    index: number;
+    /**
+     * @generated from protobuf field: uint64 offset = 2
+     */
+    offset: number;
+}
+/**
+ * @generated from protobuf message ringraft.v1.SnapshotPiece
+ */
+export interface SnapshotPiece {
+    /**
+     * @generated from protobuf field: ringraft.v1.Header header = 1
+     */
+    header?: Header;
+    /**
+     * @generated from protobuf field: bytes data = 2
+     */
+    data: Uint8Array;
     /**
      * @generated from protobuf field: uint64 total_bytes = 3
      */
@@ -429,6 +455,26 @@ declare class SaveSnapshotRequest$Type extends MessageType<SaveSnapshotRequest> 
  * @generated MessageType for protobuf message ringraft.v1.SaveSnapshotRequest
  */
 export declare const SaveSnapshotRequest: SaveSnapshotRequest$Type;
+declare class SaveSnapshotResponse$Type extends MessageType<SaveSnapshotResponse> {
+    constructor();
+    create(value?: PartialMessage<SaveSnapshotResponse>): SaveSnapshotResponse;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: SaveSnapshotResponse): SaveSnapshotResponse;
+    internalBinaryWrite(message: SaveSnapshotResponse, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.SaveSnapshotResponse
+ */
+export declare const SaveSnapshotResponse: SaveSnapshotResponse$Type;
+declare class ReadSnapshotRequest$Type extends MessageType<ReadSnapshotRequest> {
+    constructor();
+    create(value?: PartialMessage<ReadSnapshotRequest>): ReadSnapshotRequest;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: ReadSnapshotRequest): ReadSnapshotRequest;
+    internalBinaryWrite(message: ReadSnapshotRequest, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.v1.ReadSnapshotRequest
+ */
+export declare const ReadSnapshotRequest: ReadSnapshotRequest$Type;
 declare class SnapshotPiece$Type extends MessageType<SnapshotPiece> {
     constructor();
     create(value?: PartialMessage<SnapshotPiece>): SnapshotPiece;
@@ -443,8 +489,4 @@ export declare const SnapshotPiece: SnapshotPiece$Type;
  * @generated ServiceType for protobuf service ringraft.v1.ClusterService
  */
 export declare const ClusterService: any;
-/**
- * @generated ServiceType for protobuf service ringraft.v1.SnapshotService
- */
-export declare const SnapshotService: any;
 export {};

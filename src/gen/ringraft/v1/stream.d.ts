@@ -8,6 +8,8 @@ import type { IBinaryReader } from "@protobuf-ts/runtime";
 import type { PartialMessage } from "@protobuf-ts/runtime";
 import { MessageType } from "@protobuf-ts/runtime";
 import { WorkState } from "./work";
+import { SnapshotPiece } from "./cluster";
+import { SaveSnapshotResponse } from "./cluster";
 import { TransferLeadershipResponse } from "./cluster";
 import { ConfigurationResponse } from "./cluster";
 import { WatchBatch } from "./watch";
@@ -27,6 +29,8 @@ import { ListWorkResponse } from "./work";
 import { ClaimResponse } from "./work";
 import { WorkResponse } from "./work";
 import { Refusal } from "./refusal";
+import { ReadSnapshotRequest } from "./cluster";
+import { SaveSnapshotRequest } from "./cluster";
 import { TriggerElectionRequest } from "./cluster";
 import { TransferLeadershipRequest } from "./cluster";
 import { MemberReplaceRequest } from "./cluster";
@@ -239,6 +243,18 @@ export interface Request {
          */
         triggerElection: TriggerElectionRequest;
     } | {
+        oneofKind: "saveSnapshot";
+        /**
+         * @generated from protobuf field: ringraft.v1.SaveSnapshotRequest save_snapshot = 31
+         */
+        saveSnapshot: SaveSnapshotRequest;
+    } | {
+        oneofKind: "readSnapshot";
+        /**
+         * @generated from protobuf field: ringraft.v1.ReadSnapshotRequest read_snapshot = 32
+         */
+        readSnapshot: ReadSnapshotRequest;
+    } | {
         oneofKind: undefined;
     };
 }
@@ -392,6 +408,18 @@ export interface Response {
          * @generated from protobuf field: ringraft.v1.TransferLeadershipResponse leadership = 28
          */
         leadership: TransferLeadershipResponse;
+    } | {
+        oneofKind: "savedSnapshot";
+        /**
+         * @generated from protobuf field: ringraft.v1.SaveSnapshotResponse saved_snapshot = 29
+         */
+        savedSnapshot: SaveSnapshotResponse;
+    } | {
+        oneofKind: "snapshotPiece";
+        /**
+         * @generated from protobuf field: ringraft.v1.SnapshotPiece snapshot_piece = 30
+         */
+        snapshotPiece: SnapshotPiece;
     } | {
         oneofKind: undefined;
     };

@@ -15,9 +15,11 @@ const runtime_4 = require("@protobuf-ts/runtime");
 const work_1 = require("./work");
 const cluster_1 = require("./cluster");
 const cluster_2 = require("./cluster");
-const watch_1 = require("./watch");
 const cluster_3 = require("./cluster");
 const cluster_4 = require("./cluster");
+const watch_1 = require("./watch");
+const cluster_5 = require("./cluster");
+const cluster_6 = require("./cluster");
 const session_1 = require("./session");
 const session_2 = require("./session");
 const lock_1 = require("./lock");
@@ -32,8 +34,6 @@ const work_2 = require("./work");
 const work_3 = require("./work");
 const work_4 = require("./work");
 const refusal_1 = require("./refusal");
-const cluster_5 = require("./cluster");
-const cluster_6 = require("./cluster");
 const cluster_7 = require("./cluster");
 const cluster_8 = require("./cluster");
 const cluster_9 = require("./cluster");
@@ -41,6 +41,10 @@ const cluster_10 = require("./cluster");
 const cluster_11 = require("./cluster");
 const cluster_12 = require("./cluster");
 const cluster_13 = require("./cluster");
+const cluster_14 = require("./cluster");
+const cluster_15 = require("./cluster");
+const cluster_16 = require("./cluster");
+const cluster_17 = require("./cluster");
 const session_3 = require("./session");
 const lock_3 = require("./lock");
 const lock_4 = require("./lock");
@@ -125,15 +129,17 @@ class Request$Type extends runtime_4.MessageType {
             { no: 19, name: "list_locks", kind: "message", oneof: "body", T: () => lock_4.ListLocksRequest },
             { no: 20, name: "check_lock", kind: "message", oneof: "body", T: () => lock_3.CheckLockRequest },
             { no: 21, name: "list_sessions", kind: "message", oneof: "body", T: () => session_3.ListSessionsRequest },
-            { no: 22, name: "members", kind: "message", oneof: "body", T: () => cluster_13.MembersRequest },
-            { no: 23, name: "status", kind: "message", oneof: "body", T: () => cluster_12.StatusRequest },
-            { no: 24, name: "member_add", kind: "message", oneof: "body", T: () => cluster_11.MemberAddRequest },
-            { no: 25, name: "member_remove", kind: "message", oneof: "body", T: () => cluster_10.MemberRemoveRequest },
-            { no: 26, name: "member_promote", kind: "message", oneof: "body", T: () => cluster_9.MemberPromoteRequest },
-            { no: 27, name: "member_demote", kind: "message", oneof: "body", T: () => cluster_8.MemberDemoteRequest },
-            { no: 28, name: "member_replace", kind: "message", oneof: "body", T: () => cluster_7.MemberReplaceRequest },
-            { no: 29, name: "transfer_leadership", kind: "message", oneof: "body", T: () => cluster_6.TransferLeadershipRequest },
-            { no: 30, name: "trigger_election", kind: "message", oneof: "body", T: () => cluster_5.TriggerElectionRequest }
+            { no: 22, name: "members", kind: "message", oneof: "body", T: () => cluster_17.MembersRequest },
+            { no: 23, name: "status", kind: "message", oneof: "body", T: () => cluster_16.StatusRequest },
+            { no: 24, name: "member_add", kind: "message", oneof: "body", T: () => cluster_15.MemberAddRequest },
+            { no: 25, name: "member_remove", kind: "message", oneof: "body", T: () => cluster_14.MemberRemoveRequest },
+            { no: 26, name: "member_promote", kind: "message", oneof: "body", T: () => cluster_13.MemberPromoteRequest },
+            { no: 27, name: "member_demote", kind: "message", oneof: "body", T: () => cluster_12.MemberDemoteRequest },
+            { no: 28, name: "member_replace", kind: "message", oneof: "body", T: () => cluster_11.MemberReplaceRequest },
+            { no: 29, name: "transfer_leadership", kind: "message", oneof: "body", T: () => cluster_10.TransferLeadershipRequest },
+            { no: 30, name: "trigger_election", kind: "message", oneof: "body", T: () => cluster_9.TriggerElectionRequest },
+            { no: 31, name: "save_snapshot", kind: "message", oneof: "body", T: () => cluster_8.SaveSnapshotRequest },
+            { no: 32, name: "read_snapshot", kind: "message", oneof: "body", T: () => cluster_7.ReadSnapshotRequest }
         ]);
     }
     create(value) {
@@ -259,55 +265,67 @@ class Request$Type extends runtime_4.MessageType {
                 case /* ringraft.v1.MembersRequest members */ 22:
                     message.body = {
                         oneofKind: "members",
-                        members: cluster_13.MembersRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.members)
+                        members: cluster_17.MembersRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.members)
                     };
                     break;
                 case /* ringraft.v1.StatusRequest status */ 23:
                     message.body = {
                         oneofKind: "status",
-                        status: cluster_12.StatusRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.status)
+                        status: cluster_16.StatusRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.status)
                     };
                     break;
                 case /* ringraft.v1.MemberAddRequest member_add */ 24:
                     message.body = {
                         oneofKind: "memberAdd",
-                        memberAdd: cluster_11.MemberAddRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberAdd)
+                        memberAdd: cluster_15.MemberAddRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberAdd)
                     };
                     break;
                 case /* ringraft.v1.MemberRemoveRequest member_remove */ 25:
                     message.body = {
                         oneofKind: "memberRemove",
-                        memberRemove: cluster_10.MemberRemoveRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberRemove)
+                        memberRemove: cluster_14.MemberRemoveRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberRemove)
                     };
                     break;
                 case /* ringraft.v1.MemberPromoteRequest member_promote */ 26:
                     message.body = {
                         oneofKind: "memberPromote",
-                        memberPromote: cluster_9.MemberPromoteRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberPromote)
+                        memberPromote: cluster_13.MemberPromoteRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberPromote)
                     };
                     break;
                 case /* ringraft.v1.MemberDemoteRequest member_demote */ 27:
                     message.body = {
                         oneofKind: "memberDemote",
-                        memberDemote: cluster_8.MemberDemoteRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberDemote)
+                        memberDemote: cluster_12.MemberDemoteRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberDemote)
                     };
                     break;
                 case /* ringraft.v1.MemberReplaceRequest member_replace */ 28:
                     message.body = {
                         oneofKind: "memberReplace",
-                        memberReplace: cluster_7.MemberReplaceRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberReplace)
+                        memberReplace: cluster_11.MemberReplaceRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.memberReplace)
                     };
                     break;
                 case /* ringraft.v1.TransferLeadershipRequest transfer_leadership */ 29:
                     message.body = {
                         oneofKind: "transferLeadership",
-                        transferLeadership: cluster_6.TransferLeadershipRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.transferLeadership)
+                        transferLeadership: cluster_10.TransferLeadershipRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.transferLeadership)
                     };
                     break;
                 case /* ringraft.v1.TriggerElectionRequest trigger_election */ 30:
                     message.body = {
                         oneofKind: "triggerElection",
-                        triggerElection: cluster_5.TriggerElectionRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.triggerElection)
+                        triggerElection: cluster_9.TriggerElectionRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.triggerElection)
+                    };
+                    break;
+                case /* ringraft.v1.SaveSnapshotRequest save_snapshot */ 31:
+                    message.body = {
+                        oneofKind: "saveSnapshot",
+                        saveSnapshot: cluster_8.SaveSnapshotRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.saveSnapshot)
+                    };
+                    break;
+                case /* ringraft.v1.ReadSnapshotRequest read_snapshot */ 32:
+                    message.body = {
+                        oneofKind: "readSnapshot",
+                        readSnapshot: cluster_7.ReadSnapshotRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.readSnapshot)
                     };
                     break;
                 default:
@@ -381,31 +399,37 @@ class Request$Type extends runtime_4.MessageType {
             session_3.ListSessionsRequest.internalBinaryWrite(message.body.listSessions, writer.tag(21, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.MembersRequest members = 22; */
         if (message.body.oneofKind === "members")
-            cluster_13.MembersRequest.internalBinaryWrite(message.body.members, writer.tag(22, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_17.MembersRequest.internalBinaryWrite(message.body.members, writer.tag(22, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.StatusRequest status = 23; */
         if (message.body.oneofKind === "status")
-            cluster_12.StatusRequest.internalBinaryWrite(message.body.status, writer.tag(23, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_16.StatusRequest.internalBinaryWrite(message.body.status, writer.tag(23, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.MemberAddRequest member_add = 24; */
         if (message.body.oneofKind === "memberAdd")
-            cluster_11.MemberAddRequest.internalBinaryWrite(message.body.memberAdd, writer.tag(24, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_15.MemberAddRequest.internalBinaryWrite(message.body.memberAdd, writer.tag(24, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.MemberRemoveRequest member_remove = 25; */
         if (message.body.oneofKind === "memberRemove")
-            cluster_10.MemberRemoveRequest.internalBinaryWrite(message.body.memberRemove, writer.tag(25, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_14.MemberRemoveRequest.internalBinaryWrite(message.body.memberRemove, writer.tag(25, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.MemberPromoteRequest member_promote = 26; */
         if (message.body.oneofKind === "memberPromote")
-            cluster_9.MemberPromoteRequest.internalBinaryWrite(message.body.memberPromote, writer.tag(26, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_13.MemberPromoteRequest.internalBinaryWrite(message.body.memberPromote, writer.tag(26, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.MemberDemoteRequest member_demote = 27; */
         if (message.body.oneofKind === "memberDemote")
-            cluster_8.MemberDemoteRequest.internalBinaryWrite(message.body.memberDemote, writer.tag(27, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_12.MemberDemoteRequest.internalBinaryWrite(message.body.memberDemote, writer.tag(27, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.MemberReplaceRequest member_replace = 28; */
         if (message.body.oneofKind === "memberReplace")
-            cluster_7.MemberReplaceRequest.internalBinaryWrite(message.body.memberReplace, writer.tag(28, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_11.MemberReplaceRequest.internalBinaryWrite(message.body.memberReplace, writer.tag(28, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.TransferLeadershipRequest transfer_leadership = 29; */
         if (message.body.oneofKind === "transferLeadership")
-            cluster_6.TransferLeadershipRequest.internalBinaryWrite(message.body.transferLeadership, writer.tag(29, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_10.TransferLeadershipRequest.internalBinaryWrite(message.body.transferLeadership, writer.tag(29, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.TriggerElectionRequest trigger_election = 30; */
         if (message.body.oneofKind === "triggerElection")
-            cluster_5.TriggerElectionRequest.internalBinaryWrite(message.body.triggerElection, writer.tag(30, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_9.TriggerElectionRequest.internalBinaryWrite(message.body.triggerElection, writer.tag(30, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.SaveSnapshotRequest save_snapshot = 31; */
+        if (message.body.oneofKind === "saveSnapshot")
+            cluster_8.SaveSnapshotRequest.internalBinaryWrite(message.body.saveSnapshot, writer.tag(31, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.ReadSnapshotRequest read_snapshot = 32; */
+        if (message.body.oneofKind === "readSnapshot")
+            cluster_7.ReadSnapshotRequest.internalBinaryWrite(message.body.readSnapshot, writer.tag(32, runtime_1.WireType.LengthDelimited).fork(), options).join();
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
@@ -483,12 +507,14 @@ class Response$Type extends runtime_4.MessageType {
             { no: 20, name: "lock_list", kind: "message", oneof: "body", T: () => lock_1.ListLocksResponse },
             { no: 21, name: "session", kind: "message", oneof: "body", T: () => session_2.SessionResponse },
             { no: 22, name: "session_list", kind: "message", oneof: "body", T: () => session_1.ListSessionsResponse },
-            { no: 23, name: "members", kind: "message", oneof: "body", T: () => cluster_4.MembersResponse },
-            { no: 24, name: "status", kind: "message", oneof: "body", T: () => cluster_3.StatusResponse },
+            { no: 23, name: "members", kind: "message", oneof: "body", T: () => cluster_6.MembersResponse },
+            { no: 24, name: "status", kind: "message", oneof: "body", T: () => cluster_5.StatusResponse },
             { no: 25, name: "watch_batch", kind: "message", oneof: "body", T: () => watch_1.WatchBatch },
             { no: 26, name: "work_brief", kind: "message", oneof: "body", T: () => exports.WorkBrief },
-            { no: 27, name: "configuration", kind: "message", oneof: "body", T: () => cluster_2.ConfigurationResponse },
-            { no: 28, name: "leadership", kind: "message", oneof: "body", T: () => cluster_1.TransferLeadershipResponse }
+            { no: 27, name: "configuration", kind: "message", oneof: "body", T: () => cluster_4.ConfigurationResponse },
+            { no: 28, name: "leadership", kind: "message", oneof: "body", T: () => cluster_3.TransferLeadershipResponse },
+            { no: 29, name: "saved_snapshot", kind: "message", oneof: "body", T: () => cluster_2.SaveSnapshotResponse },
+            { no: 30, name: "snapshot_piece", kind: "message", oneof: "body", T: () => cluster_1.SnapshotPiece }
         ]);
     }
     create(value) {
@@ -598,13 +624,13 @@ class Response$Type extends runtime_4.MessageType {
                 case /* ringraft.v1.MembersResponse members */ 23:
                     message.body = {
                         oneofKind: "members",
-                        members: cluster_4.MembersResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.members)
+                        members: cluster_6.MembersResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.members)
                     };
                     break;
                 case /* ringraft.v1.StatusResponse status */ 24:
                     message.body = {
                         oneofKind: "status",
-                        status: cluster_3.StatusResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.status)
+                        status: cluster_5.StatusResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.status)
                     };
                     break;
                 case /* ringraft.v1.WatchBatch watch_batch */ 25:
@@ -622,13 +648,25 @@ class Response$Type extends runtime_4.MessageType {
                 case /* ringraft.v1.ConfigurationResponse configuration */ 27:
                     message.body = {
                         oneofKind: "configuration",
-                        configuration: cluster_2.ConfigurationResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.configuration)
+                        configuration: cluster_4.ConfigurationResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.configuration)
                     };
                     break;
                 case /* ringraft.v1.TransferLeadershipResponse leadership */ 28:
                     message.body = {
                         oneofKind: "leadership",
-                        leadership: cluster_1.TransferLeadershipResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.leadership)
+                        leadership: cluster_3.TransferLeadershipResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.leadership)
+                    };
+                    break;
+                case /* ringraft.v1.SaveSnapshotResponse saved_snapshot */ 29:
+                    message.body = {
+                        oneofKind: "savedSnapshot",
+                        savedSnapshot: cluster_2.SaveSnapshotResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.savedSnapshot)
+                    };
+                    break;
+                case /* ringraft.v1.SnapshotPiece snapshot_piece */ 30:
+                    message.body = {
+                        oneofKind: "snapshotPiece",
+                        snapshotPiece: cluster_1.SnapshotPiece.internalBinaryRead(reader, reader.uint32(), options, message.body.snapshotPiece)
                     };
                     break;
                 default:
@@ -693,10 +731,10 @@ class Response$Type extends runtime_4.MessageType {
             session_1.ListSessionsResponse.internalBinaryWrite(message.body.sessionList, writer.tag(22, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.MembersResponse members = 23; */
         if (message.body.oneofKind === "members")
-            cluster_4.MembersResponse.internalBinaryWrite(message.body.members, writer.tag(23, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_6.MembersResponse.internalBinaryWrite(message.body.members, writer.tag(23, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.StatusResponse status = 24; */
         if (message.body.oneofKind === "status")
-            cluster_3.StatusResponse.internalBinaryWrite(message.body.status, writer.tag(24, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_5.StatusResponse.internalBinaryWrite(message.body.status, writer.tag(24, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.WatchBatch watch_batch = 25; */
         if (message.body.oneofKind === "watchBatch")
             watch_1.WatchBatch.internalBinaryWrite(message.body.watchBatch, writer.tag(25, runtime_1.WireType.LengthDelimited).fork(), options).join();
@@ -705,10 +743,16 @@ class Response$Type extends runtime_4.MessageType {
             exports.WorkBrief.internalBinaryWrite(message.body.workBrief, writer.tag(26, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.ConfigurationResponse configuration = 27; */
         if (message.body.oneofKind === "configuration")
-            cluster_2.ConfigurationResponse.internalBinaryWrite(message.body.configuration, writer.tag(27, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_4.ConfigurationResponse.internalBinaryWrite(message.body.configuration, writer.tag(27, runtime_1.WireType.LengthDelimited).fork(), options).join();
         /* ringraft.v1.TransferLeadershipResponse leadership = 28; */
         if (message.body.oneofKind === "leadership")
-            cluster_1.TransferLeadershipResponse.internalBinaryWrite(message.body.leadership, writer.tag(28, runtime_1.WireType.LengthDelimited).fork(), options).join();
+            cluster_3.TransferLeadershipResponse.internalBinaryWrite(message.body.leadership, writer.tag(28, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.SaveSnapshotResponse saved_snapshot = 29; */
+        if (message.body.oneofKind === "savedSnapshot")
+            cluster_2.SaveSnapshotResponse.internalBinaryWrite(message.body.savedSnapshot, writer.tag(29, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.SnapshotPiece snapshot_piece = 30; */
+        if (message.body.oneofKind === "snapshotPiece")
+            cluster_1.SnapshotPiece.internalBinaryWrite(message.body.snapshotPiece, writer.tag(30, runtime_1.WireType.LengthDelimited).fork(), options).join();
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
