@@ -1,4 +1,4 @@
-import { sometimes } from "./counters.ts";
+import { sometimesOf } from "./counters.ts";
 import type { RunResult } from "./run.ts";
 
 export interface BatchSummary {
@@ -42,5 +42,6 @@ export function printSummary(summary: BatchSummary, print: (line: string) => voi
 }
 
 export function unreached({ counters }: BatchSummary): readonly string[] {
-  return sometimes.filter((name) => (counters.get(name) ?? 0) === 0);
+  const reached = Object.entries(sometimesOf(Object.fromEntries(counters)));
+  return reached.filter(([, times]) => times === 0).map(([name]) => name);
 }

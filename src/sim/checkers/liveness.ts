@@ -42,7 +42,7 @@ export class Liveness implements Observer {
   stepped(node: NodeId, _input: unknown, { role, term, ownTermCommitted, commitIndex }: RaftStatus): void {
     if (this.#healedMs === null) return;
     const last = this.#commits.at(-1);
-    if (role === "leader" && this.#view.nowMs >= (last?.atMs ?? 0) + this.#view.electionMs) {
+    if (role === "leader" && (last === undefined || this.#view.nowMs >= last.atMs + this.#view.electionMs)) {
       this.#commits.push({ atMs: this.#view.nowMs, index: commitIndex });
     }
     if (role === "leader" && ownTermCommitted && term > (this.#ledTerm ?? -1)) this.#ledTerm = term;
