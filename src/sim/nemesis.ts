@@ -194,6 +194,7 @@ export class Nemesis {
         victim.isLost = true;
         this.#cluster.kill(victim.id, { power: true });
         victim.disk.wipe();
+        this.#cluster.observer.diskFault(victim.id, "wiped");
         return victim.id;
       }
       case "clock-drift": {
@@ -262,7 +263,9 @@ export class Nemesis {
 
   #damage(kind: "rot" | "misdirect", dice: Dice): string | null {
     const machine = this.#damageable(dice);
-    return machine === null ? null : (machine.disk.damage(kind, dice) ?? null);
+    const damaged = machine?.disk.damage(kind, dice) ?? null;
+    if (damaged !== null) this.#cluster.observer.diskFault(machine!.id, kind === "rot" ? "rot" : "misdirected");
+    return damaged;
   }
 
   #changeMembership(dice: Dice): string | null {

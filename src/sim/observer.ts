@@ -64,7 +64,6 @@ export type Report = (checker: string, problem: string) => void;
 
 /** What the disks would still hold if every machine lost power now: read from the simulated platters, not from the nodes. */
 export interface DurableLogs {
-  // What the world destroys on purpose (`diskFault`) still counts as held here: the question is whether it was ever made durable.
   /** The term of the entry at `index` in the durable log of `node`; "snapshot" when a durable snapshot covers it; null when absent. */
   termAt(node: NodeId, index: LogIndex): number | "snapshot" | null;
 }

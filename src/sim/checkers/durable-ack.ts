@@ -17,6 +17,8 @@ export class DurableAck implements Observer {
   readonly #report: CheckerReport;
   /** The highest index that a quorum was seen to hold, with its proof. */
   #proven: LogIndex = NO_INDEX;
+  /** What the world itself destroyed had been durable: such a disk counts as a holder. */
+  readonly #hurt = new Set<NodeId>();
 
   constructor(view: WorldView, logs: NodeLogs, report: CheckerReport) {
     this.#view = view;
@@ -29,11 +31,16 @@ export class DurableAck implements Observer {
     if (commitIndex > this.#proven) this.#proven = commitIndex;
   }
 
+  diskFault(node: NodeId): void {
+    this.#hurt.add(node);
+  }
+
   stepped(node: NodeId, _input: unknown, { role, commitIndex, configuration }: RaftStatus): void {
     if (role !== "leader" || commitIndex <= this.#proven) return;
     this.#proven = commitIndex;
     const term = this.#logs.termAt(node, commitIndex);
     const holds = (voter: NodeId) => {
+      if (this.#hurt.has(voter)) return true;
       const durable = this.#view.durable.termAt(voter, commitIndex);
       return durable === "snapshot" || (durable !== null && durable === (term ?? durable));
     };
