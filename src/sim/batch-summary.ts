@@ -35,13 +35,17 @@ export function printSummary(summary: BatchSummary, print: (line: string) => voi
   print(
     `${runs} runs, ${hours} simulated hours at ${rate} × real time, ${events} events, ${acknowledged} operations acknowledged`,
   );
-  for (const [name, times] of [...counters].sort(([a], [b]) => (a < b ? -1 : 1)))
-    print(`  ${String(times).padStart(9)}  ${name}`);
+  const row = (name: string, times: number): void => print(`  ${String(times).padStart(9)}  ${name}`);
+  for (const [name, times] of [...counters].sort(([a], [b]) => (a < b ? -1 : 1))) row(name, times);
+  print("sometimes:");
+  for (const [name, times] of Object.entries(sometimesOf(Object.fromEntries(counters)))) row(name, times);
   const missing = unreached(summary);
   if (runs > 1 && missing.length > 0) print(`at zero: ${missing.join("; ")}`);
 }
 
+/** Sometimes-counters that no run of the batch has reached. */
 export function unreached({ counters }: BatchSummary): readonly string[] {
-  const reached = Object.entries(sometimesOf(Object.fromEntries(counters)));
-  return reached.filter(([, times]) => times === 0).map(([name]) => name);
+  return Object.entries(sometimesOf(Object.fromEntries(counters)))
+    .filter(([, times]) => times === 0)
+    .map(([name]) => name);
 }

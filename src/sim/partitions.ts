@@ -44,7 +44,7 @@ export function splitOf(mode: PartitionMode, nodes: readonly NodeId[], leader: N
     }
     case "majorities-ring": {
       // Everybody sees a majority, and no two the same one.
-      const reach = Math.floor(nodes.length / 4) + 1;
+      const reach = Math.ceil(Math.floor(nodes.length / 2) / 2);
       return pairs(mixed).filter(({ from, to }) => {
         const apart = Math.abs(mixed.indexOf(from) - mixed.indexOf(to));
         return Math.min(apart, mixed.length - apart) > reach;

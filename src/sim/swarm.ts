@@ -121,7 +121,7 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     onlyMajorityHeals: dice.chance(0.2),
     load: loadOf(dice.fork("load"), snapshotEveryEntries, overrides.clients),
     searches: dice.fork("checkers").chance(0.1),
-    phases: { healthyMs: totalMs * 0.1, faultsMs: totalMs * 0.5, livenessMs: totalMs * 0.4 },
+    phases: { healthyMs: Math.max(10_000, totalMs * 0.1), faultsMs: totalMs * 0.5, livenessMs: totalMs * 0.4 },
   };
 }
 
@@ -132,7 +132,7 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
 function loadOf(dice: Dice, snapshotEveryEntries: number, clients?: number): LoadOptions {
   const drawn = drawLoad(dice);
   const load = clients === undefined ? drawn : { ...drawn, clients };
-  const operationsPerSecond = snapshotEveryEntries < 50 ? 2 : dice.logUniform(3, snapshotEveryEntries < 200 ? 5 : 10);
+  const operationsPerSecond = snapshotEveryEntries < 50 ? 4 : dice.logUniform(4, snapshotEveryEntries < 200 ? 6 : 10);
   const isLarge = snapshotEveryEntries >= 200 && dice.chance(0.05);
   return { ...load, thinkMs: (1_000 * load.clients) / operationsPerSecond, payloadBytes: isLarge ? 10_000 : dice.pick([0, 100]) };
 }

@@ -105,9 +105,12 @@ export class SimDisk {
     return this.#names;
   }
 
-  /** The process died, the machine did not: the page cache is all there. */
+  /** The process died, the machine did not: what the page cache has of its writes is all there. */
   loseProcess(): void {
-    for (const file of this.#names.values()) file.abandonSyncs();
+    for (const file of this.#names.values()) {
+      file.abandonSyncs();
+      file.evict();
+    }
   }
 
   losePower(): void {

@@ -144,15 +144,19 @@ export class PagedFile {
     this.platterVersion += 1;
   }
 
-  /** Changes the platter behind everybody's back; the cache shows it when it has no newer bytes. */
+  /** Changes the platter behind everybody's back. The cache does not know: see {@link evict}. */
   damage(position: number, bytes: Uint8Array): void {
     const page = Math.floor(position / PAGE_BYTES);
     const before = this.#platter[page] ?? ZEROS;
     if (!this.#undamaged.has(page)) this.#undamaged.set(page, before);
     const damaged = before.slice();
     damaged.set(bytes.subarray(0, PAGE_BYTES - (position % PAGE_BYTES)), position % PAGE_BYTES);
-    if (this.#cache[page] === before) this.#cache[page] = damaged;
     this.#platter[page] = damaged;
+  }
+
+  /** Clean pages leave the cache, as they do in time: what is damaged below them is what is read next. */
+  evict(): void {
+    for (const page of this.#undamaged.keys()) if (!this.#dirty.has(page)) this.#cache[page] = this.#platter[page]!;
   }
 
   /** A file with the same content on the platter, and nothing else. */
@@ -197,13 +201,9 @@ export class PagedFile {
       this.#undamaged.delete(page);
       return;
     }
-    const mixed = this.#platter[page]!.slice();
-    for (let unit = 0; unit < UNITS; unit += 1) {
-      if ((units & (1 << unit)) === 0) continue;
-      mixed.set(from.subarray(unit * UNIT_BYTES, (unit + 1) * UNIT_BYTES), unit * UNIT_BYTES);
-    }
-    this.#platter[page] = mixed;
-    this.#undamaged.delete(page);
+    this.#platter[page] = mixed(this.#platter[page]!, from, units);
+    const undamaged = this.#undamaged.get(page);
+    if (undamaged !== undefined) this.#undamaged.set(page, mixed(undamaged, from, units));
   }
 
   #forget(sync: SyncUnderWay): void {
@@ -216,6 +216,16 @@ function union(earlier: ReadonlyMap<number, Dirty>, later: ReadonlyMap<number, D
   const both = new Map(earlier);
   for (const [page, { units, order }] of later) both.set(page, { units: units | (earlier.get(page)?.units ?? 0), order });
   return both;
+}
+
+/** `below` with these units of `above`. */
+function mixed(below: Uint8Array, above: Uint8Array, units: number): Uint8Array {
+  const page = below.slice();
+  for (let unit = 0; unit < UNITS; unit += 1) {
+    if ((units & (1 << unit)) === 0) continue;
+    page.set(above.subarray(unit * UNIT_BYTES, (unit + 1) * UNIT_BYTES), unit * UNIT_BYTES);
+  }
+  return page;
 }
 
 const ZEROS = new Uint8Array(PAGE_BYTES);

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PagedFile } from "../../src/sim/disk/paged-file.ts";
+import { type DiskUser, SimDisk } from "../../src/sim/disk/disk.ts";
+import { asMacrotask, drainMicrotasks } from "../../src/sim/time/microtasks.ts";
+import { Dice } from "../../src/sim/time/random.ts";
+import { Scheduler } from "../../src/sim/time/scheduler.ts";
+
+/** These are the parts of the simulated disk, tested by path: the room's door shows whole runs only. */
+const bytes = (...values: readonly number[]): Uint8Array => Uint8Array.from(values);
+const all = () => true;
+const none = () => false;
+
+test("what was synced survives a loss of power; what was only written does not", () => {
+  const file = new PagedFile();
+  file.write(0, bytes(1, 2), 1);
+  file.endSync(file.beginSync());
+  file.write(0, bytes(9), 2);
+  file.losePower(none);
+  assert.deepEqual(file.read(0, 2), bytes(1, 2));
+});
+
+test("a write survives unit by unit: a torn one leaves zeros in its middle", () => {
+  const file = new PagedFile();
+  file.write(0, new Uint8Array(2_048), 1);
+  file.endSync(file.beginSync());
+  file.write(0, new Uint8Array(2_048).fill(7), 2);
+  let unit = 0;
+  file.losePower(() => unit++ !== 1);
+  assert.deepEqual(
+    [0, 512, 1_024, 1_536].map((at) => file.read(at, 1)[0]),
+    [7, 0, 7, 7],
+  );
+});
+
+test("what is written while a sync is under way waits for the next one", () => {
+  const file = new PagedFile();
+  file.write(0, bytes(1), 1);
+  const sync = file.beginSync();
+  file.write(8_192, bytes(2), 2);
+  file.endSync(sync);
+  file.losePower(none);
+  assert.equal(file.sizeBytes, 1);
+});
+
+test("a process that dies in a sync leaves its pages dirty: the next sync takes them along", () => {
+  const file = new PagedFile();
+  file.write(0, bytes(1), 1);
+  file.beginSync();
+  file.abandonSyncs();
+  file.endSync(file.beginSync());
+  file.losePower(none);
+  assert.deepEqual(file.read(0, 1), bytes(1));
+});
+
+for (const reverts of [true, false]) {
+  test(`a failed sync marks its pages clean and the cache ${reverts ? "goes back" : "keeps what is nowhere"} (ATC '20)`, () => {
+    const file = new PagedFile();
+    file.write(0, bytes(1), 1);
+    file.endSync(file.beginSync());
+    file.write(0, bytes(2), 2);
+    file.failSync(file.beginSync(), reverts);
+    assert.deepEqual(file.read(0, 1), bytes(reverts ? 1 : 2));
+    file.endSync(file.beginSync());
+    file.losePower(all);
+    assert.deepEqual(file.read(0, 1), bytes(1), "a second sync has nothing left to write");
+  });
+}
+
+test("damage is below the cache, and the intended content stays known", () => {
+  const file = new PagedFile();
+  file.write(0, bytes(1, 2, 3), 1);
+  file.endSync(file.beginSync());
+  file.damage(1, bytes(99));
+  assert.deepEqual(file.read(0, 3), bytes(1, 2, 3));
+  file.evict();
+  assert.deepEqual(file.read(0, 3), bytes(1, 99, 3));
+  assert.deepEqual(file.readPlatter(0, 3), bytes(1, 2, 3));
+});
+
+test("a file that was created and synced is gone with the power unless its directory was synced", async () => {
+  const names = await onDisk(async (disk, lose) => {
+    for (const directory of ["kept", "lost"]) {
+      await disk.makeDirectory(directory);
+      const file = await disk.open(`${directory}/file`, { create: true });
+      await file.writeSynced(0, bytes(1));
+      if (directory === "kept") await disk.syncDirectory("kept");
+    }
+    lose();
+    return [...(await disk.list("kept")), ...(await disk.list("lost"))];
+  });
+  assert.deepEqual(names, ["file"]);
+});
+
+test("a full disk takes the front of a write, then refuses", async () => {
+  const [code, size] = await onDisk(async (disk, _lose, sim) => {
+    const file = await disk.open("file", { create: true });
+    sim.trouble.isFull = true;
+    const refusal = await file.write(0, new Uint8Array(10_000)).catch((error: unknown) => (error as { code: string }).code);
+    return [refusal, await file.size()];
+  });
+  assert.equal(code, "ENOSPC");
+  assert.ok(Number(size) > 0 && Number(size) < 10_000, `${String(size)} bytes were taken`);
+});
+
+/** Runs `use` on a fresh disk that loses all it may, in simulated time. */
+function onDisk<T>(use: (disk: ReturnType<SimDisk["open"]>, losePower: () => void, sim: SimDisk) => Promise<T>): Promise<T> {
+  return asMacrotask(() => {
+    const scheduler = new Scheduler();
+    const settings = { personality: "worst-case", syncMeanMs: 1, revertsOnFailedSync: false } as const;
+    const sim = new SimDisk(settings, { scheduler, dice: new Dice(1), count: () => {} });
+    const user: DiskUser = { effect: () => true, enter: (resume) => resume(), slowness: 1 };
+    let result: { readonly value: T } | null = null;
+    void use(sim.open(user), () => sim.losePower(), sim).then((value) => {
+      result = { value };
+    });
+    do drainMicrotasks();
+    while (scheduler.step(60_000));
+    assert.ok(result !== null, "the operations have ended");
+    return (result as { readonly value: T }).value;
+  });
+}
