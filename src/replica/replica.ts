@@ -34,6 +34,8 @@ import { Watches } from "./watches.ts";
 export interface ReplicaOptions {
   /** Applied entries between two snapshots. */
   readonly snapshotEveryEntries: number;
+  /** Applied bytes between two snapshots, if they are reached first: entries may be large, and what is new takes most memory. */
+  readonly snapshotEveryBytes: number;
   readonly renewIntervalMs: number;
   /** For requests that name no timeout of their own; and the longest wait for a read. */
   readonly timeoutMs: number;
@@ -43,6 +45,7 @@ export interface ReplicaOptions {
 
 export const defaultReplicaOptions = {
   snapshotEveryEntries: 100_000,
+  snapshotEveryBytes: 128 * 1024 * 1024,
   renewIntervalMs: 150,
   timeoutMs: 30_000,
   history: { maxEvents: 20_000, maxBytes: 16 * 1024 * 1024 },
@@ -102,6 +105,7 @@ class StateReplica implements RunningReplica, EngineSink {
   #sweeper: Timer | null = null;
   #clockEntryInFlight = false;
   #snapshotIndex: LogIndex;
+  #bytesSinceSnapshot = 0;
   #savingSnapshot = false;
   #digest: ReplicaStatus["digest"] = null;
   readonly #digests: DigestWatch;
@@ -259,7 +263,7 @@ class StateReplica implements RunningReplica, EngineSink {
       this.#claims.wake(this.#reader, this.#engine.clusterNow().wallTimeMs);
       this.#clock.watch(this.#machine);
     }
-    if (this.#applied - this.#snapshotIndex >= this.#options.snapshotEveryEntries) void this.saveSnapshot();
+    if (this.#isSnapshotDue()) void this.saveSnapshot();
   }
 
   async onRestore(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<void> {
@@ -268,6 +272,7 @@ class StateReplica implements RunningReplica, EngineSink {
     this.#reader = machine.read();
     this.#applied = meta.index;
     this.#snapshotIndex = meta.index;
+    this.#bytesSinceSnapshot = 0;
     this.#watches.restored(meta.index);
     this.#readers.applied(meta.index);
     this.#digests.restored();
@@ -381,6 +386,7 @@ class StateReplica implements RunningReplica, EngineSink {
   #apply(entry: Entry): void {
     this.#record(this.#eventsOf(entry));
     this.#applied = entry.index;
+    this.#bytesSinceSnapshot += entry.data.length;
     if (entry.index % DIGEST_EVERY === 0) this.#compareState(entry.index);
   }
 
@@ -506,10 +512,16 @@ class StateReplica implements RunningReplica, EngineSink {
     return this.#readers.wait(index, this.#nowMs() + this.#options.timeoutMs);
   }
 
+  #isSnapshotDue(): boolean {
+    const { snapshotEveryEntries, snapshotEveryBytes } = this.#options;
+    return this.#applied - this.#snapshotIndex >= snapshotEveryEntries || this.#bytesSinceSnapshot >= snapshotEveryBytes;
+  }
+
   /** The state is frozen now, at one index; it is written out piece by piece while entries go on. */
   async #saveSnapshot(): Promise<Outcome<LogIndex>> {
     this.#savingSnapshot = true;
     this.#snapshotIndex = this.#applied;
+    this.#bytesSinceSnapshot = 0;
     const content = snapshotContent(this.#machine.snapshot());
     const saved = await this.#engine.saveSnapshot({ index: this.#applied, digest: this.#machine.digest(), content });
     this.#savingSnapshot = false;

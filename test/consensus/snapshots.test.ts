@@ -27,6 +27,14 @@ test("a voter whose newest snapshot has rotted starts from the one before and it
   assert.deepEqual(again.replica.status().counts, leader.replica.status().counts);
 });
 
+test("few large entries make a snapshot due as many small ones do", async () => {
+  const cluster = await TestCluster.start({ snapshotEveryEntries: 1_000_000, snapshotEveryBytes: 100_000 });
+  const leader = await cluster.leader();
+  await fill(cluster, leader);
+  await cluster.run(100);
+  for (const node of cluster.nodes.values()) assert.ok(node.replica.status().snapshotIndex > 150);
+});
+
 /** Four snapshots, each some segments of the log behind the one before. */
 async function fill(cluster: TestCluster, leader: TestNode): Promise<void> {
   for (let round = 0; round < 8; round += 1) {
