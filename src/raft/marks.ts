@@ -52,8 +52,6 @@ export const marks = [
   // a log or a state in doubt
   "peer is suspect",
   "peer is no longer suspect",
-  "peer is suspect",
-  "peer is no longer suspect",
   "suspicion lifted",
   "state digest ignored",
   // the rest

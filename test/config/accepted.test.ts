@@ -48,6 +48,7 @@ test("a small file becomes a complete, frozen configuration", () => {
         preempt: false,
       },
       sessions: { defaultTtlMs: 15_000, electionGraceMs: 3_000, renewIntervalMs: 1_000 },
+      adminKeyFile: null,
       worker: null,
       log: { level: "info" },
     },
