@@ -2,7 +2,7 @@ import type { NodeId } from "#kernel";
 import { nearest } from "./nearest.ts";
 import type { Members, Row, Script, Statement } from "./script.ts";
 import { VERB_NAMES, type VerbName, VERBS } from "./verbs.ts";
-import { ScenarioError, splitStatements, Words } from "./words.ts";
+import { type Roster, ScenarioError, splitStatements, Words } from "./words.ts";
 
 /**
  * Reads a scenario file. Throws {@link ScenarioError} at the first word that means nothing.
@@ -80,12 +80,12 @@ function cellsOf(text: string): readonly string[] {
 }
 
 function parseRow(lines: readonly Line[], row: TableRow): Row {
-  const nodes = new Set<NodeId>();
+  const roster: Roster = { nodes: new Set(), absent: new Set() };
   const statements: Statement[] = [];
   for (const line of lines) {
     const { text, columns } = substitute(line, row.cells);
     for (const found of splitStatements(text, (at) => columns[at] ?? 1)) {
-      statements.push(parseStatement(new Words(line.line, found, nodes)));
+      statements.push(parseStatement(new Words(line.line, found, roster)));
     }
   }
   return { name: row.name, members: membersOf(statements), statements };
@@ -132,8 +132,10 @@ function parseStatement(words: Words): Statement {
 
 function membersOf(statements: readonly Statement[]): Members {
   const named = (kind: VerbName): readonly NodeId[] | null => {
-    const found = statements.find(({ action }) => action.kind === kind)?.action;
-    return found !== undefined && "nodes" in found ? (found.nodes ?? []) : null;
+    const [found, again] = statements.filter(({ action }) => action.kind === kind);
+    if (again !== undefined)
+      throw new ScenarioError(again.line, again.column, `a second "${kind}" line: name all of them in one`);
+    return found !== undefined && "nodes" in found.action ? (found.action.nodes ?? []) : null;
   };
   const voters = named("voters");
   if (voters === null) throw new ScenarioError(statements[0]?.line ?? 1, 1, 'no "voters" line: who is there?');

@@ -13,7 +13,7 @@ export const VERBS: Readonly<Record<VerbName, (words: Words) => Action>> = {
   outgoing: (words) => ({ kind: "outgoing", nodes: words.newNodes() }),
   learners: (words) => ({ kind: "learners", nodes: words.newNodes() }),
   outside: (words) => ({ kind: "outside", nodes: words.newNodes() }),
-  absent: (words) => ({ kind: "absent", nodes: words.nodes() }),
+  absent: (words) => ({ kind: "absent", nodes: words.absentNodes() }),
   options: (words) => {
     const nodes = words.startsWithNode ? words.nodes() : null;
     return { kind: "options", nodes, values: optionValues(words) };

@@ -20,20 +20,26 @@ export interface Word {
   readonly column: number;
 }
 
+/** The nodes that the lines so far have named. */
+export interface Roster {
+  readonly nodes: Set<NodeId>;
+  readonly absent: Set<NodeId>;
+}
+
 /** The words of one statement, read from left to right. Every refusal names the offending word. */
 export class Words {
   readonly line: number;
   readonly #words: readonly Word[];
   readonly #endColumn: number;
-  readonly #nodes: Set<NodeId>;
+  readonly #roster: Roster;
   #at = 0;
 
-  constructor(line: number, words: readonly Word[], nodes: Set<NodeId>) {
+  constructor(line: number, words: readonly Word[], roster: Roster) {
     this.line = line;
     this.#words = words;
     const last = words.at(-1);
     this.#endColumn = last === undefined ? 1 : last.column + last.text.length;
-    this.#nodes = nodes;
+    this.#roster = roster;
   }
 
   get text(): string {
@@ -109,7 +115,7 @@ export class Words {
     const { peek } = this;
     if (peek === null) this.unexpected("a node");
     if (!this.#isNode(peek)) {
-      const near = nearest(peek, [...this.#nodes]);
+      const near = nearest(peek, [...this.#roster.nodes]);
       this.fail(`unknown node "${peek}"${near === null ? "" : `, did you mean "${near}"?`}`);
     }
     return this.next("a node") as NodeId;
@@ -119,9 +125,9 @@ export class Words {
     return this.take("none") ? null : this.node();
   }
 
-  /** One or more nodes, or `all`. */
+  /** One or more nodes, or `all` that have a process. */
   nodes(): readonly NodeId[] {
-    if (this.take("all")) return [...this.#nodes];
+    if (this.take("all")) return [...this.#roster.nodes].filter((node) => !this.#roster.absent.has(node));
     const nodes = [this.node()];
     while (this.peek !== null && this.#isNode(this.peek)) nodes.push(this.node());
     return nodes;
@@ -137,10 +143,16 @@ export class Words {
     while (this.peek !== null) {
       if (!/^[A-Za-z][A-Za-z0-9_-]*$/.test(this.peek) || RESERVED.has(this.peek)) this.unexpected("a node's name");
       const node = this.next("a node's name") as NodeId;
-      this.#nodes.add(node);
+      this.#roster.nodes.add(node);
       nodes.push(node);
     }
     if (nodes.length === 0) this.unexpected("a node's name");
+    return nodes;
+  }
+
+  absentNodes(): readonly NodeId[] {
+    const nodes = this.nodes();
+    for (const node of nodes) this.#roster.absent.add(node);
     return nodes;
   }
 
@@ -155,7 +167,7 @@ export class Words {
   }
 
   #isNode(text: string): boolean {
-    return this.#nodes.has(text as NodeId);
+    return this.#roster.nodes.has(text as NodeId);
   }
 }
 

@@ -10,8 +10,9 @@ import {
   settledConfiguration,
 } from "#raft";
 import { Invariants } from "./invariants.ts";
-import { buildMessage, givenEntry, matchesWords, messageText, type MessageWords } from "./message-words.ts";
+import { buildMessage, givenEntry, messageText, type MessageWords } from "./message-words.ts";
 import { encodeState, type NodeEvents, ScenarioNode, snapshotMeta } from "./node.ts";
+import { ScriptNetwork } from "./script-network.ts";
 import type { Action, Holdable, Members, OptionValues } from "./script.ts";
 
 /** Something that a script asks for and that cannot be: reported with the statement's line. */
@@ -45,10 +46,7 @@ export class World implements NodeEvents {
   readonly #setups = new Map<NodeId, NodeSetup>();
   readonly #timeouts = new Map<NodeId, number>();
   #seed: number | null = null;
-  #inFlight: Message[] = [];
-  readonly #cuts = new Set<string>();
-  #blocked: MessageWords[] = [];
-  #heldBack: MessageWords[] = [];
+  readonly #network = new ScriptNetwork();
   #nextRead = 1;
   #started = false;
   readonly #invariants = new Invariants();
@@ -78,7 +76,7 @@ export class World implements NodeEvents {
         this.#setups.set(action.node, action);
         return;
       case "timeout":
-        for (const node of action.nodes) this.#timeouts.set(node, action.ticks);
+        for (const node of action.nodes) this.#setTimeout(node, action.ticks);
         return;
       case "seed":
         this.#seed = action.seed;
@@ -110,11 +108,17 @@ export class World implements NodeEvents {
     return node;
   }
 
+  #running(id: NodeId): ScenarioNode {
+    const node = this.node(id);
+    if (!node.isUp) throw new ImpossibleStep(`${id} is down`);
+    return node;
+  }
+
   send(message: Message): void {
     this.sent.push(message);
     const isThere = this.nodes.has(message.to);
     this.#note(messageText(message));
-    if (isThere) this.#inFlight.push(message);
+    if (isThere) this.#network.send(message);
   }
 
   note(text: string): void {
@@ -149,33 +153,33 @@ export class World implements NodeEvents {
       case "settle":
         return this.#settle(action.nodes);
       case "deliver":
-        return this.#deliver(action.count, action.pattern);
+        for (const message of this.#taken(action.count, action.pattern)) this.#arrive(message);
+        return;
       case "drop":
-        this.#drop(action.pattern);
+        for (const message of this.#taken(Infinity, action.pattern)) this.#noteLost(message);
         return;
       case "block":
-        this.#blocked.push(action.pattern);
+        this.#network.block(action.pattern);
         return;
       case "unblock":
-        this.#blocked = [];
+        this.#network.unblock();
         return;
       case "hold":
         return this.#hold(action.what);
       case "release":
         return this.#release(action.what);
       case "cut":
-        this.#cuts.add(`${action.from}>${action.to}`);
-        if (!action.oneWay) this.#cuts.add(`${action.to}>${action.from}`);
+        this.#network.cut(action.from, action.to);
+        if (!action.oneWay) this.#network.cut(action.to, action.from);
         return;
       case "isolate":
         for (const node of action.nodes) this.#isolate(node);
         return;
       case "heal":
-        this.#cuts.clear();
-        this.#blocked = [];
+        this.#network.heal();
         return;
       case "campaign":
-        for (const id of action.nodes) this.node(id).step({ kind: "campaign" });
+        for (const id of action.nodes) this.#running(id).step({ kind: "campaign" });
         return;
       case "propose":
         for (const batch of action.batches) this.#propose(action.node, batch);
@@ -183,7 +187,7 @@ export class World implements NodeEvents {
       case "read":
         return this.#read(action.node, action.label);
       case "receive": {
-        const node = this.node(action.node);
+        const node = this.#running(action.node);
         const ownTerm = node.status?.term ?? Term(0);
         node.step({ kind: "message", message: buildMessage(action.message, action.from, action.node, ownTerm, action.words) });
         return;
@@ -201,9 +205,9 @@ export class World implements NodeEvents {
         for (const id of action.nodes) this.#restart(id);
         return;
       case "compact":
-        return this.node(action.node).compact(action.keep);
+        return this.#running(action.node).compact(action.keep);
       case "disconnect":
-        return this.node(action.node).step({ kind: "peerDisconnected", peer: action.peer });
+        return this.#running(action.node).step({ kind: "peerDisconnected", peer: action.peer });
       case "transfer":
         return this.#ask(action.node, (raft) => raft.transferLeadership(action.to));
       case "change":
@@ -213,6 +217,14 @@ export class World implements NodeEvents {
       default:
         assertNever(action, "action");
     }
+  }
+
+  #setTimeout(id: NodeId, ticks: number): void {
+    const { electionTicks } = this.#optionsOf(id);
+    if (ticks < electionTicks || ticks >= 2 * electionTicks) {
+      throw new ImpossibleStep(`the timeouts of ${id} lie from ${electionTicks} to ${2 * electionTicks - 1} ticks`);
+    }
+    this.#timeouts.set(id, ticks);
   }
 
   #makeNode(id: NodeId, position: number): ScenarioNode {
@@ -254,69 +266,46 @@ export class World implements NodeEvents {
 
   /** Messages travel until none is left, or none between `nodes`. */
   #settle(nodes: readonly NodeId[] | null): void {
-    const isChosen = ({ from, to }: Message): boolean => nodes === null || (nodes.includes(from) && nodes.includes(to));
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const chosen = this.#take(Infinity, (message) => isChosen(message) && !this.#isHeldBack(message));
+      const chosen = this.#network.takeFree(nodes);
       if (chosen.length === 0) return;
       for (const message of chosen) this.#arrive(message);
     }
     throw new ImpossibleStep(`the network does not come to rest within ${MAX_ROUNDS} rounds`);
   }
 
-  #deliver(count: number, pattern: MessageWords): void {
-    const chosen = this.#take(count, (message) => matchesWords(pattern, message));
-    if (chosen.length === 0) throw new ImpossibleStep("no such message is on its way");
-    for (const message of chosen) this.#arrive(message);
-  }
-
-  #drop(pattern: MessageWords): void {
-    const lost = this.#take(Infinity, (message) => matchesWords(pattern, message));
-    if (lost.length === 0) throw new ImpossibleStep("no such message is on its way");
-    for (const message of lost) this.#note(`lost: ${messageText(message)}`);
-  }
-
-  #take(count: number, isChosen: (message: Message) => boolean): readonly Message[] {
-    const taken: Message[] = [];
-    this.#inFlight = this.#inFlight.filter((message) => {
-      if (taken.length >= count || !isChosen(message)) return true;
-      taken.push(message);
-      return false;
-    });
+  #taken(count: number, pattern: MessageWords): readonly Message[] {
+    const taken = this.#network.take(count, pattern);
+    if (taken.length === 0) throw new ImpossibleStep("no such message is on its way");
     return taken;
   }
 
   #arrive(message: Message): void {
     const target = this.node(message.to);
-    const isCut = this.#cuts.has(`${message.from}>${message.to}`);
-    if (!target.isUp || isCut || this.#blocked.some((pattern) => matchesWords(pattern, message))) {
-      this.#note(`lost: ${messageText(message)}`);
-      return;
-    }
-    target.step({ kind: "message", message });
+    if (target.isUp && !this.#network.loses(message)) target.step({ kind: "message", message });
+    else this.#noteLost(message);
   }
 
-  #isHeldBack(message: Message): boolean {
-    return this.#heldBack.some((pattern) => matchesWords(pattern, message));
+  #noteLost(message: Message): void {
+    this.#note(`lost: ${messageText(message)}`);
   }
 
   #isolate(node: NodeId): void {
     for (const other of this.nodes.keys()) {
       if (other === node) continue;
-      this.#cuts.add(`${node}>${other}`);
-      this.#cuts.add(`${other}>${node}`);
+      this.#network.cut(node, other);
+      this.#network.cut(other, node);
     }
   }
 
   #hold(what: Holdable): void {
-    if (what.kind === "messages") this.#heldBack.push(what.pattern);
+    if (what.kind === "messages") this.#network.hold(what.pattern);
     else for (const id of what.nodes) this.#setHeld(this.node(id), what.kind, true);
   }
 
   #release(what: Holdable): void {
     if (what.kind === "messages") {
-      this.#heldBack = this.#heldBack.filter(
-        (held) => JSON.stringify([...held.fields, held]) !== JSON.stringify([...what.pattern.fields, what.pattern]),
-      );
+      if (!this.#network.release(what.pattern)) throw new ImpossibleStep("nothing is held by these words");
       return;
     }
     for (const id of what.nodes) this.#setHeld(this.node(id), what.kind, false);
@@ -348,8 +337,8 @@ export class World implements NodeEvents {
   }
 
   #ask(id: NodeId, request: (raft: Raft, stamp: CoreStamp) => RequestOutcome): void {
-    const outcome = this.node(id).call(request);
-    if (outcome === null) throw new ImpossibleStep(`${id} is down`);
+    const outcome = this.#running(id).call(request);
+    if (outcome === null) return; // it stopped
     this.outcomes.push(outcome);
     if (!outcome.ok) this.#note(`${id} refuses: ${outcome.refusal.reason}, ${outcome.refusal.message}`);
   }
@@ -357,7 +346,7 @@ export class World implements NodeEvents {
   #read(id: NodeId, label: string | null): void {
     const readId = this.#nextRead++ as ReadId;
     this.reads.set(label ?? `r${readId}`, { node: id, readId, answer: null });
-    const node = this.node(id);
+    const node = this.#running(id);
     node.step({ kind: "read", readId, stamp: node.stamp });
   }
 
@@ -383,7 +372,7 @@ export class World implements NodeEvents {
         else node.step({ kind: "message", message: this.#newLeadersHeartbeat(node.id, term) });
       }
       for (const node of nodes) this.#measureOne(node);
-      this.#inFlight = [];
+      this.#network.clear();
     }
   }
 
