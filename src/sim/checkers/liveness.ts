@@ -39,6 +39,11 @@ export class Liveness implements Observer {
     this.#healedMs = this.#view.nowMs;
   }
 
+  /** Those that were down when the faults ended come back a little later; the time counts from the last of them. */
+  started(): void {
+    if (this.#healedMs !== null && this.#settledTerm === null) this.#healedMs = this.#view.nowMs;
+  }
+
   stepped(node: NodeId, _input: unknown, { role, term, ownTermCommitted, commitIndex }: RaftStatus): void {
     if (this.#healedMs === null) return;
     const last = this.#commits.at(-1);
@@ -50,7 +55,7 @@ export class Liveness implements Observer {
       this.#report("liveness", `${node} is in term ${term} though all was well in term ${this.#settledTerm}`);
       return;
     }
-    const dueMs = this.#healedMs + ELECTIONS_TO_SETTLE * this.#view.electionMs;
+    const dueMs = this.#healedMs + REDIAL_MS + ELECTIONS_TO_SETTLE * this.#view.electionMs;
     if (this.#settledTerm !== null || this.#view.nowMs < dueMs) return;
     if (this.#ledTerm === null) {
       this.#report("liveness", `no leader ${ELECTIONS_TO_SETTLE} election timeouts after the last fault`);
@@ -88,3 +93,5 @@ export class Liveness implements Observer {
 
 const LAG_ELECTIONS = 5;
 const ELECTIONS_TO_SETTLE = 10;
+/** Links are dialled again after a back-off, which no election timeout knows of. */
+const REDIAL_MS = 2_000;
