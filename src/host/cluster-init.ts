@@ -3,6 +3,7 @@ import { ClusterId, ClusterTimeMs, exitCodes, LogIndex, type NodeId, Term, WallT
 import type { Disk } from "#ports";
 import { type Entry, encodeConfiguration } from "#raft";
 import type { NodeConfig } from "#config";
+import { RECOVERY_RECORD } from "#node";
 import { newIdentity, openWal, readIdentity, writeIdentity } from "#storage";
 import { type ConfigurationRequest, loadNodeConfig } from "./configuration.ts";
 import { lockDataDirectory } from "./data-directory.ts";
@@ -47,6 +48,14 @@ async function initialise(disk: Disk, config: NodeConfig): Promise<ClusterId> {
       exitCodes.config,
       `data directory ${dataDirectory} already belongs to cluster ${clusterId}`,
       "Nothing was changed. Start it with `ringraft serve`, or name an empty data directory.",
+    );
+  }
+  // Only the voter's old files can complete that one.
+  if ((await disk.list(".")).includes(RECOVERY_RECORD)) {
+    throw new StartError(
+      exitCodes.config,
+      `data directory ${dataDirectory} holds a recovery that was interrupted`,
+      "Nothing was changed. docs/operations/recovery.md tells how to go back and run it again.",
     );
   }
   const identity = { ...(present ?? newIdentity(clusterId, nodeId, randomUUID())), initialising: true };

@@ -99,7 +99,7 @@ export const RECOVERY_RECORD = "recovery.json";
  * Makes `disk` the data directory of a cluster of one voter that goes on from `from`. The state becomes a snapshot above every
  * index that may have been handed out, and the first entry behind it names the only voter.
  *
- * The identity is written first and says that this has begun: whatever happens in between, nobody starts on half of it.
+ * The record and then the identity say first that this has begun: whatever happens in between, no node starts on half of it.
  */
 export async function foundCluster(disk: Disk, from: FoundingState, founding: Founding): Promise<Founded> {
   const { clusterId, nodeId, backupFolder } = founding;
@@ -110,9 +110,21 @@ export async function foundCluster(disk: Disk, from: FoundingState, founding: Fo
   from.machine.skip({ index, clusterTimeMs, wallTimeMs });
 
   const identity = newIdentity(clusterId, nodeId, founding.directoryId);
-  if (backupFolder !== null) await copyIdentity(disk, backupFolder);
+  const firstIndex = LogIndex(index + 1);
+  const told = {
+    ...founding.record,
+    cluster_id: clusterId,
+    node_id: nodeId,
+    first_index: String(firstIndex),
+    term: String(term),
+  };
+  if (backupFolder !== null) {
+    await copyIdentity(disk, backupFolder);
+    await setAside(disk, backupFolder, (name) => name === RECOVERY_RECORD);
+  }
+  await writeRecord(disk, { ...told, finished: false });
   await writeIdentity(disk, { ...identity, initialising: true });
-  if (backupFolder !== null) await setAside(disk, backupFolder, (name) => name !== IDENTITY_FILE);
+  if (backupFolder !== null) await setAside(disk, backupFolder, (name) => name !== IDENTITY_FILE && name !== RECOVERY_RECORD);
 
   const configuration = settledConfiguration([nodeId]);
   const meta: SnapshotMeta = { index, term, clusterTimeMs, wallTimeMs, configuration };
@@ -122,22 +134,18 @@ export async function foundCluster(disk: Disk, from: FoundingState, founding: Fo
   try {
     await wal.resetTo(meta);
     const data = encodeConfiguration(configuration);
-    const first: Entry = { term, index: LogIndex(index + 1), kind: "configuration", clusterTimeMs, wallTimeMs, data };
+    const first: Entry = { term, index: firstIndex, kind: "configuration", clusterTimeMs, wallTimeMs, data };
     await wal.append({ entries: [first], hardState: { term, votedFor: null } });
   } finally {
     await wal.close();
   }
-  const founded = { firstIndex: LogIndex(index + 1), term };
-  const record = {
-    ...founding.record,
-    cluster_id: clusterId,
-    node_id: nodeId,
-    first_index: String(index + 1),
-    term: String(term),
-  };
-  await writeDurably(disk, RECOVERY_RECORD, Buffer.from(`${JSON.stringify(record, null, 2)}\n`, "utf8"));
+  await writeRecord(disk, { ...told, finished: true });
   await writeIdentity(disk, identity);
-  return founded;
+  return { firstIndex, term };
+}
+
+function writeRecord(disk: Disk, record: Readonly<Record<string, unknown>>): Promise<void> {
+  return writeDurably(disk, RECOVERY_RECORD, Buffer.from(`${JSON.stringify(record, null, 2)}\n`, "utf8"));
 }
 
 const IDENTITY_FILE = "identity.json";

@@ -1,8 +1,4 @@
 export {
-  type Founded,
-  type Founding,
-  type FoundingState,
-  type StoredHistory,
   INDEX_GAP,
   RECOVERY_RECORD,
   backupName,

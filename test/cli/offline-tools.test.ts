@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { ClusterId, ClusterTimeMs, LogIndex, NodeId, type Sequence, Term, WallTimeMs } from "#kernel";
 import { completeWorkSpec, encodeCommand } from "#codec";
 import { nodeDisk } from "#host";
-import { INDEX_GAP, readHistory, stateOf } from "#node";
+import { INDEX_GAP, foundCluster, readHistory, stateOf } from "#node";
+import type { Disk } from "#ports";
 import { type Entry, encodeConfiguration, settledConfiguration } from "#raft";
 import { dumpWal, newIdentity, openWal, readIdentity, readLog, verifyWal, writeIdentity } from "#storage";
 import { ringraft } from "../e2e/real-cluster.ts";
@@ -159,6 +160,56 @@ test("`recover` goes on with all that the survivor has, under new ids and far hi
     ["force_new_cluster", "new", String(6 + INDEX_GAP)],
   );
 });
+
+test("a recovery that stops after any of its steps leaves the old voter as it was, or a directory that nobody starts", async (t) => {
+  const template = await voterDirectory(t);
+  for (let steps = 0; ; steps++) {
+    const directory = `${template}-${steps}`;
+    cpSync(template, directory, { recursive: true });
+    const disk = nodeDisk(directory);
+    const history = await readHistory(disk);
+    const machine = await stateOf(disk, history, { error: () => assert.fail() });
+    const from = { machine, last: history.last!, term: Term(3) };
+    const founding = {
+      clusterId: ClusterId("new"),
+      nodeId,
+      directoryId: "d-2",
+      minIndex: 0,
+      record: {},
+      backupFolder: "backup-x",
+    };
+    const done = await foundCluster(failingAfter(disk, steps), from, founding).then(
+      () => true,
+      () => false,
+    );
+    const identity = await readIdentity(disk);
+    if (done) {
+      assert.deepEqual([identity?.clusterId, identity?.initialising], ["new", false]);
+      return assert.ok(steps > 20, `only ${steps} steps`);
+    }
+    if (identity?.initialising !== true) {
+      const whole = identity?.clusterId === "new" ? 6 + INDEX_GAP : 5;
+      assert.equal((await readHistory(disk)).last?.index, whole, `after ${steps} steps`);
+    }
+    rmSync(directory, { recursive: true });
+  }
+});
+
+/** Takes `steps` changes of names, then fails. */
+function failingAfter(disk: Disk, steps: number): Disk {
+  let left = steps;
+  const counted = async <T>(change: () => Promise<T>): Promise<T> => {
+    if (left-- <= 0) throw Object.assign(new Error("EIO: injected"), { code: "EIO" });
+    return await change();
+  };
+  return {
+    ...disk,
+    open: (file, options) => (options.create ? counted(() => disk.open(file, options)) : disk.open(file, options)),
+    rename: (from, to) => counted(() => disk.rename(from, to)),
+    makeDirectory: (path) => counted(() => disk.makeDirectory(path)),
+    syncDirectory: (path) => counted(() => disk.syncDirectory(path)),
+  };
+}
 
 test("`recover` and `snapshot restore` refuse what is unclear, each with its exit code, and change nothing", async (t) => {
   const directory = await voterDirectory(t);
