@@ -99,6 +99,10 @@ export class Network {
     link.duplicateChance = 0;
     link.extraDelayMs = 0;
     link.cloggedUntilMs = 0;
+    // What a clog holds up would hold up all that comes after it: such a stream does not live on.
+    if (link.lastArrivalMs <= this.#ports.scheduler.nowMs + HEALTHY_AGAIN_MS) return;
+    link.lastArrivalMs = 0;
+    if (link.stream !== null) this.#break(link, link.stream);
   }
 
   open(process: SimProcess, events: PeerLinkEvents<Message>): PeerLinks<Message> {
@@ -207,6 +211,8 @@ export class Network {
     return delayMinMs + dice.exponential(delayMeanMs) + extraMs;
   }
 }
+
+const HEALTHY_AGAIN_MS = 200;
 
 function healthyLink(from: NodeId, to: NodeId): Link {
   return {

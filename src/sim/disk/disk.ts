@@ -253,9 +253,13 @@ export class SimDisk {
     if (!user.effect()) return never();
     this.operations += 1;
     return new Promise<T>((resolve, reject) => {
+      const { trouble } = this;
+      const endsMs = this.#scheduler.nowMs + delayMs;
       const run = (): void => {
-        if (this.trouble.stalledUntilMs > this.#scheduler.nowMs) {
-          this.#scheduler.at(this.trouble.stalledUntilMs, run);
+        const { nowMs } = this.#scheduler;
+        // Looked at again and again: when the disk is well, what it held up comes through at once.
+        if (trouble.stalledUntilMs > nowMs || (trouble.slowSyncMs > 0 && endsMs > nowMs)) {
+          this.#scheduler.after(LOOK_AGAIN_MS, run);
           return;
         }
         if (!user.effect()) return;
@@ -266,7 +270,7 @@ export class SimDisk {
           user.enter(() => reject(error instanceof Error ? error : new DiskError("EIO", path)));
         }
       };
-      this.#scheduler.after(delayMs, run);
+      this.#scheduler.after(trouble.slowSyncMs > 0 ? Math.min(delayMs, LOOK_AGAIN_MS) : delayMs, run);
     });
   }
 
@@ -315,6 +319,7 @@ export class SimDisk {
 }
 
 const META_MS = 0.02;
+const LOOK_AGAIN_MS = 20;
 const FREE_BYTES = 1e12;
 const nothing = (): void => {};
 /** For a process that is dead: it waits, and is collected with its promise. */
