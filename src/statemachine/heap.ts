@@ -1,4 +1,4 @@
-import { invariant } from "#kernel";
+import { InvariantError } from "#kernel";
 
 /** Something that can stand in one {@link Heap} at a time. */
 export interface HeapNode {
@@ -28,14 +28,16 @@ export class Heap<T extends HeapNode> {
   }
 
   push(node: T): void {
-    invariant(node.position === -1, `a heap node is already placed at ${node.position}`);
+    // Spelled out: the messages of `invariant` would be built at every change.
+    if (node.position !== -1) throw new InvariantError(`a heap node is already placed at ${node.position}`);
     this.#nodes.push(node);
     this.#siftUp(node, this.#nodes.length - 1);
   }
 
   remove(node: T): void {
     const at = node.position;
-    invariant(this.#nodes[at] === node, `a heap node is not where it says it is: ${at} of ${this.#nodes.length}`);
+    if (this.#nodes[at] !== node)
+      throw new InvariantError(`a heap node is not where it says it is: ${at} of ${this.#nodes.length}`);
     const last = this.#nodes.pop()!;
     node.position = -1;
     if (last !== node) this.#settle(last, at);

@@ -113,7 +113,7 @@ function restoreHeader(state: State, header: Header): void {
 
 function restoreWork(state: State, item: WorkItem, packed: string | null): void {
   const place = placeOfWork(item.workId);
-  invariant(place !== null, `a work item is called ${item.workId}`);
+  if (place === null) throw new InvariantError(`a work item is called ${item.workId}`);
   insertWork(state, item, place.ordinal, packed);
 }
 

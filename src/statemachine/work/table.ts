@@ -1,4 +1,4 @@
-import { invariant, type WorkId } from "#kernel";
+import { InvariantError, type WorkId } from "#kernel";
 import { comparePlaces, type Place, placeOfWork, type WorkRecord, type WorkVersion } from "./record.ts";
 
 /**
@@ -34,10 +34,8 @@ export class WorkTable implements Iterable<WorkRecord> {
     }
     const chunk = this.#own(at);
     const slot = slotOf(chunk, place);
-    invariant(
-      slot === chunk.records.length || comparePlaces(chunk.versions[slot]!, place) !== 0,
-      `work item ${record.workId} is there already`,
-    );
+    const there = chunk.versions[slot];
+    if (there !== undefined && comparePlaces(there, place) === 0) throw misplaced(record);
     chunk.records.splice(slot, 0, record);
     chunk.versions.splice(slot, 0, place);
   }
@@ -46,7 +44,7 @@ export class WorkTable implements Iterable<WorkRecord> {
   replace(record: WorkRecord, next: WorkVersion): void {
     const chunk = this.#own(this.#chunkOf(next));
     const slot = slotOf(chunk, next);
-    invariant(chunk.records[slot] === record, `work item ${record.workId} is not where its id says`);
+    if (chunk.records[slot] !== record) throw misplaced(record);
     chunk.versions[slot] = next;
     record.version = next;
   }
@@ -55,7 +53,7 @@ export class WorkTable implements Iterable<WorkRecord> {
     const at = this.#chunkOf(record.version);
     const chunk = this.#own(at);
     const slot = slotOf(chunk, record.version);
-    invariant(chunk.records[slot] === record, `work item ${record.workId} is not where its id says`);
+    if (chunk.records[slot] !== record) throw misplaced(record);
     chunk.records.splice(slot, 1);
     chunk.versions.splice(slot, 1);
     if (chunk.records.length === 0) this.#chunks.splice(at, 1);
@@ -127,6 +125,10 @@ interface Chunk {
 }
 
 const CHUNK_ITEMS = 256;
+
+/** Not by `invariant`: its message would be built at every change. */
+const misplaced = (record: WorkRecord): InvariantError =>
+  new InvariantError(`work item ${record.workId} is not alone at its place in the table`);
 
 const isBehind = (chunk: Chunk, place: Place): boolean => comparePlaces(chunk.versions.at(-1)!, place) < 0;
 
