@@ -79,7 +79,7 @@ describe("the scenario format", () => {
     [EXAMPLE.replace("campaign n1", "voters n4"), "5:1", /a second "voters" line/],
     [EXAMPLE.replace("campaign n1", "campaign {who}"), "5:10", /no column "who"/],
     [EXAMPLE.replace("source: this test\n", "source:\n"), "1:1", /the line "source: …" is missing/],
-    [EXAMPLE.replaceAll(/expect.*\n/g, ""), "1:1", /no "expect" line/],
+    [EXAMPLE.replaceAll(/expect.*\n/g, ""), "1:1", /has no "expect"/],
     [
       EXAMPLE.replace("voters n1 n2 n3", "each | who\n     | n1 | n2\nvoters n1 n2 n3"),
       "5:1",

@@ -24,8 +24,8 @@ export function parseScenario(text: string): Script {
   const table = readTable(rest.filter(({ text }) => isTableLine(text)));
   const statements = rest.filter(({ text }) => !isTableLine(text));
   const rows = table.map((row) => parseRow(statements, row));
-  if (!rows.some((row) => row.statements.some((statement) => statement.action.kind === "expect"))) {
-    throw new ScenarioError(1, 1, 'the file has no "expect" line: it would hold whatever happens');
+  if (!rows.every((row) => row.statements.some((statement) => statement.action.kind === "expect"))) {
+    throw new ScenarioError(1, 1, 'the file, or a row of it, has no "expect": it would hold whatever happens');
   }
   const trace = traceAt < 0 ? null : { line: traceAt + 1, lines: withoutTrailingBlank(lines.slice(traceAt + 1)) };
   return { sentence, source, rows, trace };
