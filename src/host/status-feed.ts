@@ -23,7 +23,12 @@ export function feedPulse(
       const view = await look();
       metrics.update(view, lookAtProcess());
       const more = clauses();
-      pulse.push({ status: statusBody(view, more), election: electionBody(view), metrics: metrics.render(), ...healthOf(view, more) });
+      pulse.push({
+        status: statusBody(view, more),
+        election: electionBody(view),
+        metrics: metrics.render(),
+        ...healthOf(view, more),
+      });
     } finally {
       looking = false;
     }
