@@ -198,7 +198,12 @@ export class Network {
 
   #arrive(link: Link, stream: Stream, message: Message): void {
     link.inFlight -= 1;
-    if (stream.isBroken || link.isCut || !stream.to.isAlive) return;
+    if (stream.isBroken || link.isCut) return;
+    if (!stream.to.isAlive) {
+      // A machine that is up again knows nothing of the old connection, and says so.
+      if (this.#ports.processOf(link.to) !== null) this.#break(link, stream);
+      return;
+    }
     this.messages += 1;
     const { to } = stream;
     to.enter(() => to.peerEvents!.onMessage(link.from, message));
