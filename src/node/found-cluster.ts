@@ -122,9 +122,11 @@ export async function foundCluster(disk: Disk, from: FoundingState, founding: Fo
     await copyIdentity(disk, backupFolder);
     await setAside(disk, backupFolder, (name) => name === RECOVERY_RECORD);
   }
-  await writeRecord(disk, { ...told, finished: false });
+  await writeRecord(disk, { ...told, stage: "setting_aside" });
   await writeIdentity(disk, { ...identity, initialising: true });
   if (backupFolder !== null) await setAside(disk, backupFolder, (name) => name !== IDENTITY_FILE && name !== RECOVERY_RECORD);
+  // From here on what stands beside the backup is new: whoever goes back must know which is which.
+  await writeRecord(disk, { ...told, stage: "building" });
 
   const configuration = settledConfiguration([nodeId]);
   const meta: SnapshotMeta = { index, term, clusterTimeMs, wallTimeMs, configuration };
@@ -139,7 +141,7 @@ export async function foundCluster(disk: Disk, from: FoundingState, founding: Fo
   } finally {
     await wal.close();
   }
-  await writeRecord(disk, { ...told, finished: true });
+  await writeRecord(disk, { ...told, stage: "done" });
   await writeIdentity(disk, identity);
   return { firstIndex, term };
 }
