@@ -1,4 +1,4 @@
-import type { NodeId } from "#kernel";
+import { type NodeId, assertNever } from "#kernel";
 import { type MembershipChange, membersOf, votersOf } from "#raft";
 import type { Cluster, Machine } from "./cluster.ts";
 import { partitionModes, splitOf } from "./partitions.ts";
@@ -117,7 +117,7 @@ export class Nemesis {
         const others = nodes.filter((other) => other !== node);
         const peers = dice.chance(0.5) ? others : others.slice(0, 1);
         const isDeaf = dice.chance(0.5);
-        for (const peer of peers) isDeaf ? network.cut(peer, node) : network.cut(node, peer);
+        for (const peer of peers) network.cut(isDeaf ? peer : node, isDeaf ? node : peer);
         this.#later(dice.logUniform(200, 20_000), () => {
           for (const peer of peers) network.link(isDeaf ? peer : node, isDeaf ? node : peer).isCut = false;
         });
@@ -222,6 +222,8 @@ export class Nemesis {
         process.enter(() => void replica.transferLeadership(to).catch(() => undefined));
         return `from ${leader} to ${to ?? "anybody"}`;
       }
+      default:
+        return assertNever(kind, "fault");
     }
   }
 

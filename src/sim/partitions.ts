@@ -1,4 +1,4 @@
-import type { NodeId } from "#kernel";
+import { type NodeId, assertNever } from "#kernel";
 import type { Dice } from "./time/random.ts";
 
 export const partitionModes = [
@@ -57,6 +57,8 @@ export function splitOf(mode: PartitionMode, nodes: readonly NodeId[], leader: N
       return others.map((from) => ({ from, to: leader }));
     case "leader-mute":
       return others.map((to) => ({ from: leader, to }));
+    default:
+      return assertNever(mode, "partition mode");
   }
 }
 

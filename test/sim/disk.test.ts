@@ -97,10 +97,10 @@ test("a full disk takes the front of a write, then refuses", async () => {
     const file = await disk.open("file", { create: true });
     sim.trouble.isFull = true;
     const refusal = await file.write(0, new Uint8Array(10_000)).catch((error: unknown) => (error as { code: string }).code);
-    return [refusal, await file.size()];
+    return [refusal, await file.size()] as const;
   });
   assert.equal(code, "ENOSPC");
-  assert.ok(Number(size) > 0 && Number(size) < 10_000, `${String(size)} bytes were taken`);
+  assert.ok(size > 0 && size < 10_000, `${size} bytes were taken`);
 });
 
 /** Runs `use` on a fresh disk that loses all it may, in simulated time. */

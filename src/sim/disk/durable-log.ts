@@ -152,6 +152,7 @@ class DurableLog {
         case "snapshotMark":
         case "clusterMeta":
         case "cleanStop":
+        case "suspicion":
         case undefined:
           break;
       }

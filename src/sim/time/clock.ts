@@ -1,4 +1,4 @@
-import { MonotonicMs, WallTimeMs } from "#kernel";
+import { type MonotonicMs, WallTimeMs } from "#kernel";
 import type { Stamp } from "#ports";
 
 /** The clocks of one machine: the monotonic one may run a little fast or slow, the wall clock may stand anywhere. */
