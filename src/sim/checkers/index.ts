@@ -9,6 +9,7 @@ import { ExactlyOnce } from "./exactly-once.ts";
 import { LeaderCompleteness } from "./leader-completeness.ts";
 import { Linearizability } from "./linearizability.ts";
 import { Liveness } from "./liveness.ts";
+import { watchLockGrants } from "./lock-grants.ts";
 import { LockExclusion } from "./locks.ts";
 import { LogMatching } from "./log-matching.ts";
 import { NodeLogs } from "./node-logs.ts";
@@ -30,6 +31,7 @@ export function createCheckers(
 ): readonly Observer[] {
   const logs = new NodeLogs();
   const replay = new Replay();
+  watchLockGrants(replay, report);
   return [
     logs,
     replay,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FencingToken, Revision, SessionId } from "#kernel";
 import type { Decision, Operation as Change } from "#statemachine";
+import { watchLockGrants } from "../../../src/sim/checkers/lock-grants.ts";
 import { LockExclusion } from "../../../src/sim/checkers/locks.ts";
 import { Complaints, History, own, plain } from "./history.ts";
 
@@ -59,6 +60,26 @@ test("fencing accepts that the holder is told its token again, and that an older
   scene.checker.leased(b, 0);
   scene.checker.returned(scene.history.answer(late, 5, grant(b, 10)));
   assert.deepEqual(scene.complaints.problems, []);
+});
+
+test("lock-exclusion refuses a grant to a session that has ended", () => {
+  const { seen, report } = new Complaints();
+  const listeners: ((executed: never) => void)[] = [];
+  const alive = new Set<string>([a]);
+  const replay = {
+    onExecuted: (listener: (executed: never) => void) => void listeners.push(listener),
+    objectAt: (_kind: string, key: string) => (alive.has(key) ? {} : null),
+  };
+  watchLockGrants(replay as never, report);
+  const grantTo = (sessionId: SessionId): void => {
+    const lock = { name: "l", holder: { sessionId, fencingToken: 7 } };
+    for (const listener of listeners)
+      listener({ entry: { index: 7 }, events: [{ key: "l", object: { kind: "lock", value: lock } }] } as never);
+  };
+  grantTo(a);
+  assert.deepEqual(seen, []);
+  grantTo(b);
+  assert.deepEqual(seen, ["lock-exclusion"]);
 });
 
 function begin() {
