@@ -33,6 +33,12 @@ test("leadership goes to the voter that is named, or to the one that the leader 
   assert.deepEqual(replica.changes, [null, "n1"]);
 });
 
+test("a change that takes longer than its caller waits has an unknown outcome: it goes on", async (t) => {
+  const { replica, cluster } = await leaderDoors(t);
+  replica.reconfigure = () => Promise.withResolvers<never>().promise;
+  await assert.rejects(cluster.remove(n3, { timeoutMs: 200 }), { code: "UNKNOWN_OUTCOME", outcome: "unknown" });
+});
+
 test("a bad or unknown node id is refused at the door with the field's name, and nothing reaches the engine", async (t) => {
   const { replica, cluster } = await leaderDoors(t);
   for (const [attempt, field] of [

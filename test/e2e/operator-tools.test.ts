@@ -192,3 +192,23 @@ test(
     assert.ok(item.modRevision > last + 2 ** 39);
   },
 );
+
+test("a voter whose log was cut starts as a suspect, and is caught up by the leader", { timeout: 90_000 }, async (t) => {
+  const cluster = await RealCluster.start({ voters: 3, workers: 0 });
+  t.after(() => cluster.stop());
+  const { run } = toolsOf(cluster);
+  const client = cluster.client();
+  for (let i = 0; i < 20; i++) await client.work.enqueue({ kind: "selfplay" });
+  const leader = await cluster.leader();
+  const victim = cluster.layout.nodes.find(({ name }) => name !== leader)!.name;
+  await cluster.signal(victim, "SIGTERM");
+  const directory = directoryOf(cluster, victim);
+  const last = JSON.parse(run("wal", "export", directory).trimEnd().split("\n").at(-1)!) as { index: string };
+  run("wal", "cut", directory, "--at", String(Number(last.index) - 5), "--yes");
+  cluster.startNode(victim);
+  await cluster.until("the voter's catching up", async () => {
+    const status = await cluster.status(victim);
+    return status !== null && Number(status.applied_index) >= Number(last.index) && status.status === "ok" ? true : null;
+  });
+  assert.match(cluster.log(victim), /this voter is suspect/);
+});

@@ -146,7 +146,8 @@ export class Requests {
 
   async #within(timeoutMs: number, { oneofKind }: QuestionBody, answer: Promise<Answered>): Promise<Answered> {
     const { promise, resolve } = Promise.withResolvers<Answered>();
-    const late = oneofKind.startsWith("member") && oneofKind !== "members" ? "UNKNOWN_OUTCOME" : "TIMEOUT";
+    // Nobody takes a change back because its caller stopped waiting.
+    const late = changes.has(oneofKind) ? "UNKNOWN_OUTCOME" : "TIMEOUT";
     const timer = this.#deps.timers.after(timeoutMs, () =>
       resolve(this.refused(refusal(late, `no answer within ${timeoutMs} ms`))),
     );
@@ -157,6 +158,15 @@ export class Requests {
     }
   }
 }
+
+const changes: ReadonlySet<QuestionBody["oneofKind"]> = new Set([
+  "memberAdd",
+  "memberRemove",
+  "memberPromote",
+  "memberDemote",
+  "memberReplace",
+  "transferLeadership",
+]);
 
 function memberToProto({ progress, ...member }: MemberInfo): Member {
   if (progress === null) return { ...member, progress: "" };
