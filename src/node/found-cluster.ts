@@ -200,12 +200,34 @@ export async function cutLog(
     throw new StorageError("TOO_LARGE", problem, { hint: "Name an index above the newest snapshot's." });
   }
   const kept = following.filter((entry) => entry.index < at);
-  await setAside(disk, backupFolder, (name) => name === "wal" || name === "vote.cell");
-  const { wal } = await openWal(disk, { clusterId, nodeId, startsSuspect: true });
+  // Of an attempt that was interrupted.
+  await setAside(disk, backupFolder, (name) => name === REBUILT);
+  // The vote's file stays until the end: while it stands beside no log, no start accepts the directory.
+  const { wal } = await openWal(within(disk, REBUILT), { clusterId, nodeId, startsSuspect: true });
   try {
     if (snapshot !== null) await wal.resetTo(snapshot.meta);
     await wal.append({ entries: kept, hardState: log.hardState });
   } finally {
     await wal.close();
   }
+  await setAside(disk, backupFolder, (name) => name === "wal");
+  for (const name of ["wal", "vote.cell"]) await disk.rename(`${REBUILT}/${name}`, name);
+  await disk.syncDirectory(".");
+  await disk.rename(REBUILT, `${backupFolder}/rest`);
+}
+
+const REBUILT = "rebuilt";
+
+/** One folder of a disk as a disk of its own. */
+function within(disk: Disk, folder: string): Disk {
+  const inside = (path: string): string => (path === "." ? folder : `${folder}/${path}`);
+  return {
+    open: (path, options) => disk.open(inside(path), options),
+    list: (path) => disk.list(inside(path)),
+    rename: (from, to) => disk.rename(inside(from), inside(to)),
+    remove: (path) => disk.remove(inside(path)),
+    makeDirectory: (path) => disk.makeDirectory(inside(path)),
+    syncDirectory: (path) => disk.syncDirectory(inside(path)),
+    freeBytes: () => disk.freeBytes(),
+  };
 }
