@@ -6,7 +6,7 @@ import type { VoterProbe } from "./voter.ts";
 /** A node's state after a transition, as the reference machine is told of it. */
 export type CoreState = Pick<
   RaftStatus,
-  "term" | "votedFor" | "role" | "baseIndex" | "lastIndex" | "lastTerm" | "commitIndex" | "appliedIndex"
+  "term" | "votedFor" | "role" | "baseIndex" | "lastIndex" | "lastTerm" | "commitIndex" | "appliedIndex" | "configurationIndex"
 >;
 
 /** Everything that can move a core: its inputs, its synchronous calls, and the drain, in which a leader may still append. */
@@ -19,6 +19,8 @@ export type TraceLine =
       readonly node: NodeId;
       readonly state: CoreState;
       readonly configuration: Configuration;
+      /** As committed at this moment; not always in force any more. */
+      readonly committedConfiguration: Configuration;
       /** Of the log from `state.baseIndex` on, which comes first. */
       readonly terms: readonly (Term | null)[];
     }
@@ -50,9 +52,10 @@ export function encodeTraceLine(line: TraceLine): string {
 
 function traced(node: NodeId, core: RaftCore, write: (line: TraceLine) => void): RaftCore {
   let known = core.status();
-  const { baseIndex, lastIndex } = known;
+  const { baseIndex, lastIndex, commitIndex, configuration } = known;
+  const committedConfiguration = core.configurationAt(commitIndex);
   const terms = Array.from({ length: lastIndex - baseIndex + 1 }, (_, at) => core.termAt((baseIndex + at) as LogIndex));
-  write({ event: "start", node, state: stateOf(known), configuration: known.configuration, terms });
+  write({ event: "start", node, state: stateOf(known), configuration, committedConfiguration, terms });
   const now = (): { readonly state: CoreState; readonly configuration: Configuration | null } => {
     const status = core.status();
     const configuration = status.configuration === known.configuration ? null : status.configuration;
@@ -94,8 +97,9 @@ function traced(node: NodeId, core: RaftCore, write: (line: TraceLine) => void):
   };
 }
 
-function stateOf({ term, votedFor, role, baseIndex, lastIndex, lastTerm, commitIndex, appliedIndex }: RaftStatus): CoreState {
-  return { term, votedFor, role, baseIndex, lastIndex, lastTerm, commitIndex, appliedIndex };
+function stateOf(status: RaftStatus): CoreState {
+  const { term, votedFor, role, baseIndex, lastIndex, lastTerm, commitIndex, appliedIndex, configurationIndex } = status;
+  return { term, votedFor, role, baseIndex, lastIndex, lastTerm, commitIndex, appliedIndex, configurationIndex };
 }
 
 function isBytes(value: unknown): value is Uint8Array {

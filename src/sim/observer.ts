@@ -1,4 +1,5 @@
-import type { LogIndex, NodeId, SessionId, Term } from "#kernel";
+import type { LogIndex, NodeId, SessionId } from "#kernel";
+import type { RaftCore } from "#consensus";
 import type { BatchId, Entry, HardState, Input, Message, RaftStatus, Ready } from "#raft";
 import type { WatchOutput, WatchSpec } from "#replica";
 import type { Operation } from "./history.ts";
@@ -10,7 +11,7 @@ import type { Operation } from "./history.ts";
  */
 export interface Observer {
   /** A process came up on what its disk gave it; `life` counts them per node from 1. `status` is the recovered state. */
-  started?(node: NodeId, life: number, status: RaftStatus, termAt: (index: LogIndex) => Term | null): void;
+  started?(node: NodeId, life: number, status: RaftStatus, log: RecoveredLog): void;
   /** The process is gone: crash, fatal error, or wiped. `why` is null for a crash that the world injected. */
   stopped?(node: NodeId, why: Error | null): void;
   /** One input went into the core; `status` is the state after it. Called before anything that follows from it happens. */
@@ -48,6 +49,9 @@ export type ObservedStep =
   | Input
   | { readonly kind: "propose"; readonly commands: number }
   | { readonly kind: "changeMembership" | "transferLeadership" };
+
+/** The log that a life begins with, to be asked while `started` runs. */
+export type RecoveredLog = Pick<RaftCore, "termAt" | "configurationAt">;
 
 /** Faults that may cost a node its data or its start. A crash that drops or tears what was never synced is none of them. */
 export type DiskFault = "wiped" | "rot" | "misdirected" | "old backup" | "cloned" | "EIO" | "ENOSPC" | "fsync failed";

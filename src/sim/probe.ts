@@ -11,7 +11,7 @@ export function probeOf(process: SimProcess, observer: Required<Observer>): Vote
   return {
     core: (core) => {
       process.status = () => core.status();
-      observer.started(process.node, process.life, core.status(), (index) => core.termAt(index));
+      observer.started(process.node, process.life, core.status(), core);
       return observed(core, process, observer, () => machine!.digest());
     },
     machine: (created) => {

@@ -29,9 +29,10 @@ const begin: CoreState = {
   lastTerm: term(2),
   commitIndex: index(2),
   appliedIndex: index(2),
+  configurationIndex: index(0),
 };
 const machine = (state: CoreState = begin): ReferenceMachine =>
-  new ReferenceMachine(self, { state, configuration, terms: [0, 1, 1, 2].map(term) });
+  new ReferenceMachine(self, { state, configuration, committedConfiguration: configuration, terms: [0, 1, 1, 2].map(term) });
 const from = { from: b, to: self } as const;
 const append = (at: number, prevIndex: number, prevTerm: number, entries: readonly Entry[], commit = 0): Message => ({
   kind: "append",
@@ -141,7 +142,7 @@ describe("the reference machine refuses", () => {
 });
 
 describe("a trace file", () => {
-  const start = JSON.stringify({ event: "start", node: self, state: begin, configuration, terms: [0, 1, 1, 2] });
+  const start = JSON.stringify({ event: "start", node: self, state: begin, configuration, committedConfiguration: configuration, terms: [0, 1, 1, 2] });
   const step = JSON.stringify({ event: "step", input: { kind: "tick" }, state: begin, configuration: null });
   const forgets = JSON.stringify({ event: "step", input: { kind: "tick" }, state: { ...begin, term: 1 }, configuration: null });
   const lines = async function* (...texts: string[]): AsyncGenerator<string> {

@@ -1,6 +1,6 @@
 import type { LogIndex, NodeId, Term } from "#kernel";
 import type { RaftStatus, Ready } from "#raft";
-import type { Observer } from "../observer.ts";
+import type { Observer, RecoveredLog } from "../observer.ts";
 
 /**
  * The terms of every node's log as the node itself sees it, unsynced tail included, and of everything that a leader has ever
@@ -25,9 +25,9 @@ export class NodeLogs implements Observer {
     return (this.#committed.length - 1) as LogIndex;
   }
 
-  started(node: NodeId, _life: number, { lastIndex, commitIndex }: RaftStatus, termAt: (index: LogIndex) => Term | null): void {
+  started(node: NodeId, _life: number, { lastIndex, commitIndex }: RaftStatus, recovered: RecoveredLog): void {
     const log: (Term | null)[] = [];
-    for (let index = 1; index <= lastIndex; index += 1) log[index] = termAt(index as LogIndex);
+    for (let index = 1; index <= lastIndex; index += 1) log[index] = recovered.termAt(index as LogIndex);
     this.#logs.set(node, log);
     // A snapshot on disk holds committed entries only.
     while (this.#committed.length <= commitIndex) this.#committed.push(null);

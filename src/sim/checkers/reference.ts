@@ -1,7 +1,7 @@
-import type { LogIndex, NodeId, Term } from "#kernel";
+import type { LogIndex, NodeId } from "#kernel";
 import type { ObservedInput } from "#node";
 import type { RaftStatus, Ready } from "#raft";
-import type { Observer } from "../observer.ts";
+import type { Observer, RecoveredLog } from "../observer.ts";
 import { ReferenceMachine } from "../reference/machine.ts";
 import type { CheckerReport } from "./checker.ts";
 
@@ -14,10 +14,11 @@ export class Reference implements Observer {
     this.#report = report;
   }
 
-  started(node: NodeId, _life: number, state: RaftStatus, termAt: (index: LogIndex) => Term | null): void {
-    const { baseIndex, lastIndex, configuration } = state;
-    const terms = Array.from({ length: lastIndex - baseIndex + 1 }, (_, at) => termAt((baseIndex + at) as LogIndex));
-    this.#machines.set(node, new ReferenceMachine(node, { state, configuration, terms }));
+  started(node: NodeId, _life: number, state: RaftStatus, recovered: RecoveredLog): void {
+    const { baseIndex, lastIndex, commitIndex, configuration } = state;
+    const committedConfiguration = recovered.configurationAt(commitIndex);
+    const terms = Array.from({ length: lastIndex - baseIndex + 1 }, (_, at) => recovered.termAt((baseIndex + at) as LogIndex));
+    this.#machines.set(node, new ReferenceMachine(node, { state, configuration, committedConfiguration, terms }));
   }
 
   stepped(node: NodeId, input: ObservedInput, status: RaftStatus): void {

@@ -56,6 +56,7 @@ async function hunt(mutant: Mutant): Promise<{ readonly killed: boolean; readonl
     }
     const output = await simulate(copy);
     const [, seed, checker] = /FAIL seed=(\S+) .*?check=(\S+)/.exec(output) ?? [];
+    if (checker === undefined && !output.includes("simulated hours")) throw new Error(`the simulator did not run:\n${output}`);
     if (checker === undefined) return { killed: false, text: `SURVIVED ${values.seeds} seeds` };
     const named = mutant.killedBy.includes(checker);
     return { killed: named, text: `${named ? "killed by" : "NOT NAMED:"} ${checker} at seed ${seed}` };
@@ -66,7 +67,7 @@ async function hunt(mutant: Mutant): Promise<{ readonly killed: boolean; readonl
 
 /** Everything that the simulator says; it stops at the first failure. */
 function simulate(directory: string): Promise<string> {
-  const args = ["src/sim/main.ts", "--seeds", values.seeds, "--from", "1", "--jobs", "1", "--no-regressions"];
+  const args = ["src/sim/main.ts", "--seeds", values.seeds, "--from", "1", "--jobs", "1"];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";

@@ -1,12 +1,14 @@
 import { assertNever, type LogIndex, type NodeId, type Term } from "#kernel";
 import type { CoreState, ObservedInput } from "#node";
-import { type Configuration, type Entry, type HardState, type Message, type Ready, isVoter } from "#raft";
+import { type Configuration, type Entry, type HardState, type Message, type Ready } from "#raft";
+import { ReferenceConfigurations } from "./configurations.ts";
 import { ReferenceLog } from "./log.ts";
 
 /** What a life begins with. */
 export interface StartState {
   readonly state: CoreState;
   readonly configuration: Configuration;
+  readonly committedConfiguration: Configuration;
   /** Of the log from `state.baseIndex` on, which comes first; null where it is not known (a snapshot's own term, maybe). */
   readonly terms: readonly (Term | null)[];
 }
@@ -22,7 +24,7 @@ export class ReferenceMachine {
   readonly #id: NodeId;
   readonly #log: ReferenceLog;
   #state: CoreState;
-  #configuration: Configuration;
+  readonly #configurations: ReferenceConfigurations;
   /** What the disk is known to hold. */
   #durable: HardState;
   /** Batches on their way to the disk, oldest first. */
@@ -37,7 +39,7 @@ export class ReferenceMachine {
     this.#id = id;
     this.#log = new ReferenceLog(start.state.baseIndex, start.terms);
     this.#state = start.state;
-    this.#configuration = start.configuration;
+    this.#configurations = new ReferenceConfigurations(start);
     this.#durable = { term: start.state.term, votedFor: start.state.votedFor };
     this.#delivered = start.state.baseIndex;
   }
@@ -54,7 +56,7 @@ export class ReferenceMachine {
       this.#entries(input, before, after) ??
       this.#commit(input, before, after, configuration);
     this.#state = after;
-    this.#configuration = configuration;
+    this.#configurations.follow(input, after, configuration);
     return broken;
   }
 
@@ -108,11 +110,11 @@ export class ReferenceMachine {
       case "preCandidate":
       case "candidate":
         if (before.role === "leader" && after.term === before.term) return `a leader becomes a ${after.role} (figure 4)`;
-        return isVoter(this.#configuration, this.#id) ? null : `${this.#id} campaigns and is no voter`;
+        return this.#configurations.mayStand(this.#id) ? null : `${this.#id} campaigns and is no voter`;
       case "leader": {
         if (before.role !== "candidate" || after.term !== before.term) return `a ${before.role} becomes leader (figure 4)`;
         if (this.#durable.term === after.term && this.#durable.votedFor === this.#id) this.#granted.add(this.#id);
-        if (!hasQuorum(this.#configuration, (voter) => this.#granted.has(voter))) {
+        if (!hasQuorum(this.#configurations.inForce, (voter) => this.#granted.has(voter))) {
           return `leads term ${after.term} on the votes of ${[...this.#granted].join(", ")} alone (§5.2)`;
         }
         this.#acknowledged.clear();
