@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { InvariantError, LogIndex, Term } from "#kernel";
 import { defaultRaftOptions, type RaftOptions, validateRaftOptions } from "#raft";
-import { id, Network, stampAt, voters } from "./network.ts";
+import { id, Network, stampAt, type TestNode, voters } from "./network.ts";
 import { requestVote } from "./roles.ts";
 
 /** The test nodes tick every 100 ms, so the election timeout is 1,000 ms; a tenth of drift and a tick less are 800. */
@@ -122,6 +122,42 @@ describe("lease reads (dissertation 6.4.1)", () => {
     voter.step({ kind: "campaign" });
     voter.settle();
     assert.equal(voter.role, "follower");
+  });
+
+  test("a voter that a refused pre-vote has told of a term elects nobody in that very term while a lease may be held", () => {
+    const net = led();
+    const [leading, voter, standing] = [net.node(1), net.node(2), net.node(3)];
+    const bring = (from: TestNode, to: TestNode) => {
+      for (const message of from.takeSent()) if (message.to === to.id) to.receive(message);
+      to.pump();
+    };
+    for (let i = 0; i < 10; i++) for (const node of net.nodes.values()) node.tick();
+    for (const node of net.nodes.values()) node.takeSent();
+    // Both lose the leader; one is elected to stand and waits for its disk, the other asks it and is refused with its term.
+    standing.step({ kind: "campaign" });
+    standing.pump();
+    bring(standing, voter);
+    bring(voter, standing);
+    assert.deepEqual([standing.role, standing.term], ["candidate", leading.term + 1]);
+    voter.step({ kind: "campaign" });
+    voter.pump();
+    bring(voter, standing);
+    const refusal = standing.takeSent();
+    // The leader comes back to the voter before that answer does, and gets its lease: the first round is an old one.
+    for (let round = 0; round < 2; round++) {
+      leading.tick();
+      bring(leading, voter);
+      bring(voter, leading);
+    }
+    for (const message of refusal) voter.receive(message);
+    standing.sync();
+    bring(standing, voter);
+    voter.settle();
+    bring(voter, standing);
+    leading.read();
+    assert.equal(leading.pump().readable.length, 1, "the leader answers alone");
+    assert.equal(voter.term, standing.term);
+    assert.equal(standing.role, "candidate", "and nobody else leads");
   });
 
   test("a leader that steps down answers what waits with a refusal and holds no lease", () => {

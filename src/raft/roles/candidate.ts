@@ -49,14 +49,17 @@ export function countOwnVote(state: RaftState): void {
 
 /**
  * §5.2 and §5.4.1. A vote is refused while a live leader is known (see the caller), to a log that is behind, and to a second
- * candidate of the same term; and by a suspect, whose log no longer tells what it acknowledged. A granted pre-vote promises nothing and changes nothing.
+ * candidate of the same term; while a lease may be held; and by a suspect, whose log no longer tells what it acknowledged. A granted pre-vote promises nothing and changes nothing.
  */
 export function handleVoteRequest(state: RaftState, message: Extract<Message, { kind: "preVote" | "requestVote" }>): void {
   const { from, lastIndex, lastTerm } = message;
   const isPreVote = message.kind === "preVote";
   const isFree =
     state.votedFor === from || (state.votedFor === null && state.leader === null) || (isPreVote && message.term > state.term);
-  const granted = message.term >= state.term && isFree && !state.isSuspect && state.log.isUpToDate(lastIndex, lastTerm);
+  // Also in the term of the request: this node may have been told of that term after it acknowledged the leader of an earlier one.
+  const isPromised = state.isBound && !message.transfer;
+  const mayGrant = message.term >= state.term && isFree && !isPromised && !state.isSuspect;
+  const granted = mayGrant && state.log.isUpToDate(lastIndex, lastTerm);
   if (!granted) state.mark("vote refused", { kind: message.kind, from, term: message.term, isFree, lastIndex, lastTerm });
   if (granted && !isPreVote) recordVote(state, from);
   const term = granted ? message.term : state.term;
