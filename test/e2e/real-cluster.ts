@@ -16,6 +16,8 @@ export interface RealClusterOptions {
   readonly workerSettings?: readonly string[];
   readonly queue?: string;
   readonly nodeOptions?: string;
+  /** More of the command line of `serve`, for the node of this name. */
+  readonly serveOptions?: (name: string) => readonly string[];
   /** Appended to the configuration file. */
   readonly extraConfig?: string;
   /** The last word on the configuration file. */
@@ -81,7 +83,8 @@ export class RealCluster {
     const log = openSync(join(this.layout.logFolder, `${name}.log`), "a");
     const env =
       this.#options.nodeOptions === undefined ? process.env : { ...process.env, NODE_OPTIONS: this.#options.nodeOptions };
-    const child = spawn(process.execPath, [launcher, "serve", "--config", this.layout.configFile, "--node-id", name], {
+    const more = this.#options.serveOptions?.(name) ?? [];
+    const child = spawn(process.execPath, [launcher, "serve", "--config", this.layout.configFile, "--node-id", name, ...more], {
       stdio: ["ignore", log, log],
       env,
     });
