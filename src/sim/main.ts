@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type BatchSummary, addRun, emptySummary, printSummary, unreached } from "./batch-summary.ts";
 import { checkedRun } from "./checked-run.ts";
+import { type CheckerName, checkerNames } from "./checkers/checker.ts";
 import { type RunResult, runSeed } from "./run.ts";
 import { shrink } from "./shrink.ts";
 import { type FaultKind, type RunOverrides, faultKinds, swarm } from "./swarm.ts";
@@ -15,6 +16,7 @@ npm run sim -- --seeds COUNT [--from N] [--jobs J]         many runs; ends with 
   --voters N               as many voters, whatever the seed says
   --faults a,b             only these kinds, of those that the seed has on; "" for none
   --clients N              as many clients
+  --without a,b            what these checkers report does not count
   --require-all-counters   ends with 1 when a sometimes-counter stayed at zero`;
 
 const EXIT_USAGE = 64;
@@ -110,6 +112,7 @@ function failureLine({ seed, failure }: RunResult, overrides: RunOverrides): str
     overrides.voters === undefined ? "" : ` --voters ${overrides.voters}`,
     overrides.faults === undefined ? "" : ` --faults "${overrides.faults.join(",")}"`,
     overrides.clients === undefined ? "" : ` --clients ${overrides.clients}`,
+    overrides.without === undefined ? "" : ` --without ${overrides.without.join(",")}`,
   ].join("");
   const at = `t=${(atMs / 1_000).toFixed(1)}s`;
   return `FAIL seed=${seed} commit=${commit()} node=${process.version} check=${checker} ${at}  replay: npm run sim -- --seed ${seed}${flags} --trace\n     ${problem}`;
@@ -156,6 +159,7 @@ function readArguments(args: readonly string[]): Arguments | string {
       voters: text,
       faults: text,
       clients: text,
+      without: text,
       json: flag,
       trace: flag,
       shrink: flag,
@@ -177,10 +181,17 @@ function readArguments(args: readonly string[]): Arguments | string {
   const [seed, seeds] = [number("seed", 0), number("seeds", 1)];
   const [from, jobs] = [number("from", 0), number("jobs", 1)];
   const [minutes, voters, clients] = [number("minutes", 0.1, false), number("voters", 1), number("clients", 1)];
-  const faults = typeof values["faults"] === "string" ? values["faults"].split(",").filter((kind) => kind !== "") : null;
-  for (const kind of faults ?? []) {
-    if (!(faultKinds as readonly string[]).includes(kind)) problems.push(`--faults ${kind}: known are ${faultKinds.join(", ")}`);
-  }
+  const namesOf = <T extends string>(name: string, known: readonly T[]): readonly T[] | null => {
+    const given = values[name];
+    if (typeof given !== "string") return null;
+    const names = given.split(",").filter((each) => each !== "");
+    for (const each of names) {
+      if (!(known as readonly string[]).includes(each)) problems.push(`--${name} ${each}: known are ${known.join(", ")}`);
+    }
+    return names as T[];
+  };
+  const faults = namesOf<FaultKind>("faults", faultKinds);
+  const without = namesOf<CheckerName>("without", checkerNames);
   if (problems.length === 0 && (seed === null) === (seeds === null)) problems.push("either --seed or --seeds is wanted");
   if (problems.length > 0) return problems.join("\n");
   return {
@@ -196,7 +207,8 @@ function readArguments(args: readonly string[]): Arguments | string {
       ...(minutes === null ? {} : { minutes }),
       ...(voters === null ? {} : { voters }),
       ...(clients === null ? {} : { clients }),
-      ...(faults === null ? {} : { faults: faults as FaultKind[] }),
+      ...(faults === null ? {} : { faults }),
+      ...(without === null ? {} : { without }),
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { VoterOptions } from "#node";
+import type { CheckerName } from "./checkers/checker.ts";
 import type { Personality } from "./disk/disk.ts";
 import { type LoadOptions, drawLoad } from "./load/options.ts";
 import type { NetworkSettings } from "./network.ts";
@@ -62,6 +63,8 @@ export interface RunOverrides {
   readonly voters?: number;
   readonly faults?: readonly FaultKind[];
   readonly clients?: number;
+  /** Checkers whose reports do not count; the run goes on. */
+  readonly without?: readonly CheckerName[];
 }
 
 const KiB = 1024;

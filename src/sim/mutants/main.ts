@@ -1,79 +1,103 @@
-import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Mutant, plant, readCatalogue } from "./mutant.ts";
+import { type Verdict, hunt, stopHunting } from "./hunt.ts";
+import { type Mutant, pinSeed, readCatalogue } from "./mutant.ts";
 
-/**
- * `npm run sim:mutants -- [ID…] [--seeds 200] [--jobs 2]`: plants each bug of the catalogue in a copy of the project and runs
- * the simulator on it until a checker finds it. Exit 1 when one survives, or is found by a checker that it does not name.
- */
-const root = fileURLToPath(new URL("../../../", import.meta.url));
+const usage = `npm run sim:mutants -- [ID…]     plants each bug of the catalogue, or these, in a copy of the project and runs the simulator on it
+  --seeds COUNT   so many random seeds, after the pinned one (default 200); 0: the pinned one alone
+  --minutes M     simulated minutes of a run (default 3)
+  --jobs J        so many at a time (default 2)
+  --pin           writes the seed that killed a bug into its file
+Ends with 1 when a bug survives: only the checkers that its file names may kill it.`;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { seeds: { type: "string", default: "200" }, jobs: { type: "string", default: "2" } },
-});
-const catalogue = readCatalogue();
-const unknown = positionals.filter((id) => !catalogue.some((mutant) => mutant.id === id));
-if (unknown.length > 0) {
-  console.error(`unknown mutant ${unknown.join(", ")}; there are ${catalogue.map(({ id }) => id).join(" ")}`);
-  process.exit(64);
+const EXIT_USAGE = 64;
+const EXIT_INTERRUPTED = 130;
+
+interface Arguments {
+  readonly mutants: readonly Mutant[];
+  readonly seeds: number;
+  readonly minutes: number;
+  readonly jobs: number;
+  readonly pin: boolean;
 }
-const chosen = positionals.length === 0 ? catalogue : catalogue.filter(({ id }) => positionals.includes(id));
-const startedMs = Date.now();
-const waiting = [...chosen];
-const survivors: string[] = [];
-await Promise.all(Array.from({ length: Number(values.jobs) }, work));
-const minutes = ((Date.now() - startedMs) / 60_000).toFixed(1);
-console.log(`${chosen.length - survivors.length} of ${chosen.length} mutants killed in ${minutes} minutes`);
-if (survivors.length > 0) {
-  console.error(`not killed as named: ${survivors.join(", ")}`);
+
+await main();
+
+async function main(): Promise<void> {
+  const asked = readArguments(process.argv.slice(2));
+  if (typeof asked === "string") {
+    process.stderr.write(`${asked}\n\n${usage}\n`);
+    process.exit(EXIT_USAGE);
+  }
+  if (asked === null) return void process.stdout.write(`${usage}\n`);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      stopHunting();
+      process.exit(EXIT_INTERRUPTED);
+    });
+  }
+  const startedMs = Date.now();
+  const survivors = await huntAll(asked);
+  const minutes = ((Date.now() - startedMs) / 60_000).toFixed(1);
+  const { length } = asked.mutants;
+  process.stdout.write(`${length - survivors.length} of ${length} mutants killed in ${minutes} minutes\n`);
+  if (survivors.length === 0) return;
+  process.stderr.write(`not killed: ${survivors.join(", ")}\n`);
   process.exitCode = 1;
 }
 
-async function work(): Promise<void> {
-  for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-    const began = Date.now();
-    const verdict = await hunt(mutant);
-    const seconds = ((Date.now() - began) / 1000).toFixed(0);
-    console.log(`${mutant.id.padEnd(4)} ${verdict.text.padEnd(60)} ${seconds.padStart(4)} s  ${mutant.bug}`);
-    if (!verdict.killed) survivors.push(mutant.id);
-  }
-}
-
-async function hunt(mutant: Mutant): Promise<{ readonly killed: boolean; readonly text: string }> {
-  const copy = mkdtempSync(join(tmpdir(), `ringraft-${mutant.id}-`));
-  try {
-    cpSync(join(root, "src"), join(copy, "src"), { recursive: true });
-    for (const file of ["package.json", "tsconfig.json"]) cpSync(join(root, file), join(copy, file));
-    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-    for (const edit of mutant.edits) {
-      const path = join(copy, edit.file);
-      writeFileSync(path, plant(mutant, edit, readFileSync(path, "utf8")));
+async function huntAll({ mutants, jobs, pin, ...options }: Arguments): Promise<readonly string[]> {
+  const waiting = [...mutants];
+  const survivors: string[] = [];
+  const work = async (): Promise<void> => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const startedMs = Date.now();
+      const verdict = await hunt(mutant, options);
+      const seconds = ((Date.now() - startedMs) / 1_000).toFixed(0);
+      process.stdout.write(`${mutant.id.padEnd(4)} ${tell(verdict).padEnd(48)} ${seconds.padStart(4)} s  ${mutant.bug}\n`);
+      if (verdict.kind !== "killed") survivors.push(mutant.id);
+      else if (pin && verdict.seed !== mutant.seed) pinSeed(mutant, verdict.seed);
     }
-    const output = await simulate(copy);
-    const [, seed, checker] = /FAIL seed=(\S+) .*?check=(\S+)/.exec(output) ?? [];
-    if (checker === undefined && !output.includes("simulated hours")) throw new Error(`the simulator did not run:\n${output}`);
-    if (checker === undefined) return { killed: false, text: `SURVIVED ${values.seeds} seeds` };
-    const named = mutant.killedBy.includes(checker);
-    return { killed: named, text: `${named ? "killed by" : "NOT NAMED:"} ${checker} at seed ${seed}` };
+  };
+  try {
+    await Promise.all(Array.from({ length: jobs }, work));
   } finally {
-    rmSync(copy, { recursive: true, force: true });
+    stopHunting();
   }
+  return survivors;
 }
 
-/** Everything that the simulator says; it stops at the first failure. */
-function simulate(directory: string): Promise<string> {
-  const args = ["src/sim/main.ts", "--seeds", values.seeds, "--from", "1", "--jobs", "1"];
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
-    let output = "";
-    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    child.on("error", reject);
-    child.on("close", () => resolve(output));
-  });
+function tell(verdict: Verdict): string {
+  if (verdict.kind === "survived") return "SURVIVED";
+  return `${verdict.kind === "killed" ? "killed by" : "NOT NAMED:"} ${verdict.checker} at seed ${verdict.seed}`;
+}
+
+/** The arguments, what is wrong with them, or null when help is wanted. */
+function readArguments(args: readonly string[]): Arguments | string | null {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { seeds: text, minutes: text, jobs: text, pin: flag, help: flag },
+    });
+    if (values.help === true) return null;
+    const number = (name: "seeds" | "minutes" | "jobs", standard: number, least: number): number => {
+      const value = Number(values[name] ?? standard);
+      if (Number.isFinite(value) && value >= least && (name === "minutes" || Number.isSafeInteger(value))) return value;
+      throw new Error(`--${name} ${values[name]}: a number from ${least} is wanted`);
+    };
+    const catalogue = readCatalogue();
+    const unknown = positionals.filter((id) => !catalogue.some((mutant) => mutant.id === id));
+    if (unknown.length > 0) return `unknown mutant ${unknown.join(", ")}; there are ${catalogue.map(({ id }) => id).join(" ")}`;
+    return {
+      mutants: positionals.length === 0 ? catalogue : catalogue.filter(({ id }) => positionals.includes(id)),
+      seeds: number("seeds", 200, 0),
+      minutes: number("minutes", 3, 0.1),
+      jobs: number("jobs", 2, 1),
+      pin: values.pin === true,
+    };
+  } catch (error) {
+    return (error as Error).message;
+  }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 /** A bug that somebody once shipped, to be planted in a copy of this project. */
 export interface Mutant {
@@ -10,6 +10,8 @@ export interface Mutant {
   readonly precedent: string;
   /** Names of the checkers that may find it; another one's alarm does not count as a kill. */
   readonly killedBy: readonly string[];
+  /** The seed that killed it last: tried first. */
+  readonly seed: number | null;
   readonly edits: readonly Edit[];
 }
 
@@ -36,6 +38,7 @@ export function readCatalogue(): readonly Mutant[] {
  * bug: …
  * precedent: …
  * killed by: vote-safety, election-safety
+ * seed: 12
  * file: src/raft/state.ts
  * --- find
  * the text as it stands
@@ -43,7 +46,7 @@ export function readCatalogue(): readonly Mutant[] {
  * the text with the bug
  * --- end
  * ```
- * `file` and its three marks may be repeated.
+ * `file` and its three marks may be repeated; `seed` may be left out; a line that begins with `#` says why.
  */
 export function parseMutant(name: string, text: string): Mutant {
   const fields = new Map<string, string>();
@@ -51,7 +54,7 @@ export function parseMutant(name: string, text: string): Mutant {
   const lines = text.split("\n");
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at]!;
-    if (line === "") continue;
+    if (line === "" || line.startsWith("#")) continue;
     if (line === "--- find") {
       const file = fields.get("file");
       if (file === undefined) throw new Error(`${name}:${at + 1}: no "file:" stands before "--- find"`);
@@ -72,13 +75,26 @@ export function parseMutant(name: string, text: string): Mutant {
     return value;
   };
   if (edits.length === 0) throw new Error(`${name}: it changes nothing`);
+  const seed = fields.get("seed") ?? null;
+  if (seed !== null && !/^\d+$/.test(seed)) throw new Error(`${name}: "seed: ${seed}" is no whole number`);
   return {
     id: need("id"),
     bug: need("bug"),
     precedent: need("precedent"),
     killedBy: need("killed by").split(", "),
+    seed: seed === null ? null : Number(seed),
     edits,
   };
+}
+
+/** Writes the seed into the mutant's file, after the line that it belongs to. */
+export function pinSeed({ id }: Mutant, seed: number): void {
+  const file = new URL(`${id}.mutant`, CATALOGUE);
+  const unpinned = readFileSync(file, "utf8").replace(/^seed: .*\n/m, "");
+  writeFileSync(
+    file,
+    unpinned.replace(/^killed by: .*$/m, (line) => `${line}\nseed: ${seed}`),
+  );
 }
 
 /** The file's text with the bug in it. Throws when the place is not there exactly once: the code has moved on, the mutant must too. */
