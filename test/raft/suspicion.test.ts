@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { LogIndex, Term } from "#kernel";
-import type { Message, ReadId } from "#raft";
+import type { Message, RaftOptions, ReadId } from "#raft";
 import { id, Network, TestNode, voters } from "./network.ts";
 import { requestVote } from "./roles.ts";
 
 /** A three-node cluster at term 1 whose node 3 crashed and came back suspect, with its log cut to `kept` entries. */
-function withSuspect(kept: number, commands: readonly string[] = ["a", "b", "c"]): Network {
-  const net = Network.of(3);
+function withSuspect(kept: number, commands: readonly string[] = ["a", "b", "c"], options: Partial<RaftOptions> = {}): Network {
+  const net = Network.of(3, options);
   net.campaign(1);
   for (const command of commands) net.propose(1, command);
   const node = net.node(3);
@@ -185,5 +185,19 @@ describe("A voter whose log may have lost an acknowledged batch", () => {
     node.tick(3);
     node.settle();
     assert.equal(node.raft.status().suspect, true);
+  });
+
+  test("is not told to campaign while it is one: neither when it was asked for nor as the preferred voter", () => {
+    const net = withSuspect(2, ["a", "b"], { preempt: true, priorities: new Map([[id(3), 1]]) });
+    net.drop = ({ kind }) => kind === "readIndexReply";
+    net.tick(3);
+    assert.equal(net.node(1).raft.status().progress?.get(id(3))?.matchIndex, 3, "it has caught up, and does not know");
+    net.node(1).raft.transferLeadership(id(3));
+    net.tick(250);
+    assert.deepEqual([net.node(1).role, net.node(1).term], ["leader", 1]);
+    assert.ok(!net.delivered.some(({ kind }) => kind === "timeoutNow"));
+    net.drop = () => false;
+    net.tick(250);
+    assert.equal(net.node(3).role, "leader", "once it is whole, it leads");
   });
 });

@@ -39,7 +39,7 @@ function preferHigherPriority(state: RaftState, leading: Leading): void {
     const isSteady = progress.steadySinceTick !== null && progress.steadySinceTick <= since;
     const isHeard = progress.heardWithin(state.options.electionTicks, state.ticks);
     const isCaughtUp = progress.state === "replicate" && progress.matchIndex >= state.log.commitIndex;
-    if (!isSuccessor(state, id) || !isSteady || !isHeard || !isCaughtUp) continue;
+    if (!isSuccessor(state, id) || progress.suspect || !isSteady || !isHeard || !isCaughtUp) continue;
     if (priorityOf(state, id) > priorityOf(state, preferred ?? state.id)) preferred = id;
   }
   if (preferred !== null) startTransfer(state, leading, preferred, "priority");

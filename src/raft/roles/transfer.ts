@@ -32,7 +32,8 @@ export function advanceTransfer(state: RaftState, leading: Leading): void {
   const { transfer } = leading;
   if (transfer === null || transfer.sent) return;
   const progress = leading.progress.get(transfer.to);
-  if (progress === undefined || progress.matchIndex < state.log.lastIndex) return;
+  // A suspect would not stand, and the lease would be gone for nothing: it may be whole before the time is up.
+  if (progress === undefined || progress.suspect || progress.matchIndex < state.log.lastIndex) return;
   transfer.sent = true;
   leading.lease.untilMs = null;
   leading.lease.allowed = false;
