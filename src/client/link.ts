@@ -32,6 +32,8 @@ export class Link {
   readonly calls = new Map<number, Call>();
   /** `asking` until the node has introduced itself. */
   state: "asking" | "leader" | "follower" | "down" = "asking";
+  /** Since its introduction as the leader it has answered something. One that only says so proves nothing. */
+  hasLed = false;
   readonly #channel: Client;
   readonly #stream: ClientDuplexStream<Buffer, ServerFrame>;
   readonly #events: LinkEvents;
@@ -105,10 +107,12 @@ export class Link {
     const call = this.calls.get(response.id);
     if (call === undefined) return;
     if (response.body.oneofKind === "watchBatch" && call.onBatch !== null) {
+      if (this.state === "leader") this.hasLed = true;
       call.onBatch(response);
       return;
     }
     this.calls.delete(response.id);
+    if (this.state === "leader" && response.body.oneofKind !== "refusal") this.hasLed = true;
     this.#events.answered(this, call, response);
   }
 

@@ -75,7 +75,6 @@ export class Navigator implements LinkEvents {
     this.#hint = leaderAddress === link.endpoint ? "" : leaderAddress;
     if (role === "leader") {
       link.state = "leader";
-      this.#search.found(link.endpoint);
       this.lastTrouble = null;
     } else {
       link.state = "follower";
@@ -95,6 +94,7 @@ export class Navigator implements LinkEvents {
       this.#link = null;
       this.lastTrouble = cause;
       this.#attempts = isRefused(cause) && this.#attempts !== "mixed" ? "refused" : "mixed";
+      this.#credit(link);
       this.#next = this.#search.failed(link.endpoint);
     }
     this.dispatcher.lost(link, cause);
@@ -110,9 +110,17 @@ export class Navigator implements LinkEvents {
 
   /** The connected node does not lead: go where it points, or ask on. */
   #pursue(link: Link): void {
+    this.#credit(link);
     const hint = this.#hint;
     this.#hint = "";
     this.#take(hint === "" || hint === link.endpoint ? this.#search.leaderless() : this.#search.hinted(hint));
+  }
+
+  /** The search begins anew at a node that has led, when it is over with it. */
+  #credit(link: Link): void {
+    if (!link.hasLed) return;
+    link.hasLed = false;
+    this.#search.found(link.endpoint);
   }
 
   #take(step: SearchStep): void {

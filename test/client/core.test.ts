@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Sequence, seededRandom, surfaces, type Reason } from "#kernel";
 import { onGrid, timeLeftForServer } from "../../src/client/core/deadlines.ts";
-import { LeaderSearch } from "../../src/client/core/leader-search.ts";
+import { LeaderSearch, type SearchStep } from "../../src/client/core/leader-search.ts";
 import { Lease } from "../../src/client/core/lease.ts";
 import { afterLoss, afterRefusal, backoffMs, outcomeWhenGivenUp } from "../../src/client/core/retry.ts";
 import { SequenceWindow } from "../../src/client/core/sequence-window.ts";
@@ -90,6 +90,85 @@ test("a hint is followed at once; nodes that point at each other are followed ev
   );
   assert.ok(steps[4]!.delayMs > 0);
 });
+
+test("a removed node that names another removed node does not keep the search from those that work", () => {
+  const search = new LeaderSearch(["n1", "n2", "n3", "n4"], () => 0.25);
+  let at = endpointOf(search.start());
+  assert.equal(at, "n2");
+  const visited = [at];
+  for (let steps = 0; at !== "n4" && steps < 20; steps += 1) {
+    const step: SearchStep = at === "n3" ? search.hinted("n2") : search.leaderless();
+    at = step.kind === "connect" ? step.endpoint : at;
+    visited.push(at);
+  }
+  assert.deepEqual(visited, ["n2", "n2", "n2", "n2", "n3", "n2", "n2", "n2", "n2", "n4"]);
+});
+
+test("a node that calls itself the leader and fails every time is not tried for ever", () => {
+  const search = new LeaderSearch(["a", "b", "c"], () => 0);
+  const tried = [search.start(), search.failed("a"), search.hinted("a"), search.failed("a")].map(endpointOf);
+  assert.deepEqual(tried, ["a", "b", "a", "c"]);
+});
+
+test("whatever nodes answer, every endpoint known is tried within a bounded number of steps", () => {
+  for (let seed = 1; seed <= 200; seed += 1) {
+    const random = seededRandom(seed);
+    const below = (n: number): number => Math.floor(random() * n);
+    const configured = Array.from({ length: 1 + below(5) }, (_, i) => `c${i}`);
+    const search = new LeaderSearch(configured, random);
+    // Some answers are drawn once, as those of nodes that are stuck in them; others change every time.
+    const stuck = random() < 0.5;
+    const anything = (): Answer => {
+      const address = random() < 0.1 ? `invented${below(1_000)}` : `${random() < 0.5 ? "c" : "l"}${below(6)}`;
+      return [{ kind: "failed" }, { kind: "leaderless" }, { kind: "hinted", address }, { kind: "hinted", address }][
+        below(4)
+      ] as Answer;
+    };
+    const answers = new Map<string, Answer>();
+    const since = new Map<string, number>();
+    let at = endpointOf(search.start());
+    for (let steps = 0; steps < 1_000; steps += 1) {
+      for (const endpoint of search.endpoints) since.set(endpoint, (since.get(endpoint) ?? 0) + 1);
+      for (const endpoint of since.keys()) if (!search.endpoints.includes(endpoint)) since.delete(endpoint);
+      since.set(at, 0);
+      for (const [endpoint, count] of since) {
+        assert.ok(count <= STEPS_PER_TURN_OF_ALL, `seed ${seed}: ${endpoint} was not tried for ${count} steps`);
+      }
+      // A member list of its own at every node, in an order of its own; always with l0, so that it stays known.
+      if (random() < 0.5) search.learn(shuffled(["l0", ...Array.from({ length: below(5) }, () => `l${below(6)}`)], random));
+      const answer = stuck ? (answers.get(at) ?? anything()) : anything();
+      answers.set(at, answer);
+      const step =
+        answer.kind === "failed"
+          ? search.failed(at)
+          : answer.kind === "leaderless"
+            ? search.leaderless()
+            : search.hinted(answer.address);
+      assert.ok(step.delayMs <= 1_000);
+      if (step.kind === "connect") at = step.endpoint;
+    }
+  }
+});
+
+type Answer =
+  | { readonly kind: "failed" }
+  | { readonly kind: "leaderless" }
+  | { readonly kind: "hinted"; readonly address: string };
+
+/** Two rounds (who became known in the middle of one waits for the next) of at most 12 endpoints and 16 hints, 4 questions at each. */
+const STEPS_PER_TURN_OF_ALL = 2 * (12 + 16) * 4;
+
+function shuffled(names: readonly string[], random: () => number): readonly string[] {
+  return names
+    .map((name) => ({ name, key: random() }))
+    .toSorted((a, b) => a.key - b.key)
+    .map(({ name }) => name);
+}
+
+function endpointOf(step: SearchStep): string {
+  assert.equal(step.kind, "connect");
+  return step.kind === "connect" ? step.endpoint : "";
+}
 
 test("learned members join the configured endpoints and do not move the place in the round", () => {
   const search = new LeaderSearch(["a"], () => 0);

@@ -95,6 +95,17 @@ test("a follower's hint is followed before anything is sent to it", async (t) =>
   assert.equal(follower.seen.length, 0);
 });
 
+test("removed nodes that name each other do not keep a client from the members", async (t) => {
+  const leader = await start(t, (request) => request.answer(workAnswer("w")));
+  const removed = await Promise.all(Array.from({ length: 2 }, () => start(t, (request) => request.refuse("NO_LEADER"))));
+  const [knowsNobody, namesIt] = removed;
+  for (const server of removed) server.role = "follower";
+  namesIt!.leader = knowsNobody!.address;
+  const endpoints = [knowsNobody!.address, namesIt!.address, leader.address];
+  await client(t, leader, { endpoints }).work.enqueue({ kind: "k" });
+  assert.equal(leader.commands.length, 1);
+});
+
 test("the leader is found behind dead endpoints and through an election", async (t) => {
   const server = await start(t, (request) => request.answer(workAnswer("w")));
   server.role = "candidate";
