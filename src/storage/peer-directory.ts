@@ -63,6 +63,11 @@ export class PeerDirectories {
   readonly #disk: Disk;
   readonly #serial = new Serial();
   readonly #known: Map<NodeId, ShownDirectory>;
+  /**
+   * Met first in this life, and in no configuration since. One that lags behind is greeted by members to come: the older
+   * configurations that it has yet to hear of are no reason to forget them.
+   */
+  readonly #newcomers = new Set<NodeId>();
   /** Of the newest configuration that was looked at: a restart goes through older ones again. */
   #configurationIndex: LogIndex;
   /** Why nothing is remembered although there was something; null when all is well. */
@@ -100,16 +105,18 @@ export class PeerDirectories {
       if (verdict.kind === "refused" || !verdict.isNews) return verdict;
       const known = new Map(this.#known).set(peer, shown);
       await this.#write(known, this.#configurationIndex);
+      if (!this.#known.has(peer)) this.#newcomers.add(peer);
       this.#known.set(peer, shown);
       return verdict;
     });
   }
 
-  /** The configuration at `index` is committed: who is no member any more may come back with an empty directory. */
+  /** The configuration at `index` is committed: who is a member no more may come back with an empty directory. */
   configured(index: LogIndex, members: ReadonlySet<NodeId>): Promise<void> {
     return this.#serial.run(async () => {
+      for (const member of members) this.#newcomers.delete(member);
       if (index <= this.#configurationIndex) return;
-      const kept = new Map([...this.#known].filter(([peer]) => members.has(peer)));
+      const kept = new Map([...this.#known].filter(([peer]) => members.has(peer) || this.#newcomers.has(peer)));
       if (kept.size < this.#known.size) {
         await this.#write(kept, index);
         for (const peer of this.#known.keys()) if (!kept.has(peer)) this.#known.delete(peer);

@@ -60,6 +60,7 @@ test("who is removed from the cluster may come back with an empty directory; who
   const directories = await PeerDirectories.open(disk);
   await directories.meet(n2, shown("a", 1));
   await directories.meet(n3, shown("c", 1));
+  await directories.configured(LogIndex(1), new Set([n2, n3]));
   await directories.configured(LogIndex(10), new Set([n3]));
   disk.crash(() => 0.5, 0);
   const again = await PeerDirectories.open(disk);
@@ -68,6 +69,17 @@ test("who is removed from the cluster may come back with an empty directory; who
   // A restart goes through the log again: the removal is an old story then, and n2 a member.
   await again.configured(LogIndex(10), new Set([n3]));
   assert.equal((await again.meet(n2, shown("e", 1))).kind, "refused");
+});
+
+test("a voter that lags behind does not forget a member to come when it hears of the configurations before that one", async () => {
+  const directories = await PeerDirectories.open(new MemoryDisk());
+  await directories.meet(n2, shown("a", 1));
+  await directories.configured(LogIndex(60), new Set([n3]));
+  await directories.configured(LogIndex(70), new Set([n2, n3]));
+  const verdict = await directories.meet(n2, shown("b", 1));
+  assert.ok(verdict.kind === "refused" && verdict.fault === "wiped");
+  await directories.configured(LogIndex(80), new Set([n3]));
+  assert.equal((await directories.meet(n2, shown("b", 1))).kind, "welcome", "once it has been a member, its leaving counts");
 });
 
 test("a damaged memory, at any byte, keeps nobody down and judges nobody wrongly: all are met for the first time", async () => {
