@@ -31,7 +31,8 @@ export interface VoterOptions {
     readonly minFreeBytes?: number;
     readonly leaseReads: RaftOptions["leaseReads"];
   };
-  readonly election: Pick<RaftOptions, "priorities" | "preempt">;
+  /** Without `preVote` and `checkQuorum` both are on. */
+  readonly election: Pick<RaftOptions, "priorities" | "preempt"> & Partial<Pick<RaftOptions, "preVote" | "checkQuorum">>;
   readonly sessions: { readonly electionGraceMs: number; readonly renewIntervalMs: number };
 }
 

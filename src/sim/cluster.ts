@@ -1,4 +1,4 @@
-import { ClusterId, ClusterTimeMs, LogIndex, NodeId, Term, WallTimeMs } from "#kernel";
+import { ClusterId, ClusterTimeMs, LogIndex, type NodeId, Term, WallTimeMs } from "#kernel";
 import type { Log } from "#ports";
 import { type Message, type RaftStatus, encodeConfiguration } from "#raft";
 import type { RunningReplica } from "#replica";
@@ -11,7 +11,7 @@ import type { Observer, Report, WorldView } from "./observer.ts";
 import { fanOut } from "./observers.ts";
 import { probeOf } from "./probe.ts";
 import { SimProcess } from "./process.ts";
-import type { RunConfig } from "./swarm.ts";
+import { nodeName, type RunConfig } from "./swarm.ts";
 import { SimClock } from "./time/clock.ts";
 import type { Dice } from "./time/random.ts";
 import type { Scheduler } from "./time/scheduler.ts";
@@ -61,7 +61,7 @@ export class Cluster implements WorldView {
     this.#ports = ports;
     const { scheduler, dice, count } = ports;
     this.#clientDice = dice.fork("client network");
-    this.nodes = Array.from({ length: config.voters + config.spares }, (_, at) => NodeId(`n${at + 1}`));
+    this.nodes = Array.from({ length: config.voters + config.spares }, (_, at) => nodeName(at));
     this.machines = new Map(
       this.nodes.map((id) => {
         const own = dice.fork(`machine ${id}`);
@@ -163,9 +163,9 @@ export class Cluster implements WorldView {
     );
     process.slowness = machine.slowness;
     machine.process = process;
-    const { timing, raft, sessions } = this.config;
+    const { timing, raft, sessions, election } = this.config;
     startVoter(
-      { nodeId: node, clusterId: CLUSTER, timing, raft, sessions, election: { priorities: new Map(), preempt: false } },
+      { nodeId: node, clusterId: CLUSTER, timing, raft, sessions, election },
       {
         disk: machine.disk.open(process),
         clock: process.clock,
@@ -194,6 +194,23 @@ export class Cluster implements WorldView {
 
   pause(node: NodeId): void {
     this.machine(node).process?.pause();
+  }
+
+  /** As SIGTERM does: the lead is handed over, the log closed, and the process ends by itself. */
+  stop(node: NodeId): void {
+    const { process } = this.machine(node);
+    const voter = process?.voter ?? null;
+    if (process === null || voter === null) return;
+    const ended = (): void => {
+      if (process.isAlive) this.#bury(this.machine(node), process, false, null);
+    };
+    const leads = this.status(node)?.role === "leader";
+    process.enter(() => {
+      const handed = voter.handOver().then(() => {
+        if (leads && this.status(node)?.role !== "leader") this.count("handed over before a stop");
+      });
+      void handed.then(() => voter.close()).then(ended, ended);
+    });
   }
 
   resume(node: NodeId): void {

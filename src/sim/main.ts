@@ -47,8 +47,9 @@ async function main(): Promise<void> {
 async function one(asked: Arguments): Promise<number> {
   const seed = asked.seed!;
   if (asked.json) {
-    // Sets and infinities of the configuration have no place in JSON of their own.
-    const plain = (_key: string, value: unknown): unknown => (value instanceof Set ? [...(value as Set<unknown>)] : value);
+    // Sets, maps and infinities of the configuration have no place in JSON of their own.
+    const plain = (_key: string, value: unknown): unknown =>
+      value instanceof Set || value instanceof Map ? [...(value as Iterable<unknown>)] : value;
     process.stdout.write(`${JSON.stringify(swarm(seed, asked.overrides), plain, 2)}\n`);
     return 0;
   }

@@ -2,7 +2,7 @@ import { type NodeId, assertNever } from "#kernel";
 import { type MembershipChange, membersOf, votersOf } from "#raft";
 import type { Cluster, Machine } from "./cluster.ts";
 import { partitionModes, splitOf } from "./partitions.ts";
-import { type FaultKind, faultKinds } from "./swarm.ts";
+import { type FaultKind, MIN_FREE_BYTES, faultKinds } from "./swarm.ts";
 import type { Dice } from "./time/random.ts";
 import type { Scheduler } from "./time/scheduler.ts";
 
@@ -55,6 +55,7 @@ export class Nemesis {
         slowSyncMs: 0,
         stalledUntilMs: 0,
         isFull: false,
+        freeBytes: null,
         failingWrites: 0,
         failingSyncs: 0,
         failingReads: 0,
@@ -222,6 +223,20 @@ export class Nemesis {
         process.enter(() => void replica.transferLeadership(to).catch(() => undefined));
         return `from ${leader} to ${to ?? "anybody"}`;
       }
+      case "stop":
+        if (machine.process === null) return null;
+        this.#cluster.stop(node);
+        return node;
+      case "disk-low": {
+        trouble.freeBytes = MIN_FREE_BYTES / 2;
+        this.#later(dice.logUniform(1_000, 20_000), () => {
+          trouble.freeBytes = null;
+        });
+        return node;
+      }
+      case "damaged-end":
+      case "clone":
+        return null;
       default:
         return assertNever(kind, "fault");
     }

@@ -4,7 +4,7 @@ import { Cluster } from "./cluster.ts";
 import { startLoad } from "./load/start.ts";
 import { Nemesis } from "./nemesis.ts";
 import type { Observer } from "./observer.ts";
-import { type RunConfig, type RunOverrides, swarm } from "./swarm.ts";
+import { type RunConfig, type RunOverrides, keepsLeader, swarm } from "./swarm.ts";
 import { forbidRealWorld } from "./time/globals.ts";
 import { Dice } from "./time/random.ts";
 import { Scheduler } from "./time/scheduler.ts";
@@ -75,7 +75,7 @@ class Run {
       overTheWire: config.overTheWire ? wireCopy : (message) => message,
     });
     this.#cluster.observe([
-      ...createCheckers(this.#cluster, report, { searches: config.searches }),
+      ...createCheckers(this.#cluster, report, { searches: config.searches, keepsLeader: keepsLeader(config.election) }),
       ...(options.observers ?? []),
     ]);
     this.#nemesis = new Nemesis(this.#cluster, {
@@ -177,6 +177,7 @@ class Run {
   }
 
   #requireNoElection(term: number): void {
+    if (!keepsLeader(this.#config.election)) return;
     const now = this.#highestTerm();
     if (now !== term) this.#report("liveness", `an election without a fault: term ${term} became ${now}`);
   }

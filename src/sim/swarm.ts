@@ -1,3 +1,4 @@
+import { NodeId } from "#kernel";
 import type { VoterOptions } from "#node";
 import type { CheckerName } from "./checkers/checker.ts";
 import type { Personality } from "./disk/disk.ts";
@@ -31,6 +32,10 @@ export const faultKinds = [
   "wipe",
   "membership",
   "transfer",
+  "stop",
+  "disk-low",
+  "damaged-end",
+  "clone",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -42,6 +47,7 @@ export interface RunConfig {
   readonly spares: number;
   readonly timing: VoterOptions["timing"];
   readonly raft: VoterOptions["raft"];
+  readonly election: VoterOptions["election"];
   readonly sessions: VoterOptions["sessions"];
   readonly network: NetworkSettings;
   /** Messages go through the wire format and back. */
@@ -67,6 +73,9 @@ export interface RunOverrides {
   readonly without?: readonly CheckerName[];
 }
 
+/** Of a run that reads by lease: no clock of it goes faster or slower than by half of this. */
+const CLOCK_DRIFT_BOUND = 0.1;
+export const MIN_FREE_BYTES = 1e9;
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
@@ -81,6 +90,7 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
   const tickMs = dice.pick([20, 25, 50]);
   const heartbeatMs = tickMs * dice.pick([2, 4]);
   const electionMs = heartbeatMs * dice.pick([4, 6, 10]);
+  const readsByLease = dice.fork("lease reads").chance(0.25);
   const snapshotEveryEntries = dice.pick([8, 50, 50, 200, 200, 1000, 1000, 1000]);
   const raft = {
     maxMessageBytes: dice.pick([512, 64 * KiB, MiB]),
@@ -89,7 +99,8 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     snapshotEveryEntries,
     keepEntries: dice.pick([0, 5, 500]),
     segmentBytes: dice.pick([4 * KiB, 64 * KiB, 64 * KiB, 8 * MiB]),
-    leaseReads: null,
+    minFreeBytes: MIN_FREE_BYTES,
+    leaseReads: readsByLease ? { leaseMs: electionMs * (1 - CLOCK_DRIFT_BOUND) - tickMs } : null,
   };
   const delayMeanMs = dice.logUniform(0.2, heartbeatMs / 8);
   const network = {
@@ -109,6 +120,11 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     const everySeconds = dice.logUniform(3, 60);
     if (isOn && (overrides.faults?.includes(kind) ?? true)) drawn[kind] = everySeconds;
   }
+  // A clock that stands drifts more than any bound, and leases are off where a site cannot promise one.
+  if (readsByLease) delete drawn["clock-freeze"];
+  const election = electionOf(dice.fork("election"), overrides.voters ?? voters, readsByLease);
+  // Nobody promises that who was removed disturbs nobody when votes are given in a leader's presence.
+  if (!guardsLeader(election)) for (const kind of ["membership", "wipe", "rot", "misdirect"] as const) delete drawn[kind];
   const totalMs = (overrides.minutes ?? 5) * 60_000;
   return {
     seed,
@@ -116,6 +132,7 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     spares,
     timing: { tickMs, heartbeatMs, electionMs },
     raft,
+    election,
     sessions: { electionGraceMs: 3_000, renewIntervalMs: dice.pick([150, 1_000]) },
     network,
     overTheWire: dice.chance(0.1),
@@ -127,6 +144,32 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     phases: { healthyMs: Math.max(10_000, totalMs * 0.1), faultsMs: totalMs * 0.5, livenessMs: totalMs * 0.4 },
   };
 }
+
+/** Without PreVote or CheckQuorum in a tenth of the runs, as in the paper; leases need both. */
+function electionOf(dice: Dice, voters: number, readsByLease: boolean): VoterOptions["election"] {
+  const hasPriorities = dice.chance(0.3);
+  const priorities = new Map(Array.from({ length: hasPriorities ? voters : 0 }, (_, at) => [nodeName(at), voters - at]));
+  const preempt = hasPriorities && dice.chance(0.5);
+  const isBare = dice.chance(0.1) && !readsByLease;
+  const [preVote, checkQuorum] = isBare
+    ? dice.pick([
+        [false, false],
+        [true, false],
+        [false, true],
+      ] as const)
+    : [true, true];
+  return { priorities, preempt, preVote, checkQuorum };
+}
+
+/** Whether nobody who comes back to a healthy cluster may depose its leader. */
+function guardsLeader({ preVote = true, checkQuorum = true }: VoterOptions["election"]): boolean {
+  return preVote && checkQuorum;
+}
+
+/** Whether the lead of a healthy cluster stays where it is. */
+export const keepsLeader = (election: VoterOptions["election"]): boolean => guardsLeader(election) && !election.preempt;
+
+export const nodeName = (at: number): NodeId => NodeId(`n${at + 1}`);
 
 /**
  * Whoever writes a snapshot every few entries has little work: each holds the whole state, and would cost more than all else.

@@ -23,11 +23,18 @@ import { WatchChecker } from "./watch.ts";
 
 export type { CheckerName } from "./checker.ts";
 
+export interface CheckerOptions {
+  /** Also the costly search for a linearization. */
+  readonly searches?: boolean;
+  /** False: the lead may move in a healthy cluster too. */
+  readonly keepsLeader?: boolean;
+}
+
 /** All checkers of a run, and the eye for rare branches, in the order in which they must be told: what others look up comes first. */
 export function createCheckers(
   view: WorldView,
   report: Report,
-  { searches = false }: { /** Also the costly search for a linearization. */ readonly searches?: boolean } = {},
+  { searches = false, keepsLeader = true }: CheckerOptions = {},
 ): readonly Observer[] {
   const logs = new NodeLogs();
   const replay = new Replay();
@@ -51,7 +58,7 @@ export function createCheckers(
     new EmptyClaim(replay, report),
     new WatchChecker(replay, report),
     ...(searches ? [new LinearizabilitySearch(view, report)] : []),
-    new Liveness(view, replay, report),
+    new Liveness(view, replay, report, keepsLeader),
     new Sometimes(view, replay),
   ];
 }

@@ -13,6 +13,7 @@ export class Liveness implements Observer {
   readonly #view: WorldView;
   readonly #replay: Replay;
   readonly #report: CheckerReport;
+  readonly #keepsLeader: boolean;
   readonly #open = new Set<Operation>();
   /** What was committed when, newest last: renewals never rest, so nobody stands at the very last index. */
   readonly #commits: { readonly atMs: number; readonly index: LogIndex }[] = [];
@@ -21,10 +22,11 @@ export class Liveness implements Observer {
   #ledTerm: Term | null = null;
   #settledTerm: Term | null = null;
 
-  constructor(view: WorldView, replay: Replay, report: CheckerReport) {
+  constructor(view: WorldView, replay: Replay, report: CheckerReport, keepsLeader = true) {
     this.#view = view;
     this.#replay = replay;
     this.#report = report;
+    this.#keepsLeader = keepsLeader;
   }
 
   invoked(operation: Operation): void {
@@ -51,7 +53,7 @@ export class Liveness implements Observer {
       this.#commits.push({ atMs: this.#view.nowMs, index: commitIndex });
     }
     if (role === "leader" && ownTermCommitted && term > (this.#ledTerm ?? -1)) this.#ledTerm = term;
-    if (this.#settledTerm !== null && term > this.#settledTerm) {
+    if (this.#keepsLeader && this.#settledTerm !== null && term > this.#settledTerm) {
       this.#report("liveness", `${node} is in term ${term} though all was well in term ${this.#settledTerm}`);
       return;
     }

@@ -28,6 +28,8 @@ export interface DiskTrouble {
   stalledUntilMs: number;
   /** ENOSPC: writes take their front, then fail. */
   isFull: boolean;
+  /** What `freeBytes` says; null: plenty. */
+  freeBytes: number | null;
   /** The next so many of these fail with EIO. */
   failingWrites: number;
   failingSyncs: number;
@@ -68,6 +70,7 @@ export class SimDisk {
     slowSyncMs: 0,
     stalledUntilMs: 0,
     isFull: false,
+    freeBytes: null,
     failingWrites: 0,
     failingSyncs: 0,
     failingReads: 0,
@@ -203,7 +206,7 @@ export class SimDisk {
           this.#pending = this.#pending.filter((change) => change.directory !== directory);
           this.namesVersion += 1;
         }),
-      freeBytes: () => operate(".", META_MS, () => (this.trouble.isFull ? 0 : FREE_BYTES)),
+      freeBytes: () => operate(".", META_MS, () => (this.trouble.isFull ? 0 : (this.trouble.freeBytes ?? FREE_BYTES))),
     };
   }
 
