@@ -3,7 +3,9 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { setTimeout as pause } from "node:timers/promises";
 import { ClientError, connect } from "#client";
+import { load } from "./commit/load.ts";
 import { ProcessGroup } from "./commit/processes.ts";
+import { anyCapabilities, progressOf } from "./commit/ringraft.ts";
 import { leaderOf, localVoters, startVoter } from "./local-voters.ts";
 
 const TARGET_P99_MS = 2_000;
@@ -11,13 +13,20 @@ const TARGET_P99_MS = 2_000;
 /** What a planned stop may cost: the leader hands over before it goes. */
 const TARGET_P99_TERM_MS = 100;
 
-/** Ends the leader again and again under load; unavailability = the longest time between two acknowledged writes around its end. */
+/** How much of a caller's command is text, so that the whole has about 256 bytes. */
+const PAYLOAD = "a".repeat(208);
+const LOAD_SHARE = 0.5;
+
+/**
+ * Ends the leader again and again while `callers` send at half of what they could at most, measured first; unavailability = the longest time
+ * between two acknowledged writes around its end.
+ */
 export async function failover(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
       kills: { type: "string", default: "10" },
-      callers: { type: "string", default: "16" },
+      callers: { type: "string", default: "256" },
       voters: { type: "string", default: "5" },
       signal: { type: "string", default: "SIGKILL" },
       json: { type: "string" },
@@ -29,7 +38,7 @@ export async function failover(args: readonly string[]): Promise<void> {
   const group = new ProcessGroup();
   try {
     const [voters, kills, callers] = [values.voters, values.kills, values.callers].map(Number) as [number, number, number];
-    const gaps = await measure(group, { voters, kills, callers, signal });
+    const { gaps, maximum } = await measure(group, { voters, kills, callers, signal });
     gaps.sort((a, b) => a - b);
     const at = (q: number): number => Math.round(gaps[Math.min(gaps.length - 1, Math.floor(gaps.length * q))]!);
     console.log(
@@ -42,6 +51,8 @@ export async function failover(args: readonly string[]): Promise<void> {
         signal,
         voters,
         callers,
+        maximum_per_s: maximum,
+        load_per_s: Math.round(maximum * LOAD_SHARE),
         gaps_ms: gaps.map(Math.round),
         p50_ms: at(0.5),
         p99_ms: at(0.99),
@@ -61,19 +72,27 @@ interface Run {
   readonly signal: "SIGKILL" | "SIGTERM";
 }
 
-async function measure(group: ProcessGroup, { voters, kills, callers, signal }: Run): Promise<number[]> {
+async function measure(
+  group: ProcessGroup,
+  { voters, kills, callers, signal }: Run,
+): Promise<{ readonly gaps: number[]; readonly maximum: number }> {
   const layout = await localVoters(group, voters);
   const processes = new Map(layout.nodes.map((node) => [node.name, startVoter(group, layout, node.name)]));
   await leaderOf(layout);
   const client = connect({ endpoints: layout.endpoints, timeoutMs: 30_000 });
-  const session = await client.openSession({ purpose: "benchmark", ttlMs: 60_000 });
+  const session = await client.openSession({ purpose: "benchmark", ttlMs: 60_000, capabilities: anyCapabilities });
+  const commit = await progressOf(session, callers, PAYLOAD);
+  const { ops_per_s: maximum } = await load({ name: "ringraft", commit, close: () => client.close() }, callers, 3);
+  console.log(`${callers} callers reach ${maximum} writes per second; the load is half of that`);
+  const pace = new Pace(maximum * LOAD_SHARE);
   const acknowledged: number[] = [];
   const stop = new AbortController();
   let refused = 0;
-  const load = Array.from({ length: callers }, async () => {
+  const callersAtWork = Array.from({ length: callers }, async (_, caller) => {
     while (!stop.signal.aborted) {
+      await pace.turn();
       try {
-        await session.work.enqueue({ kind: "bench", queue: "bench" });
+        await commit(caller);
         acknowledged.push(performance.now());
       } catch (error) {
         if (!(error instanceof ClientError)) throw error;
@@ -102,10 +121,40 @@ async function measure(group: ProcessGroup, { voters, kills, callers, signal }: 
     await pause(2_500);
   }
   stop.abort();
-  await Promise.all(load);
+  await Promise.all(callersAtWork);
+  pace.end();
   console.log(`${acknowledged.length} writes acknowledged, ${refused} refused or unknown`);
   await client.close();
-  return gaps;
+  return { gaps, maximum };
+}
+
+/** Lets callers go, one after the other, so that together they send `perSecond`. */
+class Pace {
+  readonly #waiting: (() => void)[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #credit = 0;
+
+  constructor(perSecond: number) {
+    let lastMs = performance.now();
+    this.#timer = setInterval(() => {
+      const nowMs = performance.now();
+      // Turns that nobody could take are gone: after a failover no burst makes up for them.
+      this.#credit = Math.min(this.#credit + ((nowMs - lastMs) / 1000) * perSecond, Math.max(1, perSecond / 100));
+      lastMs = nowMs;
+      while (this.#credit >= 1 && this.#waiting.length > 0) {
+        this.#credit -= 1;
+        this.#waiting.shift()!();
+      }
+    }, 1);
+  }
+
+  turn(): Promise<void> {
+    return new Promise((go) => this.#waiting.push(go));
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
 }
 
 /** The longest silence that ends after the kill. */

@@ -10,7 +10,7 @@ const benchmark = benchmarks[name ?? ""];
 if (benchmark === undefined) {
   console.error(`usage: npm run bench -- ${Object.keys(benchmarks).join(" | ")} [options]
   commit   [--json FILE] [--seconds N] [--callers 1,16,64,256,1024] [--systems ringraft,floor,etcd] [--command progress|enqueue]
-  failover [--kills N] [--callers N] [--signal SIGKILL|SIGTERM] [--json FILE]   write unavailability when the leader ends
+  failover [--kills N] [--callers 256] [--signal SIGKILL|SIGTERM] [--json FILE]   write unavailability when the leader ends
   idle     [--seconds N]               memory and processor time of idle voters
   recovery [--items N] [--log N] [--data DIR] [--json FILE]   a voter with a million items: start, memory, snapshot`);
   process.exit(2);

@@ -40,7 +40,8 @@ export async function startRingraft(commandBytes: number, command: BenchCommand,
 
 type Session = Awaited<ReturnType<ReturnType<typeof connect>["openSession"]>>;
 
-async function progressOf(session: Session, callers: number, text: string): Promise<(caller: number) => Promise<unknown>> {
+/** Every caller gets a running item of its own, whose progress it reports. */
+export async function progressOf(session: Session, callers: number, text: string): Promise<(caller: number) => Promise<unknown>> {
   await Promise.all(Array.from({ length: callers }, () => session.work.enqueue({ kind: "bench", queue: "bench" })));
   const items: WorkItem[] = [];
   while (items.length < callers) {
@@ -53,7 +54,7 @@ async function progressOf(session: Session, callers: number, text: string): Prom
   };
 }
 
-const anyCapabilities = {
+export const anyCapabilities = {
   gpuCount: 0,
   gpuMemoryMib: 0,
   cpu: 1,
