@@ -20,17 +20,22 @@ export interface NemesisPorts {
 export class Nemesis {
   readonly #cluster: Cluster;
   readonly #ports: NemesisPorts;
-  /** Machines whose durable data may be damaged: drawn once. */
+  /** Machines whose durable data may be damaged: drawn once, a minority of the voters at any time of the run. */
   readonly #atlas: ReadonlySet<NodeId>;
+  /** Membership changes leave at least so many. */
+  readonly #leastVoters: number;
   readonly #staysDead = new Set<NodeId>();
   #isActive = false;
 
   constructor(cluster: Cluster, ports: NemesisPorts) {
     this.#cluster = cluster;
     this.#ports = ports;
-    const { voters } = cluster.config;
-    const minority = Math.floor((voters - 1) / 2);
-    this.#atlas = new Set(ports.dice.fork("atlas").shuffled(cluster.nodes.slice(0, voters)).slice(0, minority));
+    const { voters, faults } = cluster.config;
+    const dice = ports.dice.fork("atlas");
+    const changes = faults.membership !== undefined;
+    this.#leastVoters = changes && voters > 1 && dice.chance(0.5) ? voters - 1 : voters;
+    const minority = Math.floor((this.#leastVoters - 1) / 2);
+    this.#atlas = new Set(dice.shuffled(changes ? cluster.nodes : cluster.nodes.slice(0, voters)).slice(0, minority));
     cluster.onDeath = (machine) => this.#supervise(machine);
   }
 
@@ -172,18 +177,22 @@ export class Nemesis {
         return node;
       case "disk-full":
         trouble.isFull = true;
+        this.#cluster.observer.diskFault(node, "ENOSPC");
         this.#later(dice.logUniform(200, 15_000), () => {
           trouble.isFull = false;
         });
         return node;
       case "sync-error":
         trouble.failingSyncs = 1;
+        this.#cluster.observer.diskFault(node, "fsync failed");
         return node;
       case "write-error":
         trouble.failingWrites = 1;
+        this.#cluster.observer.diskFault(node, "EIO");
         return node;
       case "read-error":
         trouble.failingReads = 1;
+        this.#cluster.observer.diskFault(node, "EIO");
         return node;
       case "rot":
       case "misdirect":
@@ -234,7 +243,14 @@ export class Nemesis {
         });
         return node;
       }
-      case "damaged-end":
+      case "damaged-end": {
+        const victim = this.#damageable(dice);
+        if (victim === null) return null;
+        this.#cluster.kill(victim.id, { power: true });
+        const where = victim.disk.damageEnd(dice);
+        if (where !== null) this.#cluster.observer.diskFault(victim.id, "end damaged");
+        return where === null ? null : `${victim.id} ${where}`;
+      }
       case "clone":
         return null;
       default:
@@ -273,15 +289,17 @@ export class Nemesis {
   }
 
   #damageable(dice: Dice): Machine | null {
-    // The atlas knows the first voters only; a changed membership could make its minority a majority.
-    if (this.#atlas.size === 0 || this.#cluster.config.faults.membership !== undefined) return null;
+    if (this.#atlas.size === 0) return null;
     return this.#cluster.machine(dice.pick([...this.#atlas]));
   }
 
   #damage(kind: "rot" | "misdirect", dice: Dice): string | null {
     const machine = this.#damageable(dice);
     const damaged = machine?.disk.damage(kind, dice) ?? null;
-    if (damaged !== null) this.#cluster.observer.diskFault(machine!.id, kind === "rot" ? "rot" : "misdirected");
+    if (machine === null || damaged === null) return null;
+    this.#cluster.observer.diskFault(machine.id, kind === "rot" ? "rot" : "misdirected");
+    // Found at the next start; while the process lives, its page cache hides much.
+    if (dice.chance(0.5)) this.#cluster.kill(machine.id, { power: false });
     return damaged;
   }
 
@@ -300,14 +318,23 @@ export class Nemesis {
       possible.push({ kind: "replace", remove: dice.pick(voters), add: dice.pick(outside) });
     }
     for (const node of configuration.learners) possible.push({ kind: "promote", node }, { kind: "remove", node });
-    if (voters.length >= this.#cluster.config.voters && voters.length > 1) {
+    if (voters.length > this.#leastVoters) {
       possible.push({ kind: "remove", node: dice.pick(voters) }, { kind: "demote", node: dice.pick(voters) });
     }
     if (possible.length === 0) return null;
     const change = dice.pick(possible);
     const { replica } = process.voter;
     process.enter(() => void replica.reconfigure(change).then((outcome) => this.#told(change, outcome.ok)));
+    if (dice.chance(0.3)) this.#killOnceJoint(process.node, this.#ports.scheduler.nowMs + JOINT_WITHIN_MS);
     return JSON.stringify(change);
+  }
+
+  /** The successor has to lead the cluster out of the joint configuration. */
+  #killOnceJoint(leader: NodeId, untilMs: number): void {
+    const status = this.#cluster.status(leader);
+    if (!this.#isActive || status?.role !== "leader" || this.#ports.scheduler.nowMs > untilMs) return;
+    if (status.configuration.votersOutgoing !== null) this.#cluster.kill(leader, { power: false });
+    else this.#ports.scheduler.after(LOOK_EVERY_MS, () => this.#killOnceJoint(leader, untilMs));
   }
 
   #told(change: MembershipChange, isDone: boolean): void {
@@ -339,3 +366,6 @@ export class Nemesis {
     return leader;
   }
 }
+
+const JOINT_WITHIN_MS = 2_000;
+const LOOK_EVERY_MS = 1;

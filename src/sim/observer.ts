@@ -54,7 +54,12 @@ export type ObservedStep =
 export type RecoveredLog = Pick<RaftCore, "termAt" | "configurationAt">;
 
 /** Faults that may cost a node its data or its start. A crash that drops or tears what was never synced is none of them. */
-export type DiskFault = "wiped" | "rot" | "misdirected" | "old backup" | "cloned" | "EIO" | "ENOSPC" | "fsync failed";
+export type DiskFault = "wiped" | "rot" | "misdirected" | "end damaged" | "EIO" | "ENOSPC" | "fsync failed";
+
+/** Whether what was durable may be gone. A disk that refuses to write more has lost nothing. */
+export function losesData(fault: DiskFault): boolean {
+  return fault === "wiped" || fault === "rot" || fault === "misdirected" || fault === "end damaged";
+}
 
 /** One stream of a watch. Streams with the same `watch` are one watch that was resumed. */
 export interface WatchStream {

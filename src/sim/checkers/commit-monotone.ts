@@ -1,6 +1,6 @@
 import type { LogIndex, NodeId, Term } from "#kernel";
 import type { RaftStatus } from "#raft";
-import type { Observer } from "../observer.ts";
+import { type DiskFault, type Observer, losesData } from "../observer.ts";
 import type { CheckerReport } from "./checker.ts";
 
 interface Seen {
@@ -26,8 +26,8 @@ export class CommitMonotone implements Observer {
     this.#seen.set(node, { term, commitIndex, appliedIndex, matches: new Map() });
   }
 
-  diskFault(node: NodeId): void {
-    this.#hurt.add(node);
+  diskFault(node: NodeId, fault: DiskFault): void {
+    if (losesData(fault)) this.#hurt.add(node);
   }
 
   stepped(node: NodeId, _input: unknown, { term, commitIndex, appliedIndex, progress }: RaftStatus): void {

@@ -1,7 +1,7 @@
 import { type LogIndex, NO_INDEX, type NodeId } from "#kernel";
 import { type Configuration, votersOf, type RaftStatus } from "#raft";
 import type { Operation } from "../history.ts";
-import type { Observer, WorldView } from "../observer.ts";
+import { type DiskFault, type Observer, type WorldView, losesData } from "../observer.ts";
 import type { CheckerReport } from "./checker.ts";
 import type { NodeLogs } from "./node-logs.ts";
 
@@ -31,8 +31,8 @@ export class DurableAck implements Observer {
     if (commitIndex > this.#proven) this.#proven = commitIndex;
   }
 
-  diskFault(node: NodeId): void {
-    this.#hurt.add(node);
+  diskFault(node: NodeId, fault: DiskFault): void {
+    if (losesData(fault)) this.#hurt.add(node);
   }
 
   stepped(node: NodeId, _input: unknown, { role, commitIndex, configuration }: RaftStatus): void {

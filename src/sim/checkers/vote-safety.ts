@@ -1,6 +1,6 @@
 import type { NodeId, Term } from "#kernel";
 import type { BatchId, Entry, HardState, Message, RaftStatus } from "#raft";
-import type { Observer } from "../observer.ts";
+import { type DiskFault, type Observer, losesData } from "../observer.ts";
 import type { CheckerReport } from "./checker.ts";
 
 /**
@@ -38,8 +38,8 @@ export class VoteSafety implements Observer {
   }
 
   /** A node whose disk was hurt may know less. Its votes still count. */
-  diskFault(node: NodeId): void {
-    this.#durable.delete(node);
+  diskFault(node: NodeId, fault: DiskFault): void {
+    if (losesData(fault)) this.#durable.delete(node);
   }
 
   #vote(voter: NodeId, term: Term, candidate: NodeId): void {

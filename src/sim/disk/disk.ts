@@ -1,6 +1,7 @@
 import type { Disk, DiskFile } from "#ports";
 import type { Dice } from "../time/random.ts";
 import type { Scheduler } from "../time/scheduler.ts";
+import { endOfLog } from "./last-batch.ts";
 import { PagedFile, UNIT_BYTES } from "./paged-file.ts";
 
 /** What of the unsynced survives a loss of power. */
@@ -140,9 +141,11 @@ export class SimDisk {
    * single log can notice that at its end, so it is not a fault that the protocol promises to survive.)
    */
   damage(kind: "rot" | "misdirect", dice: Dice): string | null {
-    const files = [...this.#platterNames].filter(([, file]) => file.platterSizeBytes > UNIT_BYTES);
-    if (files.length === 0) return null;
-    const [path, file] = dice.pick(files);
+    const all = [...this.#platterNames].filter(([, file]) => file.platterSizeBytes > UNIT_BYTES);
+    if (all.length === 0) return null;
+    // Snapshots are few among many segments, and the newest is the one that counts.
+    const newest = all.filter(([path]) => path.endsWith(".snap")).sort(([a], [b]) => (a < b ? 1 : -1))[0];
+    const [path, file] = newest !== undefined && dice.chance(0.3) ? newest : dice.pick(all);
     const used = file.usedBytes;
     const position = dice.int(0, Math.max(0, used - 1));
     this.damaged = true;
@@ -154,6 +157,17 @@ export class SimDisk {
     const [from, to] = [position, dice.int(0, Math.max(0, used - 1))].map((at) => at - (at % UNIT_BYTES));
     file.damage(to!, file.readPlatter(from!, UNIT_BYTES));
     return `${path}: the unit of byte ${from} over byte ${to}`;
+  }
+
+  /** Flips one bit in the last whole batch of the log, of a machine without power. Null when there is none to flip. */
+  damageEnd(dice: Dice): string | null {
+    const end = endOfLog(this.#platterNames);
+    if (end === null) return null;
+    const { file, position } = end;
+    this.damaged = true;
+    file.damage(position, Uint8Array.of(file.readPlatter(position, 1)[0]! ^ (1 << dice.int(0, 7))));
+    file.evict();
+    return `at byte ${position}`;
   }
 
   /** Takes over the durable content of another disk, as someone who copies a data directory. */
