@@ -19,6 +19,7 @@ export const checkerNames = [
   "liveness",
   "recovery",
   "reference",
+  "throughput",
 ] as const;
 
 export type CheckerName = (typeof checkerNames)[number];

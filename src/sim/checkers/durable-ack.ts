@@ -1,9 +1,10 @@
 import { type LogIndex, NO_INDEX, type NodeId } from "#kernel";
-import { type Configuration, votersOf, type RaftStatus } from "#raft";
+import type { RaftStatus } from "#raft";
 import type { Operation } from "../history.ts";
 import { type DiskFault, type Observer, type WorldView, losesData } from "../observer.ts";
 import type { CheckerReport } from "./checker.ts";
 import type { NodeLogs } from "./node-logs.ts";
+import { missingQuorum } from "./quorum.ts";
 
 /**
  * What is acknowledged is on the platters of a quorum of voters of the configuration in force: at the moment a leader calls
@@ -55,13 +56,4 @@ export class DurableAck implements Observer {
       `${outcome.node} acknowledged index ${outcome.index}; no leader has committed beyond ${this.#proven}`,
     );
   }
-}
-
-/** Null when the holders are a majority of both halves; else the holders, for the message. */
-function missingQuorum(configuration: Configuration, holds: (voter: NodeId) => boolean): string | null {
-  const majority = (voters: readonly NodeId[]) => voters.filter(holds).length > voters.length / 2;
-  const { voters, votersOutgoing } = configuration;
-  if (majority(voters) && (votersOutgoing === null || majority(votersOutgoing))) return null;
-  const all = [...votersOf(configuration)];
-  return `${all.filter(holds).join(", ") || "nobody"} of ${all.join(", ")}`;
 }

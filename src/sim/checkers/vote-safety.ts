@@ -1,11 +1,12 @@
 import type { NodeId, Term } from "#kernel";
-import type { BatchId, Entry, HardState, Message, RaftStatus } from "#raft";
+import type { BatchId, Entry, HardState, Message, RaftStatus, Ready } from "#raft";
 import { type DiskFault, type Observer, losesData } from "../observer.ts";
 import type { CheckerReport } from "./checker.ts";
 
 /**
  * §5.2: a node votes for one candidate in a term, ever. Votes are kept here, outside the node, so that no restart hides
- * them; and what was durable must still be there when the node comes up.
+ * them; what was durable must still be there when the node comes up; and no vote leaves before it is, so that it does not
+ * take a crash between the two, and a second candidate, to show.
  */
 export class VoteSafety implements Observer {
   readonly #report: CheckerReport;
@@ -25,8 +26,17 @@ export class VoteSafety implements Observer {
     if (hardState !== null) this.#durable.set(node, hardState);
   }
 
+  /** What is sent at once promises only what the disk has; the rest waits in the batch that is to be written. */
+  drained(node: NodeId, { send }: Ready): void {
+    for (const message of send) {
+      if (message.kind === "requestVote") this.#leaves(node, message.term, node);
+      else if (message.kind === "voteReply" && message.granted) this.#leaves(node, message.term, message.to);
+    }
+  }
+
   started(node: NodeId, _life: number, { term, votedFor }: RaftStatus): void {
     const durable = this.#durable.get(node);
+    this.#durable.set(node, { term, votedFor });
     if (durable === undefined || term > durable.term) return;
     if (term < durable.term) this.#report("vote-safety", `${node} came up in term ${term}, term ${durable.term} was durable`);
     else if (durable.votedFor !== null && votedFor !== durable.votedFor) {
@@ -40,6 +50,12 @@ export class VoteSafety implements Observer {
   /** A node whose disk was hurt may know less. Its votes still count. */
   diskFault(node: NodeId, fault: DiskFault): void {
     if (losesData(fault)) this.#durable.delete(node);
+  }
+
+  #leaves(voter: NodeId, term: Term, candidate: NodeId): void {
+    const durable = this.#durable.get(voter);
+    if (durable === undefined || durable.term > term || (durable.term === term && durable.votedFor === candidate)) return;
+    this.#report("vote-safety", `the vote of ${voter} for ${candidate} in term ${term} leaves before it is durable`);
   }
 
   #vote(voter: NodeId, term: Term, candidate: NodeId): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LogIndex, type NodeId, Term } from "#kernel";
+import { LogIndex, NodeId, Term } from "#kernel";
 import type { HardState, Message } from "#raft";
 import { CommitMonotone } from "../../../src/sim/checkers/commit-monotone.ts";
 import { DurableAck } from "../../../src/sim/checkers/durable-ack.ts";
@@ -18,12 +18,40 @@ const tick = { kind: "tick" } as never;
 test("election-safety refuses a second leader in a term, long after the first one died, and accepts one per term", () => {
   const { seen, report } = new Complaints();
   const checker = new ElectionSafety(report);
-  checker.stepped(n1, tick, status({ role: "leader", term: Term(3) }));
-  checker.stepped(n1, tick, status({ role: "leader", term: Term(3) }));
-  checker.stepped(n2, tick, status({ role: "leader", term: Term(4) }));
+  const lead = (node: NodeId, term: number): void =>
+    checker.stepped(node, tick, status({ role: "leader", term: Term(term), votedFor: node }));
+  checker.sent(n3, n1, vote(n3, n1, 3));
+  checker.sent(n3, n2, vote(n3, n2, 4));
+  lead(n1, 3);
+  lead(n1, 3);
+  lead(n2, 4);
   assert.deepEqual(seen, []);
-  checker.stepped(n2, tick, status({ role: "leader", term: Term(3) }));
+  lead(n2, 3);
   assert.deepEqual(seen, ["election-safety"]);
+});
+
+test("election-safety refuses a leader with too few votes, however often they were sent, or with those of another term", () => {
+  const { problems, report } = new Complaints();
+  const checker = new ElectionSafety(report);
+  const five = { voters: [n1, n2, n3, NodeId("n4"), NodeId("n5")] };
+  const configuration = { ...five, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
+  checker.sent(n2, n1, vote(n2, n1, 3));
+  checker.sent(n2, n1, vote(n2, n1, 3));
+  checker.sent(n3, n1, vote(n3, n1, 2));
+  checker.stepped(n1, tick, status({ role: "leader", term: Term(3), votedFor: n1, configuration }));
+  assert.deepEqual(problems, ["n1 leads term 3 by the votes of n1, n2 of n1, n2, n3, n4, n5"]);
+});
+
+test("vote-safety refuses a vote that leaves before it is durable", () => {
+  const { seen, report } = new Complaints();
+  const checker = new VoteSafety(report);
+  const leaving = { ...ready([]), send: [vote(n3, n1, 5)] };
+  checker.started(n3, 1, status({ term: Term(5), votedFor: null }));
+  checker.drained(n3, leaving);
+  assert.deepEqual(seen, ["vote-safety"]);
+  checker.persisted(n3, 1 as never, { term: Term(5), votedFor: n1 }, []);
+  checker.drained(n3, leaving);
+  assert.deepEqual(seen, ["vote-safety"]);
 });
 
 test("vote-safety refuses a second vote in a term over a restart, and accepts the same vote sent twice", () => {
