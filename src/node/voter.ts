@@ -209,13 +209,22 @@ function tellingMembers(sink: EngineSink, onMembers: NonNullable<VoterPorts["onM
 
 async function handOver(engine: RaftEngine, { timing }: VoterOptions, { timers, log }: VoterPorts): Promise<void> {
   if (!engine.leader().isSelf) return;
+  const linger = (): Promise<void> => new Promise((done) => void timers.after(LINGER_MS, done));
   const { promise, resolve } = Promise.withResolvers<null>();
   const limit = timers.after(timing.electionMs, () => resolve(null));
   const outcome = await Promise.race([engine.transferLeadership(null), promise]);
   limit.cancel();
-  if (outcome?.ok === true) log.info("leadership handed over", { to: outcome.value });
-  else log.warn("leadership could not be handed over", { why: outcome?.refusal.message ?? "it took too long" });
+  if (outcome?.ok === true) {
+    log.info("leadership handed over", { to: outcome.value });
+    await linger();
+  } else log.warn("leadership could not be handed over", { why: outcome?.refusal.message ?? "it took too long" });
 }
+
+/**
+ * Every caller is told where the lead went while this node still answers; and the end of a process, with all that its peers do
+ * about it, does not fall into the very moment in which the successor takes over.
+ */
+const LINGER_MS = 250;
 
 async function restore(snapshots: SnapshotStore, newest: SnapshotMeta | null): Promise<StateMachine> {
   if (newest === null) return createStateMachine();
