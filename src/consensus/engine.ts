@@ -69,6 +69,8 @@ export interface EngineSink {
 export interface EngineStatus {
   readonly raft: RaftStatus;
   readonly connectedPeers: ReadonlySet<NodeId>;
+  /** False when neither the newest nor the committed configuration names this node. True while it knows of none. */
+  readonly isMember: boolean;
 }
 
 /** What a voter's state adds up to after applying `index`. */

@@ -13,7 +13,7 @@ export function voterView(
   state: StateView | null,
 ): NodeView {
   const { engine, counts, divergence, quarantined } = replica.status();
-  const { raft, connectedPeers } = engine;
+  const { raft, connectedPeers, isMember } = engine;
   const voters = raft.configuration.voters.length > 0 ? raft.configuration.voters : config.voters;
   const views = voters.map((name): VoterView => ({
     name,
@@ -32,6 +32,7 @@ export function voterView(
       appliedIndex: raft.appliedIndex,
       electionCount: raft.electionCount,
       suspect: raft.suspect,
+      isMember,
       disk: space(),
       divergence: divergence === null ? null : { index: divergence.index, odd: divergence.odd, quarantined },
     },

@@ -25,6 +25,7 @@ export function healthOf(view: NodeView, more: readonly HealthClause[] = []): He
     hasQuorum(view),
     appliesInTime(view),
     agreesOnState(view),
+    isMember(view),
     isWhole(view),
     hasRoom(view),
     ...more,
@@ -58,6 +59,11 @@ function appliesInTime({ raft }: NodeView): HealthClause {
   const lag = raft === null ? 0 : raft.commitIndex - raft.appliedIndex;
   const broken = lag > MAX_APPLY_LAG ? `${lag} committed entries are not applied, limit ${MAX_APPLY_LAG}` : null;
   return { name: "apply_lag", broken };
+}
+
+function isMember({ raft }: NodeView): HealthClause {
+  const why = "no configuration names this node: it was removed, or is not added yet";
+  return { name: "member", broken: raft?.isMember === false ? why : null };
 }
 
 function isWhole({ raft }: NodeView): HealthClause {

@@ -26,6 +26,8 @@ export interface RaftView {
   readonly electionCount: number;
   /** The log may have lost an acknowledged batch: this voter counts for nothing until a leader has caught it up. */
   readonly suspect: boolean;
+  /** False when no configuration that counts names this node: it was removed, or is not added yet. */
+  readonly isMember: boolean;
   readonly disk: DiskView;
   /** Voters whose states differ after the same entries; null while all agree. */
   readonly divergence: DivergenceView | null;

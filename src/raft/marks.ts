@@ -17,6 +17,7 @@ export const marks = [
   "transfer aborted",
   "timeoutNow ignored",
   "leader suspected: link lost",
+  "leader forgotten: silent",
   "campaign ignored: leading",
   "campaign ignored: not promotable",
   "campaign ignored: a lease may be held",

@@ -98,8 +98,8 @@ class StateReplica implements RunningReplica, EngineSink {
   #applied: LogIndex;
   /** The term in which this node leads; null while it does not. */
   #leadingTerm: Term | null = null;
-  /** Whom this node hands the lead to; null once somebody leads. */
-  #successor: NodeId | null = null;
+  /** Whom this node hands the lead to; null once somebody leads. Named for a moment only: a removed node never hears who leads. */
+  #successor: { readonly id: NodeId; readonly untilMs: number } | null = null;
   /** Commands of this loop turn: they are proposed as one batch. */
   #batch: Slot[] = [];
   #sweeper: Timer | null = null;
@@ -113,6 +113,8 @@ class StateReplica implements RunningReplica, EngineSink {
   #divergence: Divergence | null = null;
   /** A majority agrees against this node's state: it keeps the log, but shows the state to nobody and passes it on to nobody. */
   #quarantined = false;
+  /** Does any configuration that counts name this node? Who is removed hears of nothing any more. */
+  #isMember: boolean;
   #stopped: Refusal | null = null;
 
   constructor(options: ReplicaOptions, ports: ReplicaPorts) {
@@ -131,6 +133,7 @@ class StateReplica implements RunningReplica, EngineSink {
       reader: () => this.#reader,
     });
     this.#engine = ports.openEngine(this);
+    this.#isMember = this.#engine.status().isMember;
     this.#clock = new ClusterClock({
       engine: this.#engine,
       clock: ports.clock,
@@ -216,7 +219,7 @@ class StateReplica implements RunningReplica, EngineSink {
   }
 
   watch(request: WatchSpec, sink: WatchSink): () => void {
-    const unable = this.#whyNotReading();
+    const unable = this.#whyNotReading() ?? this.#whyNotFollowing();
     if (unable === null) return this.#watches.start(request, sink, this.#reader);
     sink.end(unable);
     return () => {};
@@ -263,6 +266,7 @@ class StateReplica implements RunningReplica, EngineSink {
       this.#claims.wake(this.#reader, this.#engine.clusterNow().wallTimeMs);
       this.#clock.watch(this.#machine);
     }
+    if (entries.some(({ kind }) => kind === "configuration")) this.#belongs(this.#engine.status().isMember);
     if (this.#isSnapshotDue()) void this.saveSnapshot();
   }
 
@@ -290,7 +294,7 @@ class StateReplica implements RunningReplica, EngineSink {
     for (const peer of status.connectedPeers) if (!this.#connected.has(peer)) this.#digests.reconnected(peer);
     this.#connected = new Set(status.connectedPeers);
     const { role, term, leader, transferee } = status.raft;
-    if (transferee !== null) this.#successor = transferee;
+    if (transferee !== null) this.#successor = { id: transferee, untilMs: this.#nowMs() + SUCCESSOR_MS };
     else if (leader !== null) this.#successor = null;
     const leadingTerm = role === "leader" ? term : null;
     if (leadingTerm !== this.#leadingTerm) {
@@ -298,6 +302,7 @@ class StateReplica implements RunningReplica, EngineSink {
       this.#leadingTerm = leadingTerm;
       if (leadingTerm !== null) this.#clock.watch(this.#machine);
     }
+    this.#belongs(status.isMember);
     this.#ports.onStatus?.(status);
   }
 
@@ -320,11 +325,16 @@ class StateReplica implements RunningReplica, EngineSink {
   /** In the moment between two leaders of a hand-over, callers can go ahead to the one that is about to lead. */
   #noLeader(): Refusal {
     const successor = this.#successor;
-    return successor === null ? noLeader : refusal("NOT_LEADER", `${successor} is about to lead`, { leader: successor });
+    if (successor === null || successor.untilMs <= this.#nowMs()) return this.#whyNotFollowing() ?? noLeader;
+    return refusal("NOT_LEADER", `${successor.id} is about to lead`, { leader: successor.id });
   }
 
   #whyNotReading(): Refusal | null {
     return this.#stopped ?? (this.#quarantined ? quarantined : null);
+  }
+
+  #whyNotFollowing(): Refusal | null {
+    return this.#isMember ? null : notAMember;
   }
 
   #slotFor(request: SubmitRequest, asked: Command, respond: (answer: Answer) => void): Slot {
@@ -433,6 +443,15 @@ class StateReplica implements RunningReplica, EngineSink {
     } else this.#ports.log.warn("quarantine lifted", { index: this.#applied });
   }
 
+  /** A watch on a removed node would wait for ever: no entry comes here any more. */
+  #belongs(isMember: boolean): void {
+    if (isMember === this.#isMember) return;
+    this.#isMember = isMember;
+    if (isMember) this.#ports.log.info("this node is a member of the cluster");
+    else this.#ports.log.warn("no configuration names this node: it was removed, or is not added yet");
+    if (!isMember) this.#watches.endAll(notAMember);
+  }
+
   /** What this node proposed is not decoded again; what another leader put at the index proves that ours was dropped. */
   #eventsOf(entry: Entry): readonly Event[] {
     const slot = this.#pending.take(entry.index);
@@ -455,7 +474,7 @@ class StateReplica implements RunningReplica, EngineSink {
   }
 
   #leadershipEnded(): void {
-    const leader = this.#engine.leader().id ?? this.#successor;
+    const leader = this.#engine.leader().id ?? this.#successor?.id ?? null;
     const why = refusal("UNKNOWN_OUTCOME", "this node lost the lead while the command was on its way", { leader });
     this.#clock.stop();
     this.#pending.refuseAll(why);
@@ -496,9 +515,9 @@ class StateReplica implements RunningReplica, EngineSink {
     if (unable !== null) return refused(unable);
     switch (freshness.mode) {
       case "linearizable":
-        return await this.#engine.readBarrier();
+        return this.#engine.leader().id === null && !this.#isMember ? refused(notAMember) : await this.#engine.readBarrier();
       case "min_revision":
-        return accepted(freshness.revision);
+        return freshness.revision > this.#applied && !this.#isMember ? refused(notAMember) : accepted(freshness.revision);
       case "stale":
         return accepted(this.#applied);
       default:
@@ -556,8 +575,11 @@ function identified(command: Command, principal: string): Command {
 }
 
 const SWEEP_MS = 100;
+/** A hand-over takes a round trip and an election; callers that are sent ahead too early only ask again. */
+const SUCCESSOR_MS = 3_000;
 const nobody = (): void => {};
 const quarantined = refusal("UNAVAILABLE", "this node's state differs from the other voters', so it shows none: ask another");
+const notAMember = refusal("UNAVAILABLE", "this node is not a member of the cluster any more, or not yet: ask another");
 const noLeader = refusal("NO_LEADER", "no leader is known");
 const leaderOnly = refusal("PERMISSION_DENIED", "only the leader itself writes this command", { field: "operation" });
 const dropped = refusal("UNAVAILABLE", "another leader took the command's place in the log: it was not done");

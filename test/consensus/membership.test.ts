@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NodeId, type Outcome } from "#kernel";
+import { LogIndex, NodeId, type Outcome, type Refusal } from "#kernel";
 import { type Configuration, type MembershipChange, isJoint, settledConfiguration } from "#raft";
 import { enqueue } from "../replica/operations.ts";
 import { ELECTION_TICKS, TICK_MS, TestCluster, type TestNode, ask, reasonOf, replyOf } from "./cluster.ts";
@@ -71,6 +71,32 @@ test("a removed leader answers, hands over within less than an election timeout,
   await cluster.run(1_000);
   assert.equal(next.engine.leader().isSelf, true);
 });
+
+for (const which of ["leader", "follower"] as const) {
+  test(`a removed ${which} soon names nobody: it says that it is no member, and lets watches go`, async () => {
+    const cluster = await TestCluster.start();
+    const leader = await cluster.leader();
+    const gone = which === "leader" ? leader : cluster.followers(leader)[0]!;
+    const ended: Refusal[] = [];
+    const spec = { fromRevision: LogIndex(1), snapshot: false, kinds: [], keyPrefix: "" };
+    gone.replica.watch(spec, { push: () => {}, end: (why) => void ended.push(why) });
+    await changed(cluster, leader, { kind: "remove", node: gone.id });
+    await cluster.run(5_000);
+    assert.equal(reasonOf(ask(gone, enqueue())), "UNAVAILABLE");
+    assert.equal(gone.replica.status().engine.isMember, false);
+    assert.deepEqual(
+      ended.map(({ reason }) => reason),
+      ["UNAVAILABLE"],
+    );
+    const read = await gone.replica.read({ mode: "linearizable" }, () => null);
+    assert.match(read.ok ? "" : read.refusal.message, /not a member/);
+    const ahead = { mode: "min_revision", revision: LogIndex(gone.replica.appliedIndex + 1) } as const;
+    assert.equal((await gone.replica.read(ahead, () => null)).ok, false, "what it will never have is not waited for");
+    assert.equal((await gone.replica.read({ mode: "stale" }, () => null)).ok, true);
+    const rest = cluster.followers(gone);
+    assert.ok(rest.every(({ replica }) => replica.status().engine.isMember));
+  });
+}
 
 test("wherever the power of the leader is cut in a change, the cluster never stays joint, and every voter ends in one configuration", async () => {
   const ends = new Set<number>();

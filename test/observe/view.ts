@@ -14,6 +14,7 @@ export const healthyLeader: NodeView = {
     appliedIndex: LogIndex(9_007_199_250),
     electionCount: 3,
     suspect: false,
+    isMember: true,
     disk: { freeBytes: 1_099_511_627_776, isLow: false, lowBytes: 268_435_456 },
     divergence: null,
   },

@@ -63,7 +63,7 @@ function scripted() {
     suspect: false,
     transferee: null,
   };
-  const status: EngineStatus = { raft, connectedPeers: new Set() };
+  const status: EngineStatus = { raft, connectedPeers: new Set(), isMember: true };
   const times = { clusterTimeMs: 1 as never, wallTimeMs: WallTimeMs(1) };
   const engine: Engine = {
     propose: () => ({ ok: true, term: 1 as Term, firstIndex: 1 as LogIndex }),

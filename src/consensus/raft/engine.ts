@@ -212,7 +212,7 @@ class RaftLoop implements RaftEngine {
   }
 
   status(): EngineStatus {
-    return { raft: this.#raft.status(), connectedPeers: this.#ports.peers.connected() };
+    return { raft: this.#raft.status(), connectedPeers: this.#ports.peers.connected(), isMember: this.#isMember() };
   }
 
   onMessage(from: NodeId, message: Message): void {
@@ -335,13 +335,23 @@ class RaftLoop implements RaftEngine {
    * is in neither speaks when it is spoken to; one without any configuration asks those it was configured with.
    */
   #followMembers(): void {
+    const members = this.#members();
+    if (members.size > 0) this.#ports.peers.members(this.#isMember() ? members : new Set());
+  }
+
+  #isMember(): boolean {
+    const members = this.#members();
+    return members.size === 0 || members.has(this.#options.self);
+  }
+
+  #members(): ReadonlySet<NodeId> {
     const { configuration, commitIndex } = this.#raft.status();
-    const members = new Set([...membersOf(configuration), ...membersOf(this.#raft.configurationAt(commitIndex))]);
-    if (members.size > 0) this.#ports.peers.members(members.has(this.#options.self) ? members : new Set());
+    return new Set([...membersOf(configuration), ...membersOf(this.#raft.configurationAt(commitIndex))]);
   }
 
   #publishStatus(): void {
-    if (!this.#stopped) this.#sink.onStatus({ raft: this.#status, connectedPeers: this.#ports.peers.connected() });
+    if (this.#stopped) return;
+    this.#sink.onStatus({ raft: this.#status, connectedPeers: this.#ports.peers.connected(), isMember: this.#isMember() });
   }
 
   /** Nothing more leaves this node: not a message, not a write, not an answer. */

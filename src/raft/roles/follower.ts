@@ -12,9 +12,17 @@ export function tickWithoutLead(state: RaftState): void {
   const { voters, votersOutgoing } = configuration;
   // Nobody else could be heard of: a lone voter need not wait.
   const isAlone = state.role.kind === "follower" && voters.length === 1 && voters[0] === id && votersOutgoing === null;
-  if (state.isPromotable && (isAlone || state.electionElapsed >= state.electionTimeout || mustStand(state))) campaign(state);
+  const isSilent = state.electionElapsed >= state.electionTimeout;
+  if (state.isPromotable && (isAlone || isSilent || mustStand(state))) campaign(state);
+  else if (isSilent && state.leader !== null) forgetLeader(state);
   if (state.forwarded.size > 0) state.rejectForwarded(state.ticks - 2 * options.electionTicks);
   tickSuspicion(state);
+}
+
+/** Who may not stand would name a leader for ever that nobody has heard of since: a removed node, a learner that is cut off. */
+function forgetLeader(state: RaftState): void {
+  state.mark("leader forgotten: silent", { leader: state.leader, term: state.term });
+  state.setLeader(null);
 }
 
 /** Word of the leader of this term: whoever is not a follower becomes one (§5.2). */
