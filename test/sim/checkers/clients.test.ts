@@ -121,6 +121,18 @@ test("exactly-once refuses two answers from different entries for one sequence, 
   assert.deepEqual(complaints.seen, ["exactly-once", "exactly-once"]);
 });
 
+test("exactly-once refuses a first answer from another entry than the one that had the effect", () => {
+  const complaints = new Complaints();
+  const log = new Log();
+  const checker = new ExactlyOnce(log.replay, complaints.report);
+  const history = new History();
+  const session = log.open();
+  const decision = log.append(own(session, 1, enqueue("a")));
+  const again = { ...decision, revision: 9 as Revision };
+  checker.returned(history.answer(history.call(0, own(session, 1, enqueue("a"))), 1, again));
+  assert.deepEqual(complaints.seen, ["exactly-once"]);
+});
+
 test("no-lost-job refuses an acknowledged item that is gone, one that is not finished, and one that nobody enqueued", () => {
   const { log, history, complaints } = linearizability();
   const checker = new NoLostJob(log.replay, complaints.report);
