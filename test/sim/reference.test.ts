@@ -67,6 +67,16 @@ describe("the reference machine allows what the rules allow", () => {
   test("a conflicting tail is replaced", () => {
     assert.equal(judged(append(3, 2, 1, [entry(3, 3)]), { term: term(3), lastTerm: term(3) }), null);
   });
+  test("a suspect is told to commit what it has acknowledged, though that counts for no quorum", () => {
+    const leader: CoreState = { ...begin, role: "leader" };
+    const message: Message = { kind: "appendReply", ...from, term: term(2), matchIndex: index(3), suspect: true };
+    const counting = { ...leader, commitIndex: index(3) };
+    assert.match(machine(leader).stepped({ kind: "message", message }, counting, configuration) ?? "allowed", /b to|commit/);
+    const one = machine(leader);
+    assert.equal(one.stepped({ kind: "message", message }, leader, configuration), null);
+    const round = { kind: "heartbeat", from: self, to: b, term: term(2), commitIndex: index(2), readRound: 1 } as const;
+    assert.equal(one.drained({ send: [round], persist: null, committed: [] }, leader, configuration), null);
+  });
   test("any message is ignored", () => {
     assert.equal(judged(append(2, 3, 2, [entry(4, 2)], 9), {}), null);
   });

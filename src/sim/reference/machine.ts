@@ -31,7 +31,8 @@ export class ReferenceMachine {
   #writing: { readonly batch: number; readonly hardState: HardState | null; lastIndex: LogIndex }[] = [];
   /** Of the election under way: who has granted this node a vote in its term. */
   readonly #granted = new Set<NodeId>();
-  /** Of the present leadership: the highest index that each peer has acknowledged. */
+  /** Of the present leadership: the highest index that each peer has acknowledged, and how much of it counts: a suspect's not. */
+  readonly #matched = new Map<NodeId, LogIndex>();
   readonly #acknowledged = new Map<NodeId, LogIndex>();
   #delivered: LogIndex;
 
@@ -117,6 +118,7 @@ export class ReferenceMachine {
         if (!hasQuorum(this.#configurations.inForce, (voter) => this.#granted.has(voter))) {
           return `leads term ${after.term} on the votes of ${[...this.#granted].join(", ")} alone (§5.2)`;
         }
+        this.#matched.clear();
         this.#acknowledged.clear();
         return null;
       }
@@ -129,10 +131,11 @@ export class ReferenceMachine {
   #note(message: Message, after: CoreState): void {
     if (message.term !== after.term) return;
     if (message.kind === "voteReply" && message.granted && after.votedFor === this.#id) this.#granted.add(message.from);
-    const acknowledged = acknowledgedBy(message);
-    if (acknowledged === null) return;
-    const known = this.#acknowledged.get(message.from) ?? 0;
-    if (acknowledged > known) this.#acknowledged.set(message.from, acknowledged);
+    const matched = Math.max(matchedBy(message), this.#matched.get(message.from) ?? 0) as LogIndex;
+    this.#matched.set(message.from, matched);
+    // Whoever is no suspect any more has kept what it acknowledged while it was one.
+    const isSound = message.kind !== "readIndex" && "suspect" in message && !message.suspect;
+    if (isSound && matched > (this.#acknowledged.get(message.from) ?? 0)) this.#acknowledged.set(message.from, matched);
   }
 
   // ── the log ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,7 +273,7 @@ export class ReferenceMachine {
         return this.#append(message);
       case "heartbeat":
         if (term < this.#state.term) return null;
-        return message.commitIndex <= (this.#acknowledged.get(message.to) ?? 0)
+        return message.commitIndex <= (this.#matched.get(message.to) ?? 0)
           ? null
           : "it commits beyond the known match (etcd#15699)";
       default:
@@ -300,10 +303,9 @@ export class ReferenceMachine {
   }
 }
 
-function acknowledgedBy(message: Message): LogIndex | null {
-  if (message.kind === "appendReply") return message.suspect ? null : message.matchIndex;
-  if (message.kind === "snapshotReply" && message.installed) return message.suspect ? null : message.index;
-  return null;
+function matchedBy(message: Message): number {
+  if (message.kind === "appendReply") return message.matchIndex;
+  return message.kind === "snapshotReply" && message.installed ? message.index : 0;
 }
 
 /** A majority of each half, counted the long way. */
