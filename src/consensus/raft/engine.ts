@@ -252,7 +252,7 @@ class RaftLoop implements RaftEngine {
       return null;
     } finally {
       this.#stepping = false;
-      this.#schedule();
+      if (!this.#stopped && (this.#reads.isOpen || this.#raft.hasReady())) this.#schedule();
     }
   }
 

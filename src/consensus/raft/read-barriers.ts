@@ -27,6 +27,11 @@ export class ReadBarriers {
     return barrier.promise;
   }
 
+  /** A turn must come that ends it. */
+  get isOpen(): boolean {
+    return this.#open !== null;
+  }
+
   /** The next caller gets a barrier of its own. */
   seal(): void {
     this.#open = null;
