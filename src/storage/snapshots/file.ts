@@ -21,7 +21,8 @@ type Content = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 /** Writes a whole snapshot file into `file` and syncs it. Pieces of any size come in, chunks of one size go out. */
 export async function writeSnapshot(file: DiskFile, meta: SnapshotMeta, stateDigest: string, content: Content): Promise<void> {
   const sums = new ContentSums();
-  const frame = Buffer.alloc(CHUNK_HEADER_BYTES + CHUNK_BYTES);
+  // Not filled: only what has been set is written.
+  const frame = Buffer.allocUnsafeSlow(CHUNK_HEADER_BYTES + CHUNK_BYTES);
   let filled = 0;
   let at = SNAPSHOT_HEADER_BYTES;
   await file.truncate(0);
