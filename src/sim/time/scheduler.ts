@@ -11,6 +11,9 @@ export interface Scheduled {
  */
 export class Scheduler {
   readonly #heap: Scheduled[] = [];
+  /** What is due at once: nearly half of all events. In order as it stands, so it needs no heap. */
+  #due: Scheduled[] = [];
+  #firstDue = 0;
   #nowMs = 0;
   #sequence = 0;
   /** Events that ran. */
@@ -26,20 +29,19 @@ export class Scheduler {
 
   at(atMs: number, run: () => void): Scheduled {
     const event: Scheduled = { atMs: atMs > this.#nowMs ? atMs : this.#nowMs, sequence: this.#sequence++, run };
-    this.#push(event);
+    if (event.atMs === this.#nowMs) this.#due.push(event);
+    else this.#push(event);
     return event;
   }
 
   /** Runs the next event and moves time to it; false when there is none up to `untilMs`, where time then stands. */
   step(untilMs: number): boolean {
-    const heap = this.#heap;
     for (;;) {
-      const next = heap[0];
-      if (next === undefined || next.atMs > untilMs) {
+      const next = this.#takeNext(untilMs);
+      if (next === null) {
         this.#nowMs = Math.max(this.#nowMs, untilMs);
         return false;
       }
-      this.#pop();
       const { run } = next;
       if (run === null) continue;
       this.#nowMs = next.atMs;
@@ -48,6 +50,22 @@ export class Scheduler {
       run();
       return true;
     }
+  }
+
+  #takeNext(untilMs: number): Scheduled | null {
+    const due = this.#firstDue < this.#due.length ? this.#due[this.#firstDue] : undefined;
+    const later = this.#heap[0];
+    if (due !== undefined && (later === undefined || isBefore(due, later))) {
+      this.#firstDue += 1;
+      if (this.#firstDue === this.#due.length && this.#firstDue >= DUE_KEPT) {
+        this.#due = [];
+        this.#firstDue = 0;
+      }
+      return due;
+    }
+    if (later === undefined || later.atMs > untilMs) return null;
+    this.#pop();
+    return later;
   }
 
   #push(event: Scheduled): void {
@@ -80,6 +98,9 @@ export class Scheduler {
     heap[at] = last;
   }
 }
+
+/** What has run is dropped so many at a time: an array that is emptied for each event is made anew for each. */
+const DUE_KEPT = 1024;
 
 function isBefore(a: Scheduled, b: Scheduled): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
