@@ -172,4 +172,5 @@ function fresh(file: PagedFile): FollowedSegment {
   return { file, crc, fileBytes, end: SEGMENT_HEADER_BYTES, platterVersion: header === null ? file.platterVersion : -1 };
 }
 
-const FOLLOW_BYTES = 64 * 1024;
+/** A few batches: what a commit adds is seldom more, and looked at for every commit. */
+const FOLLOW_BYTES = 4 * 1024;

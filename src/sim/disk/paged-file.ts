@@ -1,6 +1,7 @@
 /** The least that a disk writes whole or not at all. */
 export const UNIT_BYTES = 512;
-export const PAGE_BYTES = 4096;
+/** Smaller than a real one: a page is copied for every batch that the log adds to it. */
+export const PAGE_BYTES = 1024;
 const UNITS = PAGE_BYTES / UNIT_BYTES;
 const ALL_UNITS = (1 << UNITS) - 1;
 
@@ -56,7 +57,12 @@ export class PagedFile {
 
   /** The platter as it was meant to be: without the damage that faults have done. */
   readPlatter(position: number, length: number): Uint8Array {
-    const pages = this.#undamaged.size === 0 ? this.#platter : this.#platter.map((page, at) => this.#undamaged.get(at) ?? page);
+    let pages: readonly Uint8Array[] = this.#platter;
+    if (this.#undamaged.size > 0) {
+      const whole = [...this.#platter];
+      for (const [at, page] of this.#undamaged) whole[at] = page;
+      pages = whole;
+    }
     return gather(pages, position, Math.min(length, this.#platterBytes - position));
   }
 
