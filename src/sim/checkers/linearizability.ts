@@ -73,10 +73,10 @@ export class Linearizability implements Observer {
       return "a wait was answered with something else than a grant";
     const { lock } = outcome.value;
     if (lock.holder?.sessionId !== session) return `granted to ${lock.holder?.sessionId ?? "nobody"}, asked for by ${session}`;
-    const known = this.#replay.objectAt("lock", name, revision);
-    return isDeepStrictEqual(known?.value, lock)
-      ? null
-      : `granted ${JSON.stringify(lock)}, the log says ${JSON.stringify(known)}`;
+    // Not the last state at this revision: in the entry that granted it, its own command may have changed the lock once more.
+    const known = this.#replay.at(revision)?.events.filter(({ kind, key }) => kind === "lock" && key === name) ?? [];
+    if (known.some(({ object }) => isDeepStrictEqual(object?.value, lock))) return null;
+    return `granted ${JSON.stringify(lock)}, the log says ${JSON.stringify(known.map(({ object }) => object?.value))}`;
   }
 
   #checkRead({ mode, minRevision, what, key }: ReadRequest, { index, value }: Answered): string | null {
