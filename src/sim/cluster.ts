@@ -1,11 +1,22 @@
 import { ClusterId, ClusterTimeMs, LogIndex, type NodeId, Term, WallTimeMs } from "#kernel";
-import type { Log } from "#ports";
+import type { Disk, Log } from "#ports";
 import { type Message, type RaftStatus, encodeConfiguration } from "#raft";
 import type { RunningReplica } from "#replica";
-import { StorageError, openWal } from "#storage";
-import { startVoter } from "#node";
+import {
+  type DataDirectoryIdentity,
+  type DirectoryFault,
+  PeerDirectories,
+  StorageError,
+  countStart,
+  newIdentity,
+  openWal,
+  readIdentity,
+  writeIdentity,
+} from "#storage";
+import { type Voter, startVoter } from "#node";
 import { SimDisk, DiskError } from "./disk/disk.ts";
 import { durableLogs } from "./disk/durable-log.ts";
+import { DirectoryRefused, Introduction } from "./introduction.ts";
 import { Network } from "./network.ts";
 import type { Observer, Report, WorldView } from "./observer.ts";
 import { fanOut } from "./observers.ts";
@@ -18,6 +29,8 @@ import type { Scheduler } from "./time/scheduler.ts";
 import type { Caller } from "./world.ts";
 
 const CLUSTER = ClusterId("simulated");
+/** Of a copy's process: no life of the node itself. */
+const COPY_LIFE = 1_000_000;
 const EPOCH_MS = 1_750_000_000_000;
 
 /** What stays when a process dies. */
@@ -28,8 +41,10 @@ export interface Machine {
   process: SimProcess | null;
   lives: number;
   slowness: number;
-  /** It will not come back: its data are lost, or it refused them with good reason. */
+  /** It will not come back as it is: its data are lost, or it refused them with good reason. */
   isLost: boolean;
+  /** It has come with an empty data directory: its peers are right to refuse it, until it is removed and added again. */
+  wasWiped: boolean;
   /** Clients cannot reach it. */
   isHidden: boolean;
 }
@@ -73,6 +88,7 @@ export class Cluster implements WorldView {
           lives: 0,
           slowness: 1,
           isLost: false,
+          wasWiped: false,
           isHidden: false,
         };
         return [id, machine];
@@ -128,6 +144,7 @@ export class Cluster implements WorldView {
   async start(): Promise<void> {
     const [first] = this.nodes;
     const disk = this.machine(first!).disk.open({ effect: () => true, enter: (resume) => resume(), slowness: 1 });
+    await writeIdentity(disk, newIdentity(CLUSTER, first!, this.#directoryId(first!)));
     const { wal } = await openWal(disk, { clusterId: CLUSTER, nodeId: first!, segmentBytes: this.config.raft.segmentBytes });
     const voters = this.nodes.slice(0, this.config.voters);
     const configuration = { voters, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
@@ -152,7 +169,7 @@ export class Cluster implements WorldView {
     const machine = this.machine(node);
     if (machine.process !== null || machine.isLost) return;
     machine.lives += 1;
-    const { scheduler, dice } = this.#ports;
+    const { scheduler } = this.#ports;
     const process = new SimProcess(
       { node, life: machine.lives },
       { scheduler, clock: machine.clock },
@@ -163,26 +180,101 @@ export class Cluster implements WorldView {
     );
     process.slowness = machine.slowness;
     machine.process = process;
-    const { timing, raft, sessions, election } = this.config;
-    startVoter(
-      { nodeId: node, clusterId: CLUSTER, timing, raft, sessions, election },
-      {
-        disk: machine.disk.open(process),
-        clock: process.clock,
-        timers: process.timers,
-        random: dice.fork(`life ${machine.lives} of ${node}`).next,
-        log: this.#logOf(process),
-        openPeers: (events) => Promise.resolve(this.network.open(process, events)),
-        onFatal: (error) => this.#failed(process, error),
-        meter: silentMeter,
-        probe: probeOf(process, this.#observer),
-      },
-    ).then(
+    this.#startVoter(process, machine).then(
       (voter) => {
         process.voter = voter;
       },
       (error: unknown) => this.#failed(process, error),
     );
+  }
+
+  async #startVoter(process: SimProcess, machine: Machine): Promise<Voter> {
+    const { dice } = this.#ports;
+    const { timing, raft, sessions, election } = this.config;
+    const { node } = process;
+    const disk = machine.disk.open(process);
+    const identity = await this.#identify(disk, node);
+    const directories = await PeerDirectories.open(disk);
+    return await startVoter(
+      { nodeId: node, clusterId: CLUSTER, timing, raft, sessions, election },
+      {
+        disk,
+        clock: process.clock,
+        timers: process.timers,
+        random: dice.fork(`life ${machine.lives} of ${node}`).next,
+        log: this.#logOf(process),
+        openPeers: async (events) => {
+          const { directoryId, starts } = await countStart(disk, identity, () => this.#directoryId(node));
+          const shown = { directoryId, starts, incarnation: process.life };
+          const voters = (): readonly NodeId[] => this.#votersAsKnownTo(process);
+          process.introduction = new Introduction({ shown, directories }, voters, (error) => this.#failed(process, error));
+          return this.network.open(process, events);
+        },
+        onMembers: (index, members) => {
+          directories.configured(index, members).catch((error: unknown) => this.#failed(process, error));
+        },
+        onFatal: (error) => this.#failed(process, error),
+        meter: silentMeter,
+        probe: probeOf(process, this.#observer),
+      },
+    );
+  }
+
+  /** An empty directory becomes this node's; whether its peers take it for that is theirs to say. */
+  async #identify(disk: Disk, node: NodeId): Promise<DataDirectoryIdentity> {
+    const identity = await readIdentity(disk);
+    if (identity !== null) return identity;
+    const joined = newIdentity(CLUSTER, node, this.#directoryId(node));
+    await writeIdentity(disk, joined);
+    return joined;
+  }
+
+  #directoryId(node: NodeId): string {
+    return `${node} ${this.machine(node).lives}`;
+  }
+
+  /** As the log has it, or else as a configuration file would. */
+  #votersAsKnownTo(process: SimProcess): readonly NodeId[] {
+    const inLog = process.status?.().configuration.voters ?? [];
+    return inLog.length > 0 ? inLog : this.nodes.slice(0, this.config.voters);
+  }
+
+  /**
+   * Someone starts a copy of this node's data directory beside it, after its origin has started once more. Whoever knows the
+   * origin must refuse it. It is not a process of the run but in this: it counts its start and knocks.
+   */
+  async startCopy(node: NodeId, copy: SimDisk): Promise<void> {
+    const machine = this.machine(node);
+    const { scheduler, report } = this.#ports;
+    const events = { onDoomed: () => {}, onUncaught: (_: SimProcess, error: unknown) => report("simulator", String(error)) };
+    const process = new SimProcess({ node, life: COPY_LIFE + machine.lives }, { scheduler, clock: machine.clock }, events);
+    const disk = copy.open(process);
+    const identity = await readIdentity(disk);
+    if (identity === null) return;
+    const { directoryId, starts } = await countStart(disk, identity, () => this.#directoryId(node));
+    const directories = await PeerDirectories.open(disk);
+    const shown = { directoryId, starts, incarnation: process.life };
+    process.introduction = new Introduction(
+      { shown, directories },
+      () => [],
+      () => {},
+    );
+    for (const peer of this.nodes) {
+      const [origin, judge] = [machine.process, this.machine(peer).process];
+      if (peer === node || origin === null || judge === null || !this.network.isKnown(origin, judge)) continue;
+      const onVerdict = (fault: DirectoryFault | null): void => {
+        if (fault === "cloned") this.count("clone refused");
+        else report("recovery", `${peer} takes a copy of ${node}'s data directory for ${node}`);
+      };
+      this.network.knock(process, judge, onVerdict, () => {});
+    }
+  }
+
+  /** A disk that holds what a power cut would leave of this node's. */
+  copyOf(node: NodeId, dice: Dice): SimDisk {
+    const copy = new SimDisk(this.config.disk, { scheduler: this.#ports.scheduler, dice, count: () => {} });
+    copy.cloneFrom(this.machine(node).disk);
+    return copy;
   }
 
   /** From outside: `kill -9`, or the machine loses power and with it what was not synced. */
@@ -289,13 +381,13 @@ export class Cluster implements WorldView {
     const machine = this.machine(process.node);
     if (machine.process !== process) return;
     const why = error instanceof Error ? error : new Error(String(error));
-    const excuse = excuseFor(why, machine.disk);
+    const excuse = excuseFor(why, machine);
     if (excuse === null) {
       const phase = process.voter === null ? "refuses to start" : "ends";
       this.#ports.report("recovery", `${process.node} ${phase} without a fault that explains it: ${describe(why)}`);
     } else {
       this.#ports.count(`process ended: ${excuse}`);
-      if (excuse === "damaged data") machine.isLost = true;
+      if (excuse === "damaged data" || excuse === "wiped directory refused") machine.isLost = true;
     }
     this.#bury(machine, process, false, why);
   }
@@ -327,7 +419,8 @@ export class Cluster implements WorldView {
 }
 
 /** The injected fault that makes this end the right one; null when there is none. */
-function excuseFor(error: Error, disk: SimDisk): string | null {
+function excuseFor(error: Error, { disk, wasWiped }: Machine): string | null {
+  if (error instanceof DirectoryRefused) return wasWiped ? "wiped directory refused" : null;
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof DiskError && cause.code !== "ENOENT") return cause.code;
     if (cause instanceof StorageError && (cause.code === "CORRUPT" || cause.code === "AMBIGUOUS") && disk.damaged) {

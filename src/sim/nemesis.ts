@@ -1,6 +1,7 @@
 import { type NodeId, assertNever } from "#kernel";
 import { type MembershipChange, membersOf, votersOf } from "#raft";
 import type { Cluster, Machine } from "./cluster.ts";
+import type { SimDisk } from "./disk/disk.ts";
 import { partitionModes, splitOf } from "./partitions.ts";
 import { type FaultKind, MIN_FREE_BYTES, faultKinds } from "./swarm.ts";
 import type { Dice } from "./time/random.ts";
@@ -25,6 +26,9 @@ export class Nemesis {
   /** Membership changes leave at least so many. */
   readonly #leastVoters: number;
   readonly #staysDead = new Set<NodeId>();
+  readonly #repairing = new Set<NodeId>();
+  /** Data directories that someone has copied. */
+  readonly #copies = new Map<NodeId, SimDisk>();
   #isActive = false;
 
   constructor(cluster: Cluster, ports: NemesisPorts) {
@@ -88,6 +92,7 @@ export class Nemesis {
   /** As systemd would: dead processes come back, mostly soon. */
   #supervise(machine: Machine): void {
     const dice = this.#ports.dice.fork(`restart ${machine.lives} of ${machine.id}`);
+    if (machine.isLost) this.#repair(machine);
     const delayMs = this.#isActive ? dice.exponential(dice.chance(0.1) ? 30_000 : 2_000) : 200;
     this.#ports.scheduler.after(delayMs, () => {
       if (!this.#staysDead.has(machine.id)) this.#cluster.boot(machine.id);
@@ -200,11 +205,8 @@ export class Nemesis {
       case "wipe": {
         const victim = this.#damageable(dice);
         if (victim === null) return null;
-        // Until peers refuse a directory that has forgotten its votes, it must not come back.
-        victim.isLost = true;
-        this.#cluster.kill(victim.id, { power: true });
-        victim.disk.wipe();
-        this.#cluster.observer.diskFault(victim.id, "wiped");
+        if (this.#repairing.has(victim.id)) return null;
+        this.#wipe(victim);
         return victim.id;
       }
       case "clock-drift": {
@@ -252,7 +254,7 @@ export class Nemesis {
         return where === null ? null : `${victim.id} ${where}`;
       }
       case "clone":
-        return null;
+        return this.#clone(machine, dice);
       default:
         return assertNever(kind, "fault");
     }
@@ -303,6 +305,75 @@ export class Nemesis {
     return damaged;
   }
 
+  #wipe(machine: Machine): void {
+    this.#copies.delete(machine.id);
+    this.#cluster.kill(machine.id, { power: true });
+    machine.disk.wipe();
+    machine.wasWiped = true;
+    this.#cluster.observer.diskFault(machine.id, "wiped");
+  }
+
+  /** First a copy is made and its origin starts once more; the next time the copy is started too. */
+  #clone({ id, disk, process }: Machine, dice: Dice): string | null {
+    // Who was removed is forgotten, and its copy is rightly welcome.
+    if (process === null || this.#cluster.config.faults.membership !== undefined || this.#repairing.has(id)) return null;
+    const copy = this.#copies.get(id);
+    if (copy === undefined) {
+      if (disk.damaged) return null;
+      this.#copies.set(id, this.#cluster.copyOf(id, dice.fork(`copy of ${id}`)));
+      this.#cluster.kill(id, { power: false });
+      return `${id} copied`;
+    }
+    this.#copies.delete(id);
+    void this.#cluster.startCopy(id, copy);
+    return `the copy of ${id} started`;
+  }
+
+  /** As an operator would: a machine whose data are lost is removed, then added again with an empty directory. */
+  #repair(machine: Machine): void {
+    if (this.#repairing.has(machine.id)) return;
+    this.#repairing.add(machine.id);
+    let step: "remove" | "add" | "join" = "remove";
+    let dueMs = this.#ports.scheduler.nowMs + REPAIR_WITHIN_MS;
+    const look = (): void => {
+      if (this.#staysDead.has(machine.id)) return;
+      if (this.#ports.scheduler.nowMs > dueMs) {
+        step = "remove";
+        dueMs = this.#ports.scheduler.nowMs + REPAIR_WITHIN_MS;
+      }
+      step = this.#repairStep(machine, step);
+      const own = this.#cluster.status(machine.id)?.configuration;
+      if (step === "join" && own !== undefined && membersOf(own).has(machine.id)) {
+        this.#repairing.delete(machine.id);
+        this.#cluster.count("lost node rejoined");
+      } else this.#ports.scheduler.after(REPAIR_EVERY_MS, look);
+    };
+    this.#ports.scheduler.after(REPAIR_EVERY_MS, look);
+  }
+
+  #repairStep(machine: Machine, step: "remove" | "add" | "join"): "remove" | "add" | "join" {
+    const leader = this.#leader();
+    const status = leader === null ? null : this.#cluster.status(leader);
+    if (status === null || !status.ownTermCommitted || status.configurationIndex > status.commitIndex) return step;
+    const isMember = membersOf(status.configuration).has(machine.id);
+    if (step === "remove" && isMember) {
+      this.#propose(leader!, { kind: "remove", node: machine.id });
+      return step;
+    }
+    if (step === "remove") this.#wipe(machine);
+    machine.isLost = false;
+    this.#cluster.boot(machine.id);
+    if (!isMember) this.#propose(leader!, { kind: "add", node: machine.id, promote: true });
+    return isMember ? "join" : "add";
+  }
+
+  #propose(leader: NodeId, change: MembershipChange): void {
+    const { process } = this.#cluster.machine(leader);
+    if (process === null || process.voter === null) return;
+    const { replica } = process.voter;
+    process.enter(() => void replica.reconfigure(change).then((outcome) => this.#told(change, outcome.ok)));
+  }
+
   #changeMembership(dice: Dice): string | null {
     const leader = this.#leader();
     const process = leader === null ? null : this.#cluster.machine(leader).process;
@@ -323,8 +394,7 @@ export class Nemesis {
     }
     if (possible.length === 0) return null;
     const change = dice.pick(possible);
-    const { replica } = process.voter;
-    process.enter(() => void replica.reconfigure(change).then((outcome) => this.#told(change, outcome.ok)));
+    this.#propose(process.node, change);
     if (dice.chance(0.3)) this.#killOnceJoint(process.node, this.#ports.scheduler.nowMs + JOINT_WITHIN_MS);
     return JSON.stringify(change);
   }
@@ -367,5 +437,8 @@ export class Nemesis {
   }
 }
 
+const REPAIR_EVERY_MS = 1_000;
+/** Then it begins anew: who was only half forgotten is removed once more. */
+const REPAIR_WITHIN_MS = 30_000;
 const JOINT_WITHIN_MS = 2_000;
 const LOOK_EVERY_MS = 1;

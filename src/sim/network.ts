@@ -1,6 +1,7 @@
 import type { NodeId } from "#kernel";
 import type { PeerLinkEvents, PeerLinks } from "#ports";
 import type { Message } from "#raft";
+import type { DirectoryFault } from "#storage";
 import type { SimProcess } from "./process.ts";
 import type { Dice } from "./time/random.ts";
 import type { Scheduled, Scheduler } from "./time/scheduler.ts";
@@ -143,21 +144,73 @@ export class Network {
       if (!process.isAlive) return;
       const target = this.#ports.processOf(link.to);
       const back = this.link(link.to, link.from);
-      if (target === null || target.peerEvents === null || target.isPaused || link.isCut || back.isCut) {
+      if (target === null || target.introduction === null || target.isPaused || link.isCut || back.isCut) {
         this.#dial(process, link, Math.min(failures + 1, 8));
         return;
       }
-      if (link.stream !== null) link.stream.isBroken = true;
-      link.stream = { from: process, to: target, isBroken: false };
-      process.enter(() => {
-        process.connected.add(link.to);
-        process.peerEvents!.onConnected(link.to);
+      this.#introduce(process, target, (isWelcome) => {
+        if (!process.isAlive) return;
+        if (!isWelcome || !target.isAlive || link.isCut || back.isCut) this.#dial(process, link, Math.min(failures + 1, 8));
+        else this.#establish(process, target, link, back);
       });
-      // The peer has just shown that it is up: it does not wait for its back-off to end.
-      if (back.retry === null) return;
-      back.retry.run = null;
-      this.#dial(target, back, 0);
     });
+  }
+
+  #establish(process: SimProcess, target: SimProcess, link: Link, back: Link): void {
+    if (link.stream !== null) link.stream.isBroken = true;
+    link.stream = { from: process, to: target, isBroken: false };
+    process.enter(() => {
+      process.connected.add(link.to);
+      process.peerEvents!.onConnected(link.to);
+    });
+    // The peer has just shown that it is up: it does not wait for its back-off to end.
+    if (back.retry === null) return;
+    back.retry.run = null;
+    this.#dial(target, back, 0);
+  }
+
+  /** Each end judges the other's data directory, the called one first. No answer within the time-out is none. */
+  #introduce(caller: SimProcess, called: SimProcess, done: (isWelcome: boolean) => void): void {
+    let isOver = false;
+    const end = (isWelcome: boolean): void => {
+      if (isOver) return;
+      isOver = true;
+      timeout.run = null;
+      done(isWelcome);
+    };
+    const timeout = this.#ports.scheduler.after(HANDSHAKE_TIMEOUT_MS, () => end(false));
+    this.knock(
+      caller,
+      called,
+      (fault) => {
+        caller.enter(() => caller.introduction!.heard(called.node, fault));
+        if (fault !== null || !caller.isAlive) return end(false);
+        this.knock(
+          called,
+          caller,
+          (theirs) => end(theirs === null),
+          () => end(false),
+        );
+      },
+      () => end(false),
+    );
+  }
+
+  /** `judge` looks at the directory that `guest` shows, and remembers it durably before `onVerdict`; null is a welcome. */
+  knock(guest: SimProcess, judge: SimProcess, onVerdict: (fault: DirectoryFault | null) => void, onFailed: () => void): void {
+    const { shown } = guest.introduction!;
+    judge.enter(() => {
+      judge.introduction!.directories.meet(guest.node, shown).then((verdict) => {
+        if (verdict.kind === "refused") this.#ports.count(`directory refused: ${verdict.fault}`);
+        onVerdict(verdict.kind === "refused" ? verdict.fault : null);
+      }, onFailed);
+    });
+  }
+
+  /** Whether `from` speaks to the process that `to` is now: then that one knows the directory of `from`. */
+  isKnown(from: SimProcess, to: SimProcess): boolean {
+    const { stream } = this.link(from.node, to.node);
+    return stream !== null && !stream.isBroken && stream.from === from && stream.to === to;
   }
 
   #break(link: Link, stream: Stream): void {
@@ -217,6 +270,7 @@ export class Network {
   }
 }
 
+const HANDSHAKE_TIMEOUT_MS = 1_000;
 const HEALTHY_AGAIN_MS = 200;
 
 function healthyLink(from: NodeId, to: NodeId): Link {

@@ -3,6 +3,7 @@ import type { Clock, PeerLinkEvents, Timer, Timers } from "#ports";
 import type { Message, RaftStatus } from "#raft";
 import type { Voter } from "#node";
 import type { DiskUser } from "./disk/disk.ts";
+import type { Introduction } from "./introduction.ts";
 import type { SimClock } from "./time/clock.ts";
 import type { Scheduled, Scheduler } from "./time/scheduler.ts";
 
@@ -21,6 +22,8 @@ export class SimProcess implements DiskUser {
   isAlive = true;
   voter: Voter | null = null;
   peerEvents: PeerLinkEvents<Message> | null = null;
+  /** Null until the process may speak to its peers. */
+  introduction: Introduction | null = null;
   status: (() => RaftStatus) | null = null;
   /** 1: as fast as it should be. */
   slowness = 1;
