@@ -1,5 +1,4 @@
 import { exitCodes, type NodeId } from "#kernel";
-import type { HealthClause } from "#observe";
 import type { Log } from "#ports";
 import { type DirectoryFault, isShutOut } from "#storage";
 import { StartError } from "./start-error.ts";
@@ -32,9 +31,9 @@ export class DirectoryRefusals {
     if (isShutOut(new Set(this.#refusedBy.keys()), this.#voters())) this.#end(shutOut([...this.#refusedBy.keys()], fault, why));
   }
 
-  clause(): HealthClause {
-    const refusing = [...this.#refusedBy].map(([by, fault]) => `${by} (${fault})`).join(", ");
-    return { name: "data_directory", broken: refusing === "" ? null : `refused by ${refusing}` };
+  /** Who refuses, and why, for people. */
+  refusing(): readonly string[] {
+    return [...this.#refusedBy].map(([by, fault]) => `${by} (${fault})`);
   }
 }
 

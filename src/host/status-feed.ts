@@ -1,19 +1,13 @@
 import type { Timer, Timers } from "#ports";
 import { electionBody, statusBody } from "#api";
-import { type HealthClause, healthOf, type NodeMetrics, type NodeView } from "#observe";
+import { healthOf, type NodeMetrics, type NodeView } from "#observe";
 import { processViewer } from "./process-view.ts";
 import type { Pulse } from "./pulse/index.ts";
 
 const PERIOD_MS = 250;
 
 /** Looks at the node four times a second and pushes what `/status`, `/health` and `/metrics` shall say to the pulse thread. */
-export function feedPulse(
-  pulse: Pulse,
-  metrics: NodeMetrics,
-  look: () => Promise<NodeView>,
-  timers: Timers,
-  clauses: () => readonly HealthClause[] = () => [],
-): Timer {
+export function feedPulse(pulse: Pulse, metrics: NodeMetrics, look: () => Promise<NodeView>, timers: Timers): Timer {
   const lookAtProcess = processViewer();
   let looking = false;
   const push = async (): Promise<void> => {
@@ -22,12 +16,11 @@ export function feedPulse(
     try {
       const view = await look();
       metrics.update(view, lookAtProcess());
-      const more = clauses();
       pulse.push({
-        status: statusBody(view, more),
+        status: statusBody(view),
         election: electionBody(view),
         metrics: metrics.render(),
-        ...healthOf(view, more),
+        ...healthOf(view),
       });
     } finally {
       looking = false;

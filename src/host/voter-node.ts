@@ -8,6 +8,7 @@ import { countStart, type DataDirectoryIdentity, newIdentity, PeerDirectories, r
 import { startVoter, type Voter, type VoterProbe } from "#node";
 import { createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
 import { systemClock, systemTimers } from "./clock.ts";
+import { watchWallClock } from "./clock-watch.ts";
 import { DirectoryRefusals } from "./directory-refusals.ts";
 import { nodeDisk } from "./disk.ts";
 import { requireFreePort } from "./free-port.ts";
@@ -95,17 +96,13 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
     throw error;
   });
   ports.pulse.handle(voterElections(config, clientTls, voter.replica));
-  const feed = feedPulse(
-    ports.pulse,
-    metrics,
-    () => lookAt(config, clusterId, voter),
-    timers,
-    () => [refusals.clause()],
-  );
+  const feed = feedPulse(ports.pulse, metrics, () => lookAt(config, clusterId, voter, refusals), timers);
+  const clockWatch = watchWallClock(clock, timers, log, metrics.clockJumps);
   log.info("voter is up", { cluster_id: clusterId, client_port: config.listen.client, peer_port: config.listen.peer });
   return {
     stop: async () => {
       feed.cancel();
+      clockWatch.cancel();
       // With the doors open: whoever is refused here meanwhile is told where to go.
       await voter.handOver();
       await doors.close();
@@ -237,10 +234,10 @@ async function openDoors(
 /** Of a back-up over the client port; the answer must fit into a message. */
 const SNAPSHOT_PIECE_BYTES = 1_048_576;
 
-async function lookAt(config: NodeConfig, clusterId: ClusterId, voter: Voter) {
+async function lookAt(config: NodeConfig, clusterId: ClusterId, voter: Voter, refusals: DirectoryRefusals) {
   const state = await voter.replica.read({ mode: "stale" }, stateView);
   // A quarantined voter shows its state to nobody, but must say that it is one.
-  return voterView(config, clusterId, voter, state.ok ? state.value.value : null);
+  return voterView(config, clusterId, voter, state.ok ? state.value.value : null, refusals.refusing());
 }
 
 function addressOf(config: NodeConfig, id: NodeId): string {

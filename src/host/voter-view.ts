@@ -11,14 +11,16 @@ export function voterView(
   clusterId: ClusterId,
   { replica, space }: Pick<Voter, "replica" | "space">,
   state: StateView | null,
+  directoryRefusedBy: readonly string[],
 ): NodeView {
-  const { engine, counts, divergence, quarantined } = replica.status();
+  const { engine, counts, divergence, quarantined, snapshotFailures, clockEntries } = replica.status();
   const { raft, connectedPeers, isMember } = engine;
   const voters = raft.configuration.voters.length > 0 ? raft.configuration.voters : config.voters;
   const views = voters.map((name): VoterView => ({
     name,
     alive: name === config.nodeId || connectedPeers.has(name),
     matchIndex: name === config.nodeId ? raft.lastIndex : (raft.progress?.get(name)?.matchIndex ?? null),
+    suspect: name === config.nodeId ? raft.suspect : (raft.progress?.get(name)?.suspect ?? null),
   }));
   return {
     nodeId: config.nodeId,
@@ -35,6 +37,9 @@ export function voterView(
       isMember,
       disk: space(),
       divergence: divergence === null ? null : { index: divergence.index, odd: divergence.odd, quarantined },
+      directoryRefusedBy,
+      snapshotFailures,
+      clockEntries,
     },
     voters: views,
     alivePeers: views.filter((voter) => voter.alive === true).length + counts.sessions,

@@ -6,6 +6,7 @@ import { type ClusterId, exitCodes, type NodeId, seededRandom } from "#kernel";
 import { nodeMetrics, type NodeView } from "#observe";
 import { newIdentity, readIdentity, writeIdentity } from "#storage";
 import { systemClock, systemTimers } from "./clock.ts";
+import { watchWallClock } from "./clock-watch.ts";
 import { nodeDisk } from "./disk.ts";
 import { workerElections } from "./elections.ts";
 import type { RunningNode } from "./lifecycle.ts";
@@ -47,13 +48,16 @@ export async function startWorkerNode(config: NodeConfig, ports: NodePorts): Pro
     { client, processes, clock: systemClock(), timers, random: seededRandom(randomInt(2 ** 32)), log },
   );
   ports.pulse.handle(workerElections(client));
-  const feed = feedPulse(ports.pulse, nodeMetrics(), () => Promise.resolve(watcher.view()), timers);
+  const metrics = nodeMetrics();
+  const feed = feedPulse(ports.pulse, metrics, () => Promise.resolve(watcher.view()), timers);
+  const clockWatch = watchWallClock(systemClock(), timers, log, metrics.clockJumps);
   log.info("worker is up", { queues: worker.queues.join(","), slots: worker.slots });
   return {
     stop: async () => {
       await agent.drain();
       looking.cancel();
       feed.cancel();
+      clockWatch.cancel();
       await client.close();
       processes.close();
       await ports.pulse.close();
@@ -98,7 +102,7 @@ class ClusterWatcher {
       role: "worker",
       leaderId: this.#leaderId,
       raft: null,
-      voters: voters.map((name) => ({ name, alive: null, matchIndex: null })),
+      voters: voters.map((name) => ({ name, alive: null, matchIndex: null, suspect: null })),
       alivePeers: this.#leaderId === null ? 0 : 1,
       totalPeers: hosts.size,
       state: null,

@@ -27,6 +27,8 @@ export const catalogue = {
   ringrift_raft_applied_index: { type: "gauge", help: "Last log index applied here." },
   ringrift_raft_apply_lag_entries: { type: "gauge", help: "Committed entries that are not applied yet." },
   ringrift_raft_suspect: { type: "gauge", help: "1 while this voter counts for nothing, because its log may have lost its end." },
+  ringrift_raft_member: { type: "gauge", help: "1 unless no configuration names this voter: removed, or not added yet." },
+  ringrift_raft_directory_refused: { type: "gauge", help: "Voters that refuse this one because of its data directory." },
   ringrift_raft_disk_free_bytes: { type: "gauge", help: "Free space of the data directory's disk." },
   ringrift_raft_disk_low: { type: "gauge", help: "1 while that is below raft.min_free: a leader takes no command." },
   ringrift_raft_state_divergence: {
@@ -44,7 +46,10 @@ export const catalogue = {
     labels: ["event"],
   },
   ringrift_raft_voters: { type: "gauge", help: "Configured voters." },
-  ringrift_raft_voters_healthy: { type: "gauge", help: "Voters this node can reach, itself included." },
+  ringrift_raft_voters_healthy: {
+    type: "gauge",
+    help: "Voters this node can reach, itself included, without those it knows as suspects.",
+  },
   ringrift_raft_fault_tolerance: {
     type: "gauge",
     help: "Voters that may still be lost before nothing can be decided; below 0 there is no quorum.",
@@ -54,6 +59,13 @@ export const catalogue = {
     help: "Leader only: entries that a voter is behind the commit index.",
     labels: ["peer"],
   },
+  ringrift_raft_peer_suspect: {
+    type: "gauge",
+    help: "Leader only: 1 while a voter counts for nothing, because its log may have lost its end.",
+    labels: ["peer"],
+  },
+  ringrift_raft_snapshot_failures_total: { type: "counter", help: "Snapshots that could not be saved." },
+  ringrift_raft_clock_entries_total: { type: "counter", help: "Entries that this leader proposed only to let time pass." },
   ringrift_raft_proposals_total: { type: "counter", help: "Commands offered to the log on this node." },
   ringrift_raft_proposals_failed_total: { type: "counter", help: "Commands refused or dropped by the log." },
   ringrift_raft_commit_duration_seconds: {
@@ -70,6 +82,10 @@ export const catalogue = {
   ringrift_lock_waiters: { type: "gauge", help: "Sessions waiting for a training lock." },
   ringrift_registry_versions: { type: "gauge", help: "Versions of a model.", labels: ["model"] },
   ringrift_registry_canonical_version: { type: "gauge", help: "Version behind the alias canonical.", labels: ["model"] },
+  ringrift_clock_jumps_total: {
+    type: "counter",
+    help: "Times the wall clock stepped by more than a second against the monotonic clock.",
+  },
   nodejs_eventloop_lag_seconds: { type: "gauge", help: "99th percentile of the main thread's delay since the last snapshot." },
   process_resident_memory_bytes: { type: "gauge", help: "Resident memory of the process." },
   process_cpu_seconds_total: { type: "counter", help: "User and system time of the process." },

@@ -1,7 +1,7 @@
 import { votesOf, type NodeView } from "./node-view.ts";
 
 /** A named promise about a node. One that does not hold turns `/health` to 503. */
-export interface HealthClause {
+interface HealthClause {
   readonly name: string;
   /** Null while it holds; else one sentence with the numbers. */
   readonly broken: string | null;
@@ -18,8 +18,7 @@ export type ClusterHealth = "healthy" | "degraded" | "critical";
 /** Entries that are committed and not yet applied here; more means that reads and claims lag behind. */
 export const MAX_APPLY_LAG = 50_000;
 
-/** The node's own clauses plus whatever the caller adds (disk, certificates). */
-export function healthOf(view: NodeView, more: readonly HealthClause[] = []): Health {
+export function healthOf(view: NodeView): Health {
   const clauses = [
     hasLeader(view),
     hasQuorum(view),
@@ -28,7 +27,7 @@ export function healthOf(view: NodeView, more: readonly HealthClause[] = []): He
     isMember(view),
     isWhole(view),
     hasRoom(view),
-    ...more,
+    isAccepted(view),
   ];
   const reasons = clauses.flatMap(({ name, broken }) => (broken === null ? [] : [`${name}: ${broken}`]));
   return { healthy: reasons.length === 0, reasons };
@@ -75,6 +74,11 @@ function hasRoom({ raft }: NodeView): HealthClause {
   const name = "disk_space";
   if (raft === null || !raft.disk.isLow) return { name, broken: null };
   return { name, broken: `${raft.disk.freeBytes} bytes of the disk are free, raft.min_free is ${raft.disk.lowBytes}` };
+}
+
+function isAccepted({ raft }: NodeView): HealthClause {
+  const refusing = raft?.directoryRefusedBy ?? [];
+  return { name: "data_directory", broken: refusing.length === 0 ? null : `refused by ${refusing.join(", ")}` };
 }
 
 /** Holds on the voters of the majority: their alarm is the metric, and taking them out would take the service with them. */

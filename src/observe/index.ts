@@ -1,5 +1,5 @@
 export { catalogue, type MetricDefinition, type MetricName } from "./catalogue.ts";
-export { clusterHealth, healthOf, type ClusterHealth, type Health, type HealthClause } from "./health.ts";
+export { clusterHealth, healthOf, type ClusterHealth, type Health } from "./health.ts";
 export { nodeMetrics, type NodeMetrics, type ProcessView } from "./node-metrics.ts";
 export {
   votesOf,

@@ -18,6 +18,7 @@ export interface NodeMetrics {
   /** Seconds. */
   readonly fsyncDuration: Histogram;
   readonly batchEntries: Histogram;
+  readonly clockJumps: Counter;
   raftEvent(name: string): void;
   update(view: NodeView, process: ProcessView): void;
   /** Prometheus text. */
@@ -37,6 +38,7 @@ export function nodeMetrics(): NodeMetrics {
     commitDuration: log.histogram("ringrift_raft_commit_duration_seconds"),
     fsyncDuration: log.histogram("ringrift_raft_fsync_duration_seconds"),
     batchEntries: log.histogram("ringrift_raft_batch_entries"),
+    clockJumps: registry.counter("ringrift_clock_jumps_total"),
     raftEvent: (name) => log.counter("ringrift_raft_events_total", name).add(),
     update(view, process) {
       // The first leader is no change; "none" in between is not a leader.
@@ -79,13 +81,19 @@ function updateRaft(registry: Registry, { raft, role, voters }: NodeView): void 
   registry.gauge("ringrift_raft_applied_index").set(raft.appliedIndex);
   registry.gauge("ringrift_raft_apply_lag_entries").set(raft.commitIndex - raft.appliedIndex);
   registry.gauge("ringrift_raft_suspect").set(raft.suspect ? 1 : 0);
+  registry.gauge("ringrift_raft_member").set(raft.isMember ? 1 : 0);
+  registry.gauge("ringrift_raft_directory_refused").set(raft.directoryRefusedBy.length);
+  registry.counter("ringrift_raft_snapshot_failures_total").set(raft.snapshotFailures);
+  registry.counter("ringrift_raft_clock_entries_total").set(raft.clockEntries);
   registry.gauge("ringrift_raft_disk_low").set(raft.disk.isLow ? 1 : 0);
   if (raft.disk.freeBytes !== null) registry.gauge("ringrift_raft_disk_free_bytes").set(raft.disk.freeBytes);
   registry.gauge("ringrift_raft_state_divergence").set(raft.divergence === null ? 0 : 1);
   registry.gauge("ringrift_raft_quarantined").set(raft.divergence?.quarantined === true ? 1 : 0);
   registry.clear("ringrift_raft_peer_match_lag_entries");
-  for (const { name, matchIndex } of voters) {
+  registry.clear("ringrift_raft_peer_suspect");
+  for (const { name, matchIndex, suspect } of voters) {
     if (matchIndex === null) continue;
+    registry.gauge("ringrift_raft_peer_suspect", name).set(suspect === true ? 1 : 0);
     registry.gauge("ringrift_raft_peer_match_lag_entries", name).set(Math.max(0, raft.commitIndex - matchIndex));
   }
 }

@@ -31,6 +31,12 @@ export interface RaftView {
   readonly disk: DiskView;
   /** Voters whose states differ after the same entries; null while all agree. */
   readonly divergence: DivergenceView | null;
+  /** Voters that refuse this node because of its data directory, each with its reason. */
+  readonly directoryRefusedBy: readonly string[];
+  /** Since the start. */
+  readonly snapshotFailures: number;
+  /** Since the start: entries that this node has proposed, as a leader, only to let time pass. */
+  readonly clockEntries: number;
 }
 
 export interface DiskView {
@@ -55,6 +61,8 @@ export interface VoterView {
   readonly alive: boolean | null;
   /** Known to the leader only. */
   readonly matchIndex: LogIndex | null;
+  /** Counts for nothing until a leader has caught it up. Known to itself and to the leader. */
+  readonly suspect: boolean | null;
 }
 
 export interface StateView {
@@ -75,7 +83,7 @@ export interface ModelView {
   readonly canonicalReason: string | null;
 }
 
-/** The votes of a cluster as operators count them: reachable, needed, configured. */
+/** The votes of a cluster as operators count them: reachable (and not known as suspects), needed, configured. */
 export interface Votes {
   /** Null where this node cannot tell. */
   readonly reachable: number | null;
@@ -87,7 +95,7 @@ export function votesOf(view: NodeView): Votes {
   const { voters } = view;
   const told = voters.every((voter) => voter.alive !== null);
   return {
-    reachable: told ? voters.filter((voter) => voter.alive === true).length : null,
+    reachable: told ? voters.filter(({ alive, suspect }) => alive === true && suspect !== true).length : null,
     needed: Math.floor(voters.length / 2) + 1,
     total: voters.length,
   };

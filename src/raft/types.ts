@@ -250,6 +250,8 @@ export interface PeerProgress {
   readonly state: "probe" | "replicate" | "snapshot";
   /** Heard from within the last election timeout. */
   readonly recentlyActive: boolean;
+  /** It may have lost what it acknowledged, and counts for nothing until it is caught up. */
+  readonly suspect: boolean;
 }
 
 /** Every odd branch leaves a mark, and one named test expects it. */

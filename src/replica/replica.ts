@@ -107,6 +107,8 @@ class StateReplica implements RunningReplica, EngineSink {
   #snapshotIndex: LogIndex;
   #bytesSinceSnapshot = 0;
   #savingSnapshot = false;
+  #snapshotFailures = 0;
+  #clockEntries = 0;
   #digest: ReplicaStatus["digest"] = null;
   readonly #digests: DigestWatch;
   #connected: ReadonlySet<NodeId> = new Set();
@@ -162,6 +164,8 @@ class StateReplica implements RunningReplica, EngineSink {
       parkedClaims: this.#claims.size,
       parkedLocks: this.#locks.size,
       watches: this.#watches.count,
+      snapshotFailures: this.#snapshotFailures,
+      clockEntries: this.#clockEntries,
       counts: this.#reader.counts(),
       engine: this.#engine.status(),
     };
@@ -358,6 +362,7 @@ class StateReplica implements RunningReplica, EngineSink {
   #advanceClock(): void {
     if (this.#clockEntryInFlight) return;
     this.#clockEntryInFlight = true;
+    this.#clockEntries += 1;
     this.#proposeOwn({ kind: "advanceClock" }, () => {
       this.#clockEntryInFlight = false;
     });
@@ -545,7 +550,10 @@ class StateReplica implements RunningReplica, EngineSink {
     const saved = await this.#engine.saveSnapshot({ index: this.#applied, digest: this.#machine.digest(), content });
     this.#savingSnapshot = false;
     if (saved.ok) this.#ports.log.info("snapshot saved", { index: saved.value.index });
-    else this.#ports.log.warn("snapshot not saved", { why: saved.refusal.message });
+    else {
+      this.#snapshotFailures += 1;
+      this.#ports.log.warn("snapshot not saved", { why: saved.refusal.message });
+    }
     return saved.ok ? accepted(saved.value.index) : saved;
   }
 

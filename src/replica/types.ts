@@ -59,6 +59,10 @@ export interface ReplicaStatus {
   readonly parkedClaims: number;
   readonly parkedLocks: number;
   readonly watches: number;
+  /** Snapshots that could not be saved since the start. */
+  readonly snapshotFailures: number;
+  /** Entries that this node has proposed, as a leader, only to let time pass. */
+  readonly clockEntries: number;
   readonly counts: ReturnType<Reader["counts"]>;
   readonly engine: EngineStatus;
 }

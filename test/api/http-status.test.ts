@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { LogIndex } from "#kernel";
 import { statusBody } from "../../src/api/http/index.ts";
 import { healthyLeader, leaderless, loseVoters, worker } from "../observe/view.ts";
 
@@ -11,10 +12,18 @@ const jqProgram = "jq";
 const sent = (body: object): string => JSON.stringify({ ...body, stale_ms: 12 });
 
 test("/status has the runbooks' fields, with indexes and term as strings and counts as numbers", () => {
-  const voter = (is_leader: boolean) => ({ alive: true, is_leader, match_index: "9007199244" });
+  const voter = (is_leader: boolean) => ({ alive: true, is_leader, match_index: "9007199244", suspect: false });
   assert.deepEqual(statusBody(healthyLeader), {
     status: "ok",
     reasons: [],
+    alarms: {
+      not_a_member: false,
+      suspect: false,
+      disk_low: false,
+      data_directory_refused: false,
+      state_divergence: false,
+      quarantined: false,
+    },
     node_id: "hetzner-cpu1",
     cluster_id: "c-1",
     version: "0.1.0",
@@ -45,6 +54,24 @@ test("/status has the runbooks' fields, with indexes and term as strings and cou
   });
 });
 
+test("every alarm has a field of its own, beside the sentence in reasons", () => {
+  const raft = {
+    ...healthyLeader.raft!,
+    isMember: false,
+    suspect: true,
+    disk: { freeBytes: 1, isLow: true, lowBytes: 2 },
+    directoryRefusedBy: ["hetzner-cpu2 (cloned)"],
+    divergence: { index: LogIndex(5_000), odd: [healthyLeader.nodeId], quarantined: true },
+  };
+  const { alarms, reasons } = statusBody({ ...healthyLeader, raft });
+  assert.ok(Object.values(alarms as Record<string, boolean>).every(Boolean));
+  assert.deepEqual(
+    (reasons as readonly string[]).map((reason) => reason.split(":")[0]),
+    ["state_agrees", "member", "log_is_whole", "disk_space", "data_directory"],
+  );
+  assert.equal(statusBody(worker)["alarms"], null);
+});
+
 test("the monitoring log's 'Quorum OK: True (4/2 voters)' cannot happen: votes are reachable/needed/total", () => {
   const votes = (lost: number) => {
     const { votes, quorum_ok, cluster_health } = statusBody(loseVoters(healthyLeader, lost));
@@ -65,7 +92,12 @@ test("without a leader leader_id is null and the status says why", () => {
 test("a worker's status names the leader and claims nothing about the log", () => {
   const { role, leader_id, term, votes, voters, quorum_ok } = statusBody(worker);
   assert.deepEqual([role, leader_id, term, votes, quorum_ok], ["worker", "hetzner-cpu1", null, "?/3/5", true]);
-  assert.deepEqual((voters as Record<string, unknown>)["hetzner-cpu1"], { alive: null, is_leader: true, match_index: null });
+  assert.deepEqual((voters as Record<string, unknown>)["hetzner-cpu1"], {
+    alive: null,
+    is_leader: true,
+    match_index: null,
+    suspect: null,
+  });
 });
 
 test(

@@ -19,15 +19,15 @@ test("a cluster without a leader is critical even when every voter is reachable"
 test("a broken clause is named with its numbers", () => {
   const view = {
     ...loseVoters(leaderless, 3),
-    raft: { ...leaderless.raft!, commitIndex: LogIndex(60_000), appliedIndex: LogIndex(1) },
+    raft: { ...leaderless.raft!, commitIndex: LogIndex(60_000), appliedIndex: LogIndex(1), directoryRefusedBy: ["b (wiped)"] },
   };
-  assert.deepEqual(healthOf(view, [{ name: "disk", broken: "3 MiB left" }]), {
+  assert.deepEqual(healthOf(view), {
     healthy: false,
     reasons: [
       "has_leader: no leader is known",
       "quorum: 2 of 5 voters reachable, 3 needed",
       "apply_lag: 59999 committed entries are not applied, limit 50000",
-      "disk: 3 MiB left",
+      "data_directory: refused by b (wiped)",
     ],
   });
 });
@@ -36,6 +36,12 @@ test("a worker that knows a leader is healthy, and does not claim to know who is
   assert.deepEqual(healthOf(worker), { healthy: true, reasons: [] });
   assert.equal(clusterHealth(worker), "healthy");
   assert.deepEqual(votesOf(worker), { reachable: null, needed: 3, total: 5 });
+});
+
+test("a voter that counts for nothing is not counted: two lost and one suspect of five leave no quorum", () => {
+  const view = loseVoters(healthyLeader, 2);
+  const voters = view.voters.map((voter, i) => ({ ...voter, suspect: i === 4 }));
+  assert.deepEqual(votesOf({ ...view, voters }), { reachable: 2, needed: 3, total: 5 });
 });
 
 test("a voter against whose state a majority agrees is unhealthy, the others are not; without a majority all are", () => {

@@ -17,11 +17,15 @@ export const healthyLeader: NodeView = {
     isMember: true,
     disk: { freeBytes: 1_099_511_627_776, isLow: false, lowBytes: 268_435_456 },
     divergence: null,
+    directoryRefusedBy: [],
+    snapshotFailures: 0,
+    clockEntries: 4,
   },
   voters: ["nebius-backbone-1", "nebius-h100-3", "hetzner-cpu1", "hetzner-cpu2", "vultr-a100-20gb"].map((name) => ({
     name: NodeId(name),
     alive: true,
     matchIndex: LogIndex(9_007_199_244),
+    suspect: false,
   })),
   alivePeers: 8,
   totalPeers: 36,
@@ -50,6 +54,6 @@ export const worker: NodeView = {
   nodeId: NodeId("runpod-h100"),
   role: "worker",
   raft: null,
-  voters: healthyLeader.voters.map(({ name }) => ({ name, alive: null, matchIndex: null })),
+  voters: healthyLeader.voters.map(({ name }) => ({ name, alive: null, matchIndex: null, suspect: null })),
   state: null,
 };

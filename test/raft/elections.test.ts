@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { InvariantError, LogIndex, seededRandom, Term } from "#kernel";
 import type { BatchId, Message, RaftOptions } from "#raft";
 import { id, Network, stampAt, TestNode, voters } from "./network.ts";
-import { append as appendTo, leader, quiet, requestVote } from "./roles.ts";
+import { leader, quiet, requestVote } from "./roles.ts";
 
 /** These disks never answer, which shall not keep anybody from standing. */
 const diskless: Partial<RaftOptions> = { ...quiet, diskStallTimeouts: Infinity };
@@ -324,7 +324,7 @@ describe("elections", () => {
 describe("who may not stand", () => {
   test("a learner that is cut off does not name its leader for ever", () => {
     const node = new TestNode({ id: id(2), configuration: voters(1, [id(2)]) });
-    node.receive({ ...appendTo(0, 0, [], 1), from: id(1), to: id(2) });
+    node.receive({ ...append(1, 1), to: id(2) });
     node.settle();
     node.tick(9);
     assert.equal(node.raft.status().leader, id(1));

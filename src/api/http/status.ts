@@ -1,15 +1,16 @@
-import { clusterHealth, type HealthClause, healthOf, votesOf, type NodeView, type StateView } from "#observe";
+import { clusterHealth, healthOf, votesOf, type NodeView, type StateView } from "#observe";
 
 /**
  * The body of `GET /status`, in the shape that the runbooks' jq and python read: `voters` is an object by name, `leader_id`
  * is null while there is none. Indexes and the term are strings (64 bits do not fit a JSON number); counts are numbers.
  */
-export function statusBody(view: NodeView, clauses: readonly HealthClause[] = []): Readonly<Record<string, unknown>> {
+export function statusBody(view: NodeView): Readonly<Record<string, unknown>> {
   const votes = votesOf(view);
-  const { healthy, reasons } = healthOf(view, clauses);
+  const { healthy, reasons } = healthOf(view);
   return {
     status: healthy ? "ok" : "degraded",
     reasons,
+    alarms: alarmsBody(view),
     node_id: view.nodeId,
     cluster_id: view.clusterId,
     version: view.version,
@@ -31,6 +32,19 @@ export function statusBody(view: NodeView, clauses: readonly HealthClause[] = []
   };
 }
 
+/** Null on workers, which have no log. `jq ".alarms | with_entries(select(.value))"` shows those that are raised. */
+function alarmsBody({ raft }: NodeView): Readonly<Record<string, boolean>> | null {
+  if (raft === null) return null;
+  return {
+    not_a_member: !raft.isMember,
+    suspect: raft.suspect,
+    disk_low: raft.disk.isLow,
+    data_directory_refused: raft.directoryRefusedBy.length > 0,
+    state_divergence: raft.divergence !== null,
+    quarantined: raft.divergence?.quarantined ?? false,
+  };
+}
+
 /** Only while there is something to say: voters whose states differ. */
 function divergenceBody({ raft }: NodeView): Readonly<Record<string, unknown>> {
   const divergence = raft?.divergence ?? null;
@@ -42,9 +56,9 @@ function divergenceBody({ raft }: NodeView): Readonly<Record<string, unknown>> {
 /** An object by name, as the runbooks' jq and python read it. */
 export function votersBody(view: NodeView): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
-    view.voters.map(({ name, alive, matchIndex }) => [
+    view.voters.map(({ name, alive, matchIndex, suspect }) => [
       name,
-      { alive, is_leader: name === view.leaderId, match_index: text(matchIndex) },
+      { alive, is_leader: name === view.leaderId, match_index: text(matchIndex), suspect },
     ]),
   );
 }

@@ -106,7 +106,8 @@ export class Progress {
   }
 
   describe(recentlyActive: boolean): PeerProgress {
-    return { matchIndex: this.matchIndex, nextIndex: this.nextIndex, state: this.state, recentlyActive };
+    const { matchIndex, nextIndex, state, suspect } = this;
+    return { matchIndex, nextIndex, state, recentlyActive, suspect };
   }
 
   #enter(state: Progress["state"]): void {
