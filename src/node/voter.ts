@@ -121,6 +121,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
               tickMs: options.timing.tickMs,
               snapshotChunkBytes: defaultRaftOptions.snapshotChunkBytes,
               keepEntries: options.raft.keepEntries,
+              leaseReads: options.raft.leaseReads !== null,
             },
             {
               raft,

@@ -151,7 +151,7 @@ export class TestCluster {
       { ...defaultReplicaOptions, timeoutMs: 5_000, ...this.#options },
       {
         openEngine: (sink) => {
-          const engineOptions = { self: id, tickMs: TICK_MS, snapshotChunkBytes: chunkBytes };
+          const engineOptions = { self: id, tickMs: TICK_MS, snapshotChunkBytes: chunkBytes, leaseReads: false };
           engine = createRaftEngine(
             { ...engineOptions, keepEntries: this.#options.keepEntries ?? 10 },
             { raft, wal: opened.wal, snapshots, peers, clock, timers, log, marked: () => {} },

@@ -22,6 +22,7 @@ import {
   type Message,
   type ProposeOutcome,
   type RaftStatus,
+  type ReadId,
   type Ready,
   type SnapshotMeta,
   membersOf,
@@ -60,6 +61,8 @@ export interface RaftEngineOptions {
   readonly snapshotChunkBytes: number;
   /** Entries kept in front of a snapshot, for followers that are only a little behind. */
   readonly keepEntries: number;
+  /** The core may answer reads by lease. */
+  readonly leaseReads: boolean;
 }
 
 export interface RaftEnginePorts {
@@ -124,7 +127,8 @@ class RaftLoop implements RaftEngine {
       fatal: (error) => this.#fatal(error),
     });
     this.#ticker = new Ticker(options.tickMs, ports, (stamp) => this.#step({ kind: "tick", stamp }));
-    this.#reads = new ReadBarriers((readId) => this.#step({ kind: "read", readId, stamp: ports.clock.now() }));
+    const ask = (readId: ReadId): void => this.#step({ kind: "read", readId, stamp: ports.clock.now() });
+    this.#reads = new ReadBarriers(ask, !options.leaseReads);
     this.#changes = new PendingChanges((at) => this.#raft.configurationAt(at));
     this.#transfers = new PendingTransfers(options.tickMs * TRANSFER_LIMIT_TICKS, ports.timers);
     this.#snapshots = new SnapshotTransfer(options, ports, {

@@ -4,16 +4,21 @@ import type { ReadId } from "#raft";
 /**
  * Linearizable read points, shared: all callers of one loop turn wait for one round of heartbeats. A barrier takes no more
  * callers once its turn ends, because a write may be answered in the next one and a later read has to see it.
+ *
+ * Not shared where a lease may answer: the answer holds for the clock reading that came with the question, and the process may
+ * have been paused, and superseded, in the middle of a turn.
  */
 export class ReadBarriers {
   readonly #ask: (readId: ReadId) => void;
+  readonly #isShared: boolean;
   readonly #waiting = new Map<ReadId, Barrier>();
   #open: Barrier | null = null;
   #lastId = 0;
   #stopped = false;
 
-  constructor(ask: (readId: ReadId) => void) {
+  constructor(ask: (readId: ReadId) => void, isShared: boolean) {
     this.#ask = ask;
+    this.#isShared = isShared;
   }
 
   join(): Promise<Outcome<LogIndex>> {
@@ -22,7 +27,7 @@ export class ReadBarriers {
     const readId = ++this.#lastId as ReadId;
     const barrier = Promise.withResolvers<Outcome<LogIndex>>();
     this.#waiting.set(readId, barrier);
-    this.#open = barrier;
+    if (this.#isShared) this.#open = barrier;
     this.#ask(readId);
     return barrier.promise;
   }
