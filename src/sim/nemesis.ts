@@ -4,6 +4,7 @@ import type { Cluster, Machine } from "./cluster.ts";
 import type { SimDisk } from "./disk/disk.ts";
 import { partitionModes, splitOf } from "./partitions.ts";
 import { type FaultKind, MIN_FREE_BYTES, faultKinds } from "./swarm.ts";
+import { Succession } from "./succession.ts";
 import type { Dice } from "./time/random.ts";
 import type { Scheduler } from "./time/scheduler.ts";
 
@@ -26,6 +27,7 @@ export class Nemesis {
   /** Membership changes leave at least so many. */
   readonly #leastVoters: number;
   readonly #staysDead = new Set<NodeId>();
+  readonly #succession: Succession;
   readonly #repairing = new Set<NodeId>();
   /** Data directories that someone has copied. */
   readonly #copies = new Map<NodeId, SimDisk>();
@@ -40,6 +42,11 @@ export class Nemesis {
     this.#leastVoters = changes && voters > 1 && dice.chance(0.5) ? voters - 1 : voters;
     const minority = Math.floor((this.#leastVoters - 1) / 2);
     this.#atlas = new Set(dice.shuffled(changes ? cluster.nodes : cluster.nodes.slice(0, voters)).slice(0, minority));
+    this.#succession = new Succession(cluster, {
+      dice: ports.dice.fork("succession"),
+      leader: () => this.#leader(),
+      later: (delayMs, run) => this.#later(delayMs, run),
+    });
     cluster.onDeath = (machine) => this.#supervise(machine);
   }
 
@@ -255,6 +262,10 @@ export class Nemesis {
       }
       case "clone":
         return this.#clone(machine, dice);
+      case "succession": {
+        const falls = this.#succession.start();
+        return falls === null ? null : `${falls} leaders`;
+      }
       default:
         return assertNever(kind, "fault");
     }

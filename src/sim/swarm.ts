@@ -36,6 +36,7 @@ export const faultKinds = [
   "disk-low",
   "damaged-end",
   "clone",
+  "succession",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
