@@ -10,7 +10,7 @@ import type { Operation } from "./history.ts";
  * Each is derived from raw counters of the world (marks of the core, lines of the nodes' logs, faults), or from what
  * {@link Sometimes} sees; the raw names stand beside it.
  */
-const sources = {
+export const sometimesSources = {
   "log truncated on conflict": ["mark: conflict truncated"],
   "an old term's entry overwritten (Figure 8)": ["seen: figure 8"],
   "election lost": ["mark: election lost"],
@@ -53,11 +53,14 @@ const sources = {
   "disk nearly full": ["error: the disk is nearly full: no command is taken until there is room"],
 } as const satisfies Record<string, readonly string[]>;
 
-export type SometimesName = keyof typeof sources;
+export type SometimesName = keyof typeof sometimesSources;
 
 /** Every name, with how often it happened according to the raw counters of one run or of many. */
 export function sometimesOf(raw: Readonly<Record<string, number>>): Readonly<Record<SometimesName, number>> {
-  const counted = Object.entries(sources).map(([name, from]) => [name, from.reduce((sum, key) => sum + (raw[key] ?? 0), 0)]);
+  const counted = Object.entries(sometimesSources).map(([name, from]) => [
+    name,
+    from.reduce((sum, key) => sum + (raw[key] ?? 0), 0),
+  ]);
   return Object.fromEntries(counted) as Record<SometimesName, number>;
 }
 

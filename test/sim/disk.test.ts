@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ClusterId, NodeId, Term } from "#kernel";
+import { openWal } from "#storage";
 import { PagedFile } from "../../src/sim/disk/paged-file.ts";
 import { type DiskUser, SimDisk } from "../../src/sim/disk/disk.ts";
 import { asMacrotask, drainMicrotasks } from "../../src/sim/time/microtasks.ts";
@@ -101,6 +103,23 @@ test("a full disk takes the front of a write, then refuses", async () => {
   });
   assert.equal(code, "ENOSPC");
   assert.ok(size > 0 && size < 10_000, `${size} bytes were taken`);
+});
+
+test("a log whose last batch is damaged after a power cut leaves its voter suspect", async () => {
+  const options = { clusterId: ClusterId("c"), nodeId: NodeId("n1"), segmentBytes: 4096 };
+  const [first, second] = await onDisk(async (disk, losePower, sim) => {
+    const { wal } = await openWal(disk, options);
+    await wal.append({ entries: [], hardState: { term: Term(1), votedFor: null } });
+    await wal.append({ entries: [], hardState: { term: Term(2), votedFor: null } });
+    losePower();
+    assert.notEqual(sim.damageEnd(new Dice(1)), null);
+    const opened = await openWal(disk, options);
+    losePower();
+    return [opened, await openWal(disk, options)];
+  });
+  assert.equal(first!.suspect, true);
+  assert.equal(second!.suspect, true, "the mark is durable");
+  assert.equal(first!.recovered.hardState.term, 2, "the second copy of the vote stands beside the log");
 });
 
 /** Runs `use` on a fresh disk that loses all it may, in simulated time. */
