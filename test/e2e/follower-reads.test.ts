@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Client, type ServiceError, credentials, status } from "@grpc/grpc-js";
 import { decodeMessage, encodeMessage } from "#codec";
 import { connect } from "#client";
-import { LogIndex, WorkId } from "#kernel";
+import { LogIndex, type WorkId } from "#kernel";
 import { GetWorkRequest, WorkResponse } from "#gen/ringraft/v1/work.js";
 import { RealCluster } from "./real-cluster.ts";
 
