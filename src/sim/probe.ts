@@ -1,6 +1,6 @@
 import type { RaftCore } from "#consensus";
 import type { VoterProbe } from "#node";
-import type { Input, Persist } from "#raft";
+import type { Input, Persist, Ready } from "#raft";
 import type { StateMachine } from "#statemachine";
 import type { Observer } from "./observer.ts";
 import type { SimProcess } from "./process.ts";
@@ -47,13 +47,20 @@ function observed(core: RaftCore, process: SimProcess, observer: Required<Observ
   };
   const drain: RaftCore["drain"] = () => {
     const ready = core.drain();
-    if (!process.isAlive) return ready;
+    if (!process.isAlive || isEmpty(ready)) return ready;
     if (ready.persist !== null) persisting.push(ready.persist);
     observer.drained(node, ready, core.status());
     if (ready.committed.length > 0) observer.committed(node, ready.committed);
     return ready;
   };
   return { ...forwarding(core), step, propose, drain };
+}
+
+/** Most ticks ask the shell for nothing. Had the core changed all the same, the next step would show it. */
+function isEmpty(ready: Ready): boolean {
+  const { send, persist, committed, readable, readsRejected, snapshotSends, snapshotChunks, status, trace } = ready;
+  const asked = send.length + committed.length + readable.length + readsRejected.length;
+  return asked + snapshotSends.length + snapshotChunks.length + trace.length === 0 && persist === null && status === null;
 }
 
 /** All methods of the core, bound to it: a method that the core gains later needs no line here. */

@@ -93,7 +93,7 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
   const heartbeatMs = tickMs * dice.pick([2, 4]);
   const electionMs = heartbeatMs * dice.pick([4, 6, 10]);
   const readsByLease = dice.fork("lease reads").chance(0.25);
-  const snapshotEveryEntries = dice.pick([8, 50, 100, 200, 200, 1000, 1000, 1000]);
+  const snapshotEveryEntries = dice.pick([20, 50, 100, 200, 200, 1000, 1000, 1000]);
   const raft = {
     maxMessageBytes: dice.pick([512, 64 * KiB, MiB]),
     maxInflightBytes: dice.pick([1, 16 * KiB, 8 * MiB]),
@@ -174,13 +174,16 @@ export const keepsLeader = (election: VoterOptions["election"]): boolean => guar
 export const nodeName = (at: number): NodeId => NodeId(`n${at + 1}`);
 
 /**
- * Whoever writes a snapshot every few entries has little work: each holds the whole state, and would cost more than all else.
+ * Whoever writes a snapshot every few entries has little work and keeps none of it: each holds the whole state, and would cost
+ * more than all else.
  * An operation here is followed by two or three of the worker that takes the item on.
  */
 function loadOf(dice: Dice, snapshotEveryEntries: number, clients?: number): LoadOptions {
   const drawn = drawLoad(dice);
   const load = clients === undefined ? drawn : { ...drawn, clients };
   const operationsPerSecond = snapshotEveryEntries < 50 ? 4 : dice.logUniform(4, snapshotEveryEntries < 200 ? 6 : 10);
+  const keepFinishedMs = snapshotEveryEntries < 200 && load.keepFinishedMs === 0 ? 30_000 : load.keepFinishedMs;
   const isLarge = snapshotEveryEntries >= 200 && dice.chance(0.05);
-  return { ...load, thinkMs: (1_000 * load.clients) / operationsPerSecond, payloadBytes: isLarge ? 10_000 : dice.pick([0, 100]) };
+  const thinkMs = (1_000 * load.clients) / operationsPerSecond;
+  return { ...load, thinkMs, keepFinishedMs, payloadBytes: isLarge ? 10_000 : dice.pick([0, 100]) };
 }
