@@ -202,7 +202,7 @@ export class Cluster implements WorldView {
         clock: process.clock,
         timers: process.timers,
         random: dice.fork(`life ${machine.lives} of ${node}`).next,
-        log: this.#logOf(process),
+        log: this.#log(),
         openPeers: async (events) => {
           const { directoryId, starts } = await countStart(disk, identity, () => this.#directoryId(node));
           const shown = { directoryId, starts, incarnation: process.life };
@@ -404,16 +404,18 @@ export class Cluster implements WorldView {
     this.onDeath(machine);
   }
 
-  #logOf(process: SimProcess): Log {
+  #log(): Log {
     const quiet = (): void => {};
     const log: Log = {
-      debug: (mark) => this.#ports.count(`mark: ${mark}`),
+      debug: (mark, fields) => {
+        this.#ports.count(`mark: ${mark}`);
+        if (mark === "transfer started") this.#ports.count(`transfer: ${String(fields?.["cause"])}`);
+      },
       info: quiet,
       warn: (message) => this.#ports.count(`warning: ${message}`),
       error: (message) => this.#ports.count(`error: ${message}`),
       child: () => log,
     };
-    void process;
     return log;
   }
 }

@@ -397,11 +397,14 @@ export class Nemesis {
     const possible: MembershipChange[] = [];
     if (outside.length > 0) {
       possible.push({ kind: "add", node: dice.pick(outside), promote: dice.chance(0.7) });
-      possible.push({ kind: "replace", remove: dice.pick(voters), add: dice.pick(outside) });
+      const remove = dice.chance(0.4) ? process.node : dice.pick(voters);
+      possible.push({ kind: "replace", remove, add: dice.pick(outside) });
     }
     for (const node of configuration.learners) possible.push({ kind: "promote", node }, { kind: "remove", node });
     if (voters.length > this.#leastVoters) {
-      possible.push({ kind: "remove", node: dice.pick(voters) }, { kind: "demote", node: dice.pick(voters) });
+      // A leader that removes itself has to hand over.
+      const node = dice.chance(0.4) ? process.node : dice.pick(voters);
+      possible.push({ kind: "remove", node }, { kind: "demote", node });
     }
     if (possible.length === 0) return null;
     const change = dice.pick(possible);

@@ -21,7 +21,7 @@ test("every sometimes-counter counts something that is still in the code", () =>
       const isThere =
         kind === "seen"
           ? counters.includes(`#saw("${what}")`)
-          : kind === "mark" || kind === "fault" || kind === "warning" || kind === "error"
+          : kind === "mark" || kind === "transfer" || kind === "fault" || kind === "warning" || kind === "error"
             ? code.includes(`"${what}"`)
             : kind === "directory refused" || kind === "process ended"
               ? code.includes(`"${what}"`) && code.includes(`\`${kind}: `)
