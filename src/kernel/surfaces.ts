@@ -53,7 +53,7 @@ export const surfaces = {
     http: 503,
     exit: 5,
     retry: "elsewhere",
-    hint: "The node cannot be reached or is stopping: try another.",
+    hint: "The node cannot be reached, is stopping, or is no member: try another.",
   },
   TIMEOUT: { grpc: 4, http: 504, exit: 6, retry: "later", hint: "The time given was not enough; nothing was changed." },
   UNKNOWN_OUTCOME: {

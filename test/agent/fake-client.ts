@@ -1,17 +1,8 @@
 import { type Client, ClientError, type ClientSession, type WatchBatch, type WatchOptions } from "#client";
 import { completeWorkSpec } from "#codec";
-import {
-  type ClusterTimeMs,
-  type FencingToken,
-  LogIndex,
-  NodeId,
-  type Reason,
-  SessionId,
-  type WallTimeMs,
-  WorkId,
-  refusal,
-} from "#kernel";
+import { type ClusterTimeMs, type FencingToken, LogIndex, NodeId, type Reason, SessionId, type WorkId, refusal } from "#kernel";
 import type { Progress, WorkError, WorkItem, WorkSpec, WorkState } from "#statemachine";
+import { item } from "../client/fake-answers.ts";
 
 /** What an agent told the queue. */
 export type Told =
@@ -48,7 +39,7 @@ export class FakeQueue {
   } as unknown as Client;
 
   add(workId: string, kind: string, spec: Partial<WorkSpec> = {}): void {
-    this.items.set(workId, fresh(workId, completeWorkSpec({ ...spec, kind })));
+    this.items.set(workId, item(workId, { spec: completeWorkSpec({ ...spec, kind }) }));
     this.#waiting.push(workId);
     this.changed();
   }
@@ -195,28 +186,4 @@ export class FakeSession {
 
 function error(reason: Reason, outcome: "failed" | "unknown"): ClientError {
   return new ClientError(refusal(reason, "says the fake"), outcome);
-}
-
-function fresh(workId: string, spec: WorkSpec): WorkItem {
-  return {
-    workId: WorkId(workId),
-    spec,
-    state: "PENDING",
-    attempt: 0,
-    lossCount: 0,
-    epoch: 0,
-    availableAtMs: 0,
-    claim: null,
-    progress: null,
-    cancelRequested: null,
-    result: "",
-    lastError: null,
-    attempts: [],
-    enqueuedAtMs: 0 as ClusterTimeMs,
-    enqueuedWallMs: 0 as WallTimeMs,
-    finishedAtMs: null,
-    createRevision: LogIndex(1),
-    modRevision: LogIndex(1),
-    version: 1,
-  };
 }

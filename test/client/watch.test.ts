@@ -63,6 +63,27 @@ test("a watch resumes after the last revision it saw, bookmarks included, withou
   assert.deepEqual(asked, [5, 9]);
 });
 
+test("a watch that a removed node lets go goes on at the leader, after the last revision it saw", async (t) => {
+  const asked: number[] = [];
+  const leader = await new FakeServer((request) => {
+    if (request.body.oneofKind !== "watch") return;
+    asked.push(request.body.watch.fromRevision);
+    send(request, 7);
+  }).listen();
+  t.after(() => leader.close());
+  const { server, batches } = await setUp(t, { fromRevision: LogIndex(5) }, (_watch, request) => {
+    send(request, 6);
+    server.role = "follower";
+    server.leader = leader.address;
+    request.refuse("UNAVAILABLE");
+  });
+  assert.deepEqual(
+    (await take(batches, 2)).map((batch) => batch.revision),
+    [6, 7],
+  );
+  assert.deepEqual(asked, [7]);
+});
+
 test("a watch 'from now on' is pinned to a revision before it begins, so an early loss skips nothing", async (t) => {
   const asked: number[] = [];
   const { batches } = await setUp(t, {}, (watch, request, nth) => {
