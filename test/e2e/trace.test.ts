@@ -40,7 +40,10 @@ test(
       const [first] = names;
       const text = readFileSync(traceOf(first!), "utf8");
       const spoilt = join(folder, "spoilt.ndjson");
-      writeFileSync(spoilt, text.replace(/("event":"step".*?"state":\{"term":)(\d+)/, "$1" + "999"));
+      writeFileSync(
+        spoilt,
+        text.replace(/("event":"step".*?"state":\{"term":)\d+/, (_, before: string) => `${before}999`),
+      );
       assert.equal(ringraft(["trace", "verify", spoilt]).status, 1);
     } finally {
       await cluster.stop();

@@ -54,10 +54,10 @@ test("a full disk without a reserve ends the log for good, with a hint that says
   await background();
   disk.inject((operation, path) => (operation === "write" && /next-segment|reserve/.test(path) ? "ENOSPC" : null));
   await disk.remove("reserve");
-  let failure: unknown = null;
-  for (let i = 1; i < 300 && failure === null; i++) {
-    await wal.append({ entries: [entry(i)], hardState: null }).catch((error: unknown) => (failure = error));
-  }
+  const failure = await (async () => {
+    for (let i = 1; i < 300; i++) await wal.append({ entries: [entry(i)], hardState: null });
+    return null;
+  })().catch((error: unknown) => error);
   const { code, hint } = failure as StorageError;
   assert.equal(code, "IO_FAILED");
   assert.match(hint, /The disk is full.*free space \(never under wal\/ or snap\/\), then start the node again/);
