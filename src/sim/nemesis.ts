@@ -357,9 +357,26 @@ export class Nemesis {
       if (step === "join" && own !== undefined && membersOf(own).has(machine.id)) {
         this.#repairing.delete(machine.id);
         this.#cluster.count("lost node rejoined");
+        this.#watchHealth(machine);
       } else this.#ports.scheduler.after(REPAIR_EVERY_MS, look);
     };
     this.#ports.scheduler.after(REPAIR_EVERY_MS, look);
+  }
+
+  /**
+   * Who gets over the removal by a snapshot does not learn of it, and goes on refusing a node that has been added since. It
+   * stands in that node's health clause, and the way out is to do it once more.
+   */
+  #watchHealth(machine: Machine, refusedSinceMs: number | null = null): void {
+    this.#ports.scheduler.after(REPAIR_EVERY_MS, () => {
+      if (this.#repairing.has(machine.id)) return;
+      const { nowMs } = this.#ports.scheduler;
+      const isRefused = machine.process?.introduction?.isRefused ?? refusedSinceMs !== null;
+      const sinceMs = isRefused ? (refusedSinceMs ?? nowMs) : null;
+      if (sinceMs === null || nowMs - sinceMs < REFUSED_FOR_MS) return this.#watchHealth(machine, sinceMs);
+      this.#cluster.count("lost node removed once more");
+      this.#repair(machine);
+    });
   }
 
   #repairStep(machine: Machine, step: "remove" | "add" | "join"): "remove" | "add" | "join" {
@@ -410,7 +427,18 @@ export class Nemesis {
     const change = dice.pick(possible);
     this.#propose(process.node, change);
     if (dice.chance(0.3)) this.#killOnceJoint(process.node, this.#ports.scheduler.nowMs + JOINT_WITHIN_MS);
+    else if (dice.chance(0.4)) this.#separate(new Set([process.node, ...outside]), dice);
     return JSON.stringify(change);
+  }
+
+  /** The old voters here, the leader and the newcomers there: two majorities, if the change counts on one side too early. */
+  #separate(side: ReadonlySet<NodeId>, dice: Dice): void {
+    const { network } = this.#cluster;
+    const between = [...network.all()].filter(({ from, to }) => side.has(from) !== side.has(to));
+    for (const { from, to } of between) network.cut(from, to);
+    this.#later(dice.logUniform(1_000, 20_000), () => {
+      for (const link of between) link.isCut = false;
+    });
   }
 
   /** The successor has to lead the cluster out of the joint configuration. */
@@ -454,5 +482,6 @@ export class Nemesis {
 const REPAIR_EVERY_MS = 1_000;
 /** Then it begins anew: who was only half forgotten is removed once more. */
 const REPAIR_WITHIN_MS = 30_000;
+const REFUSED_FOR_MS = 3_000;
 const JOINT_WITHIN_MS = 2_000;
 const LOOK_EVERY_MS = 1;
