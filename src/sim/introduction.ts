@@ -25,6 +25,11 @@ export class Introduction {
     this.#end = end;
   }
 
+  /** As its health clause says. */
+  get isRefused(): boolean {
+    return this.#refusedBy.size > 0;
+  }
+
   /** `fault` null: the peer accepts this process. */
   heard(by: NodeId, fault: DirectoryFault | null): void {
     if (fault === null) this.#refusedBy.delete(by);

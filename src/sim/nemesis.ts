@@ -391,6 +391,8 @@ export class Nemesis {
     if (step === "remove") this.#wipe(machine);
     machine.isLost = false;
     this.#cluster.boot(machine.id);
+    // Those that lag behind get a moment to learn of the removal before they learn of the addition.
+    if (step === "remove") return "add";
     if (!isMember) this.#propose(leader!, { kind: "add", node: machine.id, promote: true });
     return isMember ? "join" : "add";
   }

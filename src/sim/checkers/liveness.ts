@@ -21,6 +21,7 @@ export class Liveness implements Observer {
   /** Of a leader whose lead was confirmed by a commit of its own term. */
   #ledTerm: Term | null = null;
   #settledTerm: Term | null = null;
+  #settledLeader: NodeId | null = null;
 
   constructor(view: WorldView, replay: Replay, report: CheckerReport, keepsLeader = true) {
     this.#view = view;
@@ -53,7 +54,9 @@ export class Liveness implements Observer {
       this.#commits.push({ atMs: this.#view.nowMs, index: commitIndex });
     }
     if (role === "leader" && ownTermCommitted && term > (this.#ledTerm ?? -1)) this.#ledTerm = term;
+    if (role === "leader" && term === this.#settledTerm) this.#settledLeader = node;
     if (this.#keepsLeader && this.#settledTerm !== null && term > this.#settledTerm) {
+      if (this.#isLeaderRemoved()) return this.#settleAgain();
       this.#report("liveness", `${node} is in term ${term} though all was well in term ${this.#settledTerm}`);
       return;
     }
@@ -63,6 +66,20 @@ export class Liveness implements Observer {
       this.#report("liveness", `no leader ${ELECTIONS_TO_SETTLE} election timeouts after the last fault`);
     }
     this.#settledTerm = this.#ledTerm ?? term;
+  }
+
+  /** On somebody's request: its successor needs a term of its own. */
+  #isLeaderRemoved(): boolean {
+    const known = this.#view.nodes.map((node) => this.#view.status(node)).filter((status) => status !== null);
+    const [newest] = known.sort((a, b) => b.configurationIndex - a.configurationIndex);
+    return this.#settledLeader !== null && newest !== undefined && !newest.configuration.voters.includes(this.#settledLeader);
+  }
+
+  #settleAgain(): void {
+    this.#healedMs = this.#view.nowMs;
+    this.#settledTerm = null;
+    this.#settledLeader = null;
+    this.#ledTerm = null;
   }
 
   ended(): void {
