@@ -53,7 +53,7 @@ export function raftOf(shape: FileShape): NodeConfig["raft"] {
 function leaseOf(shape: FileShape): { readonly leaseMs: number } | null {
   if (shape.raft?.lease_reads !== true) return null;
   const { tickMs, electionMs } = timingOf(shape);
-  return { leaseMs: electionMs * (1 - driftOf(shape)) - tickMs };
+  return { leaseMs: Math.floor(electionMs * (1 - driftOf(shape)) - tickMs) };
 }
 
 export const driftOf = (shape: FileShape): number => shape.raft?.clock_drift ?? 0.1;

@@ -352,6 +352,7 @@ export class Raft {
         term: state.term,
         readRound: 0,
         suspect: state.isSuspect,
+        leaseMs: 0,
       });
     }
   }

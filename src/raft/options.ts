@@ -41,7 +41,8 @@ export function validateRaftOptions(options: RaftOptions): void {
   invariant(options.diskStallTimeouts >= 1, `raft option diskStallTimeouts is ${options.diskStallTimeouts}, must be at least 1`);
   if (options.leaseReads !== null) {
     invariant(options.checkQuorum, "raft option leaseReads needs checkQuorum: without it nobody promises to elect no other");
-    invariant(options.leaseReads.leaseMs > 0, `raft option leaseMs is ${options.leaseReads.leaseMs}, must be above 0`);
+    const { leaseMs } = options.leaseReads;
+    invariant(Number.isSafeInteger(leaseMs) && leaseMs > 0, `raft option leaseMs is ${leaseMs}, must be a whole number above 0`);
   }
   const { voters } = options.initialConfiguration;
   invariant(new Set(voters).size === voters.length, `raft option initialConfiguration repeats a voter: ${voters.join(", ")}`);

@@ -8,10 +8,12 @@ interface PendingRead {
   readonly readId: ReadId;
 }
 
-interface ConfirmedRound {
+export interface ConfirmedRound {
   readonly index: LogIndex;
   readonly reads: readonly PendingRead[];
   readonly startedAt: MonotonicMs;
+  /** Those of its confirmers that elect nobody else for as long as a lease lasts. */
+  readonly boundBy: ReadonlySet<NodeId>;
 }
 
 /**
@@ -21,7 +23,7 @@ interface ConfirmedRound {
  */
 export class ReadRounds {
   #gathering: PendingRead[] = [];
-  #round: (ConfirmedRound & { readonly confirmedBy: Set<NodeId> }) | null = null;
+  #round: (ConfirmedRound & { readonly confirmedBy: Set<NodeId>; readonly boundBy: Set<NodeId> }) | null = null;
   #roundNumber = 0;
 
   get size(): number {
@@ -43,13 +45,16 @@ export class ReadRounds {
 
   /** `startedAt` is a clock reading taken before the first heartbeat of this round leaves: a lease counts from there. */
   start(commitIndex: LogIndex, self: NodeId, startedAt: MonotonicMs): void {
-    this.#round = { index: commitIndex, reads: this.#gathering, startedAt, confirmedBy: new Set([self]) };
+    const [confirmedBy, boundBy] = [new Set([self]), new Set([self])];
+    this.#round = { index: commitIndex, reads: this.#gathering, startedAt, confirmedBy, boundBy };
     this.#gathering = [];
     this.#roundNumber++;
   }
 
-  confirm(round: number, by: NodeId): void {
-    if (round === this.awaited) this.#round?.confirmedBy.add(by);
+  confirm(round: number, by: NodeId, isBound: boolean): void {
+    if (this.#round === null || round !== this.awaited) return;
+    this.#round.confirmedBy.add(by);
+    if (isBound) this.#round.boundBy.add(by);
   }
 
   /** The reads of the awaited round, once a quorum has confirmed that this node still leads. */

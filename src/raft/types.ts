@@ -116,7 +116,13 @@ export type Message =
       readonly commitIndex: LogIndex;
       /** 0 = not for reads */ readonly readRound: number;
     })
-  | (Envelope & { readonly kind: "heartbeatReply"; readonly readRound: number; readonly suspect: boolean })
+  | (Envelope & {
+      readonly kind: "heartbeatReply";
+      readonly readRound: number;
+      readonly suspect: boolean;
+      /** The longest lease that the sender's promise covers, counted from the sending of the heartbeat; 0 = no promise. */
+      readonly leaseMs: number;
+    })
   | (Envelope & {
       /** One chunk of a snapshot. The shell fills `data` from the snapshot store when it sends (the core names only the range). */
       readonly kind: "snapshotChunk";
@@ -287,8 +293,9 @@ export interface RaftOptions {
   readonly preempt: boolean;
   /**
    * Not null: a leader answers reads without asking anybody for `leaseMs` after a round of heartbeats that a quorum has
-   * acknowledged. Needs checkQuorum, the same value on every voter, and clocks whose rates differ by less than what
-   * `leaseMs` stays below the election timeout. Null: every read is confirmed by a quorum.
+   * acknowledged. Needs checkQuorum, and clocks whose rates differ by less than what `leaseMs` stays below the election
+   * timeout. A voter with a smaller value, or null, counts for no lease of this one. A whole number. Null: every read is
+   * confirmed by a quorum.
    */
   readonly leaseReads: { readonly leaseMs: number } | null;
   /** Election timeouts without a durable batch, while one is outstanding, after which the disk counts as stalled. */

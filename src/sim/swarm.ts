@@ -102,14 +102,14 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
     keepEntries: dice.pick([0, 5, 500]),
     segmentBytes: dice.pick([4 * KiB, 64 * KiB, 64 * KiB, MiB]),
     minFreeBytes: MIN_FREE_BYTES,
-    leaseReads: readsByLease ? { leaseMs: electionMs * (1 - CLOCK_DRIFT_BOUND) - tickMs } : null,
+    leaseReads: readsByLease ? { leaseMs: Math.floor(electionMs * (1 - CLOCK_DRIFT_BOUND) - tickMs) } : null,
   };
   const delayMeanMs = dice.logUniform(0.2, heartbeatMs / 8);
   const network = {
     delayMinMs: 0.05,
     delayMeanMs,
     queue: dice.pick([20, 1000, 1000]),
-    reorders: dice.chance(0.1),
+    reorders: dice.chance(0.2),
   };
   const disk = {
     personality: dice.pick(["ordered", "reorder", "worst-case"] as const),

@@ -98,6 +98,7 @@ function persist(batch: number, { entries: written = [], hardState = null, says 
     term: 1 as Term,
     readRound: 0,
     suspect: false,
+    leaseMs: 0,
   };
   return { batch: batch as BatchId, hardState, entries: written, thenSend: says === undefined ? [] : [message] };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { InvariantError, LogIndex, Term } from "#kernel";
 import { defaultRaftOptions, type RaftOptions, validateRaftOptions } from "#raft";
-import { id, Network, stampAt, type TestNode, voters } from "./network.ts";
+import { id, Network, stampAt, TestNode, voters } from "./network.ts";
 import { requestVote } from "./roles.ts";
 
 /** The test nodes tick every 100 ms, so the election timeout is 1,000 ms; a tenth of drift and a tick less are 800. */
@@ -44,6 +44,8 @@ describe("lease reads (dissertation 6.4.1)", () => {
     validateRaftOptions(options);
     assert.throws(() => validateRaftOptions({ ...options, checkQuorum: false }), InvariantError);
     assert.throws(() => validateRaftOptions({ ...options, leaseReads: { leaseMs: 0 } }), InvariantError);
+    // It is compared with the promises of other voters, which cross the wire as whole numbers.
+    assert.throws(() => validateRaftOptions({ ...options, leaseReads: { leaseMs: 799.5 } }), InvariantError);
   });
 
   test("the lease counts from when the heartbeats were sent, not from when their answers came", () => {
@@ -61,7 +63,15 @@ describe("lease reads (dissertation 6.4.1)", () => {
     assert.ok(heartbeat?.kind === "heartbeat");
     const { readRound } = heartbeat;
     leading.tick(4);
-    leading.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(leading.term), readRound, suspect: false });
+    leading.receive({
+      kind: "heartbeatReply",
+      from: id(2),
+      to: id(1),
+      term: Term(leading.term),
+      readRound,
+      suspect: false,
+      leaseMs: LEASE_MS,
+    });
     assert.equal(answered(sentAt + LEASE_MS - 1), true);
     assert.equal(answered(sentAt + LEASE_MS), false);
   });
@@ -73,9 +83,39 @@ describe("lease reads (dissertation 6.4.1)", () => {
     const grantedAt = leading.nowMs;
     leading.tick(3);
     leading.takeSent();
-    leading.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(leading.term), readRound: 1, suspect: false });
+    leading.receive({
+      kind: "heartbeatReply",
+      from: id(2),
+      to: id(1),
+      term: Term(leading.term),
+      readRound: 1,
+      suspect: false,
+      leaseMs: LEASE_MS,
+    });
     leading.raft.step({ kind: "read", readId: 77 as never, stamp: stampAt(grantedAt + LEASE_MS) });
     assert.deepEqual(leading.raft.drain().readable, []);
+  });
+
+  test("voters that differ: who knows no leases, or binds itself for less, confirms reads and extends no lease", () => {
+    const bound = (leaseMs: number): Partial<RaftOptions> => ({ leaseReads: { leaseMs } });
+    for (const [followers, isLeased] of [
+      [[{}, {}], false],
+      [[bound(LEASE_MS - 1), {}], false],
+      [[bound(LEASE_MS), {}, {}, {}], false],
+      [[bound(LEASE_MS + 1), bound(LEASE_MS + 1)], true],
+    ] as const) {
+      const configuration = voters(1 + followers.length);
+      const net = new Network(
+        [leased, ...followers].map((options, i) => new TestNode({ id: id(i + 1), configuration, options })),
+      );
+      net.tick(12);
+      net.campaign(1);
+      net.tick(2);
+      net.node(1).read();
+      assert.equal(net.node(1).pump().readable.length, isLeased ? 1 : 0);
+      net.settle();
+      assert.equal(net.node(1).readable.length, 1, "by lease, or confirmed by a round");
+    }
   });
 
   test("telling a successor to campaign ends the lease for good, even when the hand-over fails", () => {

@@ -62,10 +62,10 @@ describe("linearizable reads", () => {
     leader.read();
     leader.pump();
     leader.takeSent();
-    leader.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(1), readRound: 0, suspect: false });
+    leader.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(1), readRound: 0, suspect: false, leaseMs: 0 });
     leader.pump();
     assert.deepEqual(leader.readable, []);
-    leader.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(1), readRound: 1, suspect: false });
+    leader.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(1), readRound: 1, suspect: false, leaseMs: 0 });
     leader.pump();
     assert.equal(leader.readable.length, 1);
   });
@@ -81,16 +81,16 @@ describe("linearizable reads", () => {
     leader.pump();
     const rounds = leader.takeSent().map((m) => (m.kind === "heartbeat" ? m.readRound : 0));
     assert.deepEqual(rounds, [1, 1]);
-    leader.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(1), readRound: 1, suspect: false });
+    leader.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(1), readRound: 1, suspect: false, leaseMs: 0 });
     leader.pump();
     assert.deepEqual(
       leader.readable.map((r) => r.readId),
       [1],
     );
-    leader.receive({ kind: "heartbeatReply", from: id(3), to: id(1), term: Term(1), readRound: 1, suspect: false });
+    leader.receive({ kind: "heartbeatReply", from: id(3), to: id(1), term: Term(1), readRound: 1, suspect: false, leaseMs: 0 });
     leader.pump();
     assert.equal(leader.readable.length, 1);
-    leader.receive({ kind: "heartbeatReply", from: id(3), to: id(1), term: Term(1), readRound: 2, suspect: false });
+    leader.receive({ kind: "heartbeatReply", from: id(3), to: id(1), term: Term(1), readRound: 2, suspect: false, leaseMs: 0 });
     leader.pump();
     assert.deepEqual(
       leader.readable.map((r) => r.readId),
@@ -129,7 +129,7 @@ describe("linearizable reads", () => {
     const other = net.node(2).read();
     net.settle();
     net.heal();
-    net.node(1).receive({ kind: "heartbeatReply", from: id(3), to: id(1), term: Term(7), readRound: 0, suspect: false });
+    net.node(1).receive({ kind: "heartbeatReply", from: id(3), to: id(1), term: Term(7), readRound: 0, suspect: false, leaseMs: 0 });
     net.settle();
     assert.deepEqual(
       net.node(1).rejected.map((r) => [r.readId, r.refusal.reason]),

@@ -46,7 +46,7 @@ describe("PreVote, CheckQuorum and stickiness", () => {
     const unheard = leader(3, [], 0, { preVote: false, checkQuorum: true });
     for (let i = 0; i < 11; i++) {
       heard.tick();
-      heard.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(1), readRound: 0, suspect: false });
+      heard.receive({ kind: "heartbeatReply", from: id(2), to: id(1), term: Term(1), readRound: 0, suspect: false, leaseMs: 0 });
       unheard.tick();
     }
     assert.equal(heard.role, "leader");

@@ -76,7 +76,15 @@ export function handleHeartbeat(state: RaftState, message: Extract<Message, { ki
   // A leader that does not know yet counts on acknowledged entries that may be gone.
   state.log.commitTo(suspicion === null ? message.commitIndex : lower(message.commitIndex, suspicion.verifiedIn(term)));
   const { readRound, from } = message;
-  state.send({ kind: "heartbeatReply", from: state.id, to: from, term: state.term, readRound, suspect: state.isSuspect });
+  state.send({
+    kind: "heartbeatReply",
+    from: state.id,
+    to: from,
+    term: state.term,
+    readRound,
+    suspect: state.isSuspect,
+    leaseMs: state.options.leaseReads?.leaseMs ?? 0,
+  });
 }
 
 export function handleSnapshotChunk(state: RaftState, message: Extract<Message, { kind: "snapshotChunk" }>): void {

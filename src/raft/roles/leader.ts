@@ -15,7 +15,7 @@ import { committedIndex, isQuorum } from "../quorum/index.ts";
 import { ReadRounds } from "../reads.ts";
 import type { Leading, RaftState } from "../state.ts";
 import type { CoreStamp, Entry, EntryKind, Message, ProposeOutcome, ReadId } from "../types.ts";
-import { extendLease, wantsLease } from "./lease.ts";
+import { coversLease, extendLease, wantsLease } from "./lease.ts";
 import { advanceTransfer, whyHandingOver } from "./transfer.ts";
 
 /** Won: opens the leadership with an entry of its own term, without which nothing older may be counted as committed (§8). */
@@ -156,7 +156,7 @@ export function handleHeartbeatReply(
     leading.flushNeeded = true;
   }
   if (message.readRound === 0 || message.suspect) return;
-  leading.reads.confirm(message.readRound, message.from);
+  leading.reads.confirm(message.readRound, message.from, coversLease(state, message.leaseMs));
   answerConfirmedReads(state, leading);
 }
 
@@ -288,7 +288,7 @@ function startReadRound(state: RaftState, leading: Leading): void {
 function answerConfirmedReads(state: RaftState, leading: Leading): void {
   const confirmed = leading.reads.takeConfirmed(state.configuration);
   if (confirmed === null) return;
-  extendLease(state, leading, confirmed.startedAt);
+  extendLease(state, leading, confirmed);
   const { index } = confirmed;
   for (const { from, readId } of confirmed.reads) {
     if (from === state.id) state.readable.push({ readId, index });

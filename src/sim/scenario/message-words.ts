@@ -23,7 +23,7 @@ const FIELDS = {
   appendReply: ["match", "suspect"],
   appendRejected: ["rejected", "hint"],
   heartbeat: ["commit", "round"],
-  heartbeatReply: ["round", "suspect"],
+  heartbeatReply: ["round", "suspect", "lease"],
   snapshotChunk: ["snapshot", "offset", "done"],
   snapshotReply: ["snapshot", "next", "installed", "suspect"],
   timeoutNow: [],
@@ -111,7 +111,7 @@ export function buildMessage(kind: Message["kind"], from: NodeId, to: NodeId, ow
     case "heartbeat":
       return { kind, ...envelope, commitIndex: index("commit"), readRound: number("round") };
     case "heartbeatReply":
-      return { kind, ...envelope, readRound: number("round"), suspect };
+      return { kind, ...envelope, readRound: number("round"), suspect, leaseMs: number("lease") };
     case "snapshotChunk": {
       const at = position("snapshot");
       const times = { clusterTimeMs: ClusterTimeMs(0), wallTimeMs: WallTimeMs(0) };
@@ -190,6 +190,7 @@ function describe(message: Message): Map<string, string> {
     case "heartbeatReply":
       if (message.readRound > 0) set("round", message.readRound);
       flag("suspect", message.suspect);
+      if (message.leaseMs > 0) set("lease", message.leaseMs);
       break;
     case "snapshotChunk":
       set("snapshot", `${message.meta.index}:${message.meta.term}`);

@@ -338,6 +338,13 @@ export interface HeartbeatReply {
      * @generated from protobuf field: bool suspect = 2
      */
     suspect: boolean;
+    /**
+     * The longest lease, from the sending of the heartbeat on, that the sender's promise to elect nobody else covers; 0 = it
+     * promises nothing.
+     *
+     * @generated from protobuf field: uint64 lease_ms = 3
+     */
+    leaseMs: number;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.SnapshotChunk

@@ -891,13 +891,15 @@ class HeartbeatReply$Type extends runtime_4.MessageType {
     constructor() {
         super("ringraft.peer.v1.HeartbeatReply", [
             { no: 1, name: "read_round", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
-            { no: 2, name: "suspect", kind: "scalar", T: 8 /*ScalarType.BOOL*/ }
+            { no: 2, name: "suspect", kind: "scalar", T: 8 /*ScalarType.BOOL*/ },
+            { no: 3, name: "lease_ms", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
         ]);
     }
     create(value) {
         const message = globalThis.Object.create((this.messagePrototype));
         message.readRound = 0;
         message.suspect = false;
+        message.leaseMs = 0;
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -912,6 +914,9 @@ class HeartbeatReply$Type extends runtime_4.MessageType {
                     break;
                 case /* bool suspect */ 2:
                     message.suspect = reader.bool();
+                    break;
+                case /* uint64 lease_ms */ 3:
+                    message.leaseMs = reader.uint64().toNumber();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -931,6 +936,9 @@ class HeartbeatReply$Type extends runtime_4.MessageType {
         /* bool suspect = 2; */
         if (message.suspect !== false)
             writer.tag(2, runtime_1.WireType.Varint).bool(message.suspect);
+        /* uint64 lease_ms = 3; */
+        if (message.leaseMs !== 0)
+            writer.tag(3, runtime_1.WireType.Varint).uint64(message.leaseMs);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
