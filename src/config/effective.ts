@@ -48,12 +48,13 @@ export function raftOf(shape: FileShape): NodeConfig["raft"] {
 
 /**
  * A voter that acknowledged a heartbeat elects nobody else for an election timeout of its own clock, whose first tick may come
- * at once; the leader's clock may run slower by the drift. What is left is the lease, from the sending of that heartbeat on.
+ * at once, and one more early: a tick that came late, behind a turn that waited for I/O, is soon followed by the next. The
+ * leader's clock may run slower by the drift. What is left is the lease, from the sending of that heartbeat on.
  */
 function leaseOf(shape: FileShape): { readonly leaseMs: number } | null {
   if (shape.raft?.lease_reads !== true) return null;
   const { tickMs, electionMs } = timingOf(shape);
-  return { leaseMs: Math.floor(electionMs * (1 - driftOf(shape)) - tickMs) };
+  return { leaseMs: Math.floor(electionMs * (1 - driftOf(shape)) - 2 * tickMs) };
 }
 
 export const driftOf = (shape: FileShape): number => shape.raft?.clock_drift ?? 0.1;

@@ -151,7 +151,7 @@ function checkRaft(shape: FileShape): readonly Finding[] {
   order("max_inflight", raft.maxInflightBytes, "max_uncommitted", raft.maxUncommittedBytes);
   if (raft.leaseReads !== null && raft.leaseReads.leaseMs <= 0) {
     const { electionMs, tickMs } = timingOf(shape);
-    const message = `${driftOf(shape)} of the election timeout ${formatDuration(electionMs)} and one tick ${formatDuration(tickMs)} leave no time for a lease`;
+    const message = `${driftOf(shape)} of the election timeout ${formatDuration(electionMs)} and two ticks of ${formatDuration(tickMs)} leave no time for a lease`;
     findings.push({ path: ["raft", "clock_drift"], message, hint: "lower it, or leave raft.lease_reads out" });
   }
   if (raft.keepEntries >= raft.snapshotEveryEntries) {

@@ -182,9 +182,10 @@ test("durations are milliseconds or text with a unit, sizes bytes or text with a
   assert.equal(loaded(`${valid}raft: {segment: 32MiB}\n`).raft.segmentBytes, 33_554_432);
 });
 
-test("a lease is what clock drift and one tick leave of the election timeout", () => {
-  assert.deepEqual(loaded(`${valid}raft: {lease_reads: true}\n`).raft.leaseReads, { leaseMs: 600 * 0.9 - 20 });
-  assert.deepEqual(loaded(`${valid}raft: {lease_reads: true, clock_drift: 0.5}\n`).raft.leaseReads, { leaseMs: 280 });
+test("a lease is what clock drift and two ticks leave of the election timeout, in whole milliseconds", () => {
+  assert.deepEqual(loaded(`${valid}raft: {lease_reads: true}\n`).raft.leaseReads, { leaseMs: 600 * 0.9 - 2 * 20 });
+  assert.deepEqual(loaded(`${valid}raft: {lease_reads: true, clock_drift: 0.5}\n`).raft.leaseReads, { leaseMs: 260 });
+  assert.deepEqual(loaded(`${valid}raft: {lease_reads: true, clock_drift: 0.333}\n`).raft.leaseReads, { leaseMs: 360 });
   assert.equal(loaded(`${valid}raft: {clock_drift: 0.5}\n`).raft.leaseReads, null);
 });
 

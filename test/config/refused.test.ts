@@ -270,6 +270,7 @@ test("limits that cannot hold together are refused with both numbers", () => {
   );
   assert.match(raft("keep_entries: 100000"), /100000 entries must be below raft\.snapshot_every 100000/);
   assert.match(raft("lease_reads: true, clock_drift: 0.99"), /0\.99 of the election timeout .* leave no time for a lease/);
+  assert.match(raft("lease_reads: true, clock_drift: 0.94"), /two ticks of 20 ms leave no time for a lease/);
   assert.match(raft("lease_reads: true, clock_drift: 2"), /must be a share from 0 to 1/);
   assert.match(raft("segment: 5 floppies"), /"5 floppies" is not a size/);
   assert.match(

@@ -5,8 +5,8 @@ import { defaultRaftOptions, type RaftOptions, validateRaftOptions } from "#raft
 import { id, Network, stampAt, TestNode, voters } from "./network.ts";
 import { requestVote } from "./roles.ts";
 
-/** The test nodes tick every 100 ms, so the election timeout is 1,000 ms; a tenth of drift and a tick less are 800. */
-const LEASE_MS = 800;
+/** The test nodes tick every 100 ms, so the election timeout is 1,000 ms; a tenth of drift and two ticks less are 700. */
+const LEASE_MS = 700;
 const leased: Partial<RaftOptions> = { leaseReads: { leaseMs: LEASE_MS } };
 
 /** A leader with a lease, on clocks that agree. */

@@ -129,7 +129,9 @@ describe("linearizable reads", () => {
     const other = net.node(2).read();
     net.settle();
     net.heal();
-    net.node(1).receive({ kind: "heartbeatReply", from: id(3), to: id(1), term: Term(7), readRound: 0, suspect: false, leaseMs: 0 });
+    net
+      .node(1)
+      .receive({ kind: "heartbeatReply", from: id(3), to: id(1), term: Term(7), readRound: 0, suspect: false, leaseMs: 0 });
     net.settle();
     assert.deepEqual(
       net.node(1).rejected.map((r) => [r.readId, r.refusal.reason]),
