@@ -242,6 +242,7 @@ export class Network {
     if (copies === 2) count("network: duplicated");
     for (let copy = 0; copy < copies; copy += 1) {
       let arrivalMs = Math.max(scheduler.nowMs, link.cloggedUntilMs) + this.#delayMs(link);
+      if (this.#settings.reorders && copy > 0) arrivalMs += dice.exponential(LATE_COPY_MS);
       if (!this.#settings.reorders) arrivalMs = Math.max(arrivalMs, link.lastArrivalMs);
       link.lastArrivalMs = Math.max(arrivalMs, link.lastArrivalMs);
       link.inFlight += 1;
@@ -272,6 +273,8 @@ export class Network {
 
 const HANDSHAKE_TIMEOUT_MS = 1_000;
 const HEALTHY_AGAIN_MS = 200;
+/** Mean, where nothing keeps its order: until then the world has moved on. */
+const LATE_COPY_MS = 500;
 
 function healthyLink(from: NodeId, to: NodeId): Link {
   return {

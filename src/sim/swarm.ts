@@ -94,15 +94,18 @@ export function swarm(seed: number, overrides: RunOverrides = {}): RunConfig {
   const electionMs = heartbeatMs * dice.pick([4, 6, 10]);
   const readsByLease = dice.fork("lease reads").chance(0.25);
   const snapshotEveryEntries = dice.pick([20, 50, 100, 200, 200, 1000, 1000, 1000]);
+  // The least of both lets every entry travel alone; but one at a time, nobody would ever catch up.
+  const maxMessageBytes = dice.pick([1, 512, 64 * KiB, MiB]);
+  const maxInflightBytes = dice.pick([1, 16 * KiB, 8 * MiB]);
   const raft = {
-    maxMessageBytes: dice.pick([512, 64 * KiB, MiB]),
-    maxInflightBytes: dice.pick([1, 16 * KiB, 8 * MiB]),
+    maxMessageBytes,
+    maxInflightBytes: maxMessageBytes === 1 ? Math.max(maxInflightBytes, 16 * KiB) : maxInflightBytes,
     maxUncommittedBytes: dice.pick([64 * KiB, 64 * MiB]),
     snapshotEveryEntries,
     keepEntries: dice.pick([0, 5, 500]),
     segmentBytes: dice.pick([4 * KiB, 64 * KiB, 64 * KiB, MiB]),
     minFreeBytes: MIN_FREE_BYTES,
-    leaseReads: readsByLease ? { leaseMs: Math.floor(electionMs * (1 - CLOCK_DRIFT_BOUND) - tickMs) } : null,
+    leaseReads: readsByLease ? { leaseMs: Math.floor(electionMs * (1 - CLOCK_DRIFT_BOUND) - 2 * tickMs) } : null,
   };
   const delayMeanMs = dice.logUniform(0.2, heartbeatMs / 8);
   const network = {

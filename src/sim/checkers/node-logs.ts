@@ -15,6 +15,11 @@ export class NodeLogs implements Observer {
     return this.#logs.get(node)?.[index] ?? null;
   }
 
+  /** 0: nothing is known of its log. */
+  lastIndex(node: NodeId): number {
+    return Math.max(0, (this.#logs.get(node)?.length ?? 0) - 1);
+  }
+
   /** The term of a committed entry; null when it was there before the run's first leader. `undefined`: not committed. */
   committedTerm(index: number): Term | null | undefined {
     return this.#committed[index];

@@ -115,6 +115,24 @@ test("leader-completeness refuses a leader that lacks a committed entry, and acc
   assert.deepEqual(seen, ["leader-completeness", "leader-completeness"]);
 });
 
+test("leader-completeness refuses a commit that somebody without the entry could still be elected over (figure 8)", () => {
+  const { problems, report } = new Complaints();
+  const logs = new NodeLogs();
+  const checker = new LeaderCompleteness(logs, report);
+  const commits = (term: number, index: number): void => {
+    const leading = status({ role: "leader", term: Term(term), lastIndex: LogIndex(2), commitIndex: LogIndex(index) });
+    logs.stepped(n1, tick, leading);
+    checker.stepped(n1, tick, leading);
+  };
+  for (const node of [n1, n2]) logs.drained(node, ready([entryAt(1, 1)]));
+  commits(1, 1);
+  for (const node of [n1, n2]) logs.drained(node, ready([entryAt(2, 2)]));
+  logs.drained(n3, ready([entryAt(1, 1), entryAt(2, 3)]));
+  assert.deepEqual(problems, []);
+  commits(4, 2);
+  assert.deepEqual(problems, ["n1 commits index 2, and n3 could be elected without it"]);
+});
+
 test("durable-ack refuses a commit that is on the platters of a minority, learners not counted", () => {
   const { seen, report } = new Complaints();
   const logs = new NodeLogs();
