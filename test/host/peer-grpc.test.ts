@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { createServer } from "node:net";
 import { afterEach, test } from "node:test";
 import { ClusterId, type LogIndex, NodeId, type Term, seededRandom } from "#kernel";
@@ -6,7 +7,10 @@ import type { Log } from "#ports";
 import type { Entry, Message } from "#raft";
 import { PeerDirectories } from "#storage";
 import { MemoryDisk } from "../storage/memory-disk.ts";
+import { raftMessageToProto } from "#codec";
 import { systemTimers } from "../../src/host/clock.ts";
+import { helloTo } from "../../src/host/peer-grpc/handshake.ts";
+import { Inbound } from "../../src/host/peer-grpc/inbound.ts";
 import { type GrpcPeerLinks, createPeerLinks } from "../../src/host/peer-grpc/index.ts";
 
 const a = NodeId("a");
@@ -52,6 +56,34 @@ test("a caller that looks for another node is refused: an address is not a name"
   const right = await node(b, { peers: new Map([[NodeId("c"), `127.0.0.1:${left.port}`]]) });
   await until(() => right.warnings.length > 0);
   assert.match(right.warnings[0]!, /looks for node "c", this is "a"/);
+});
+
+test("what an earlier connection still brings is not delivered once the peer has connected anew (docs/decisions/0011)", async () => {
+  const identity = { self: b, clusterId: ClusterId("blue"), incarnation: 2, directoryId: "dir-b", starts: 2 };
+  const directories = await PeerDirectories.open(new MemoryDisk());
+  const heard: Message[] = [];
+  const inbound = new Inbound(
+    { identity, peers: new Map([[a, ""]]), requireCertificates: false, directories },
+    { log: logTo([], true), onMessage: (_from, message) => heard.push(message), onOpened: () => {}, onClosed: () => {} },
+  );
+  const speaks = (call: FakeCall, round: number) => call.emit("data", { messages: [raftMessageToProto(heartbeat(round))] });
+  const connect = async (starts: number): Promise<FakeCall> => {
+    const call = new FakeCall();
+    inbound.accept(call as never);
+    const caller = { ...identity, self: a, directoryId: "dir-a", incarnation: starts, starts };
+    call.emit("data", { hello: helloTo(b, caller), messages: [] });
+    await until(() => call.written > 0);
+    return call;
+  };
+  const earlier = await connect(1);
+  speaks(earlier, 1);
+  const newer = await connect(2);
+  speaks(earlier, 2);
+  speaks(newer, 3);
+  assert.deepEqual(
+    heard.map((message) => message.kind === "heartbeat" && message.readRound),
+    [1, 3],
+  );
 });
 
 test("the loss of a peer is noticed at once, and its return within a second", async () => {
@@ -175,6 +207,18 @@ async function node(self: NodeId, { clusterId = "test", peers, port = 0, ...more
   );
   open.push(links);
   return { links, port: await links.start(), messages, events, warnings };
+}
+
+/** The accepting end of a stream, on which a test says what arrives and when. */
+class FakeCall extends EventEmitter {
+  written = 0;
+  readonly cancelled = false;
+
+  write(): void {
+    this.written += 1;
+  }
+
+  end(): void {}
 }
 
 /** A node without a real peer complains about its unreachable one: not what a test looks at. */
