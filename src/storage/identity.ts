@@ -2,6 +2,7 @@ import { ClusterId, NodeId } from "#kernel";
 import type { Disk } from "#ports";
 import { writeDurably } from "./durable-file.ts";
 import { StorageError } from "./error.ts";
+import { spendReserveOn } from "./reserve.ts";
 import type { DataDirectoryIdentity } from "./types.ts";
 import { WAL_DIRECTORY } from "./wal/format.ts";
 import { listOrEmpty, readWhole } from "./wal/segments.ts";
@@ -31,7 +32,7 @@ export function newIdentity(clusterId: ClusterId, nodeId: NodeId, directoryId: s
   return { formatVersion: IDENTITY_FORMAT_VERSION, clusterId, nodeId, directoryId, starts: 0, initialising: false };
 }
 
-/** Counts this start, durably; an older version's directory gets its id now. To be called once, before a peer is spoken to. */
+/** Counts this start, durably, on a full disk with the help of the reserve; an older version's directory gets its id now. To be called once, before a peer is spoken to. */
 export async function countStart(
   disk: Disk,
   identity: DataDirectoryIdentity,
@@ -39,7 +40,8 @@ export async function countStart(
 ): Promise<DataDirectoryIdentity> {
   const directoryId = identity.directoryId === "" ? newDirectoryId() : identity.directoryId;
   const counted = { ...identity, directoryId, starts: identity.starts + 1 };
-  await writeIdentity(disk, counted);
+  // A full disk must not keep down a voter that could come up: it may be the one that makes room, by a snapshot.
+  await spendReserveOn(disk, () => writeIdentity(disk, counted));
   return counted;
 }
 

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { type LogIndex, type NodeId, NO_INDEX } from "#kernel";
 import type { Disk } from "#ports";
 import { writeDurably } from "./durable-file.ts";
-import { StorageError } from "./error.ts";
+import { StorageError, isDiskFull } from "./error.ts";
 import { Serial } from "./serial.ts";
 import { readWhole } from "./wal/segments.ts";
 
@@ -98,13 +98,20 @@ export class PeerDirectories {
     return this.#known.has(peer);
   }
 
-  /** Judges, and makes durable what is new before it resolves. Throws StorageError (IO_FAILED). */
+  /**
+   * Judges, and makes durable what is new before it resolves. Throws StorageError (IO_FAILED). A full disk refuses strangers
+   * only: of a peer whose directory is remembered nothing but the count of starts is new, and a voter that was restarted must
+   * not be shut out by disks that are full all over the cluster. Until the next write the count is kept in memory alone.
+   */
   meet(peer: NodeId, shown: ShownDirectory): Promise<PeerVerdict> {
     return this.#serial.run(async () => {
       const verdict = judgePeer(peer, this.#known.get(peer) ?? null, shown);
       if (verdict.kind === "refused" || !verdict.isNews) return verdict;
       const known = new Map(this.#known).set(peer, shown);
-      await this.#write(known, this.#configurationIndex);
+      const mayForgetStarts = this.#known.has(peer);
+      await this.#write(known, this.#configurationIndex).catch((thrown: unknown) => {
+        if (!mayForgetStarts || !isDiskFull(thrown)) throw thrown;
+      });
       if (!this.#known.has(peer)) this.#newcomers.add(peer);
       this.#known.set(peer, shown);
       return verdict;
@@ -118,7 +125,10 @@ export class PeerDirectories {
       if (index <= this.#configurationIndex) return;
       const kept = new Map([...this.#known].filter(([peer]) => members.has(peer) || this.#newcomers.has(peer)));
       if (kept.size < this.#known.size) {
-        await this.#write(kept, index);
+        // When there is no room, a restart remembers the removed, and is told of this configuration again.
+        await this.#write(kept, index).catch((thrown: unknown) => {
+          if (!isDiskFull(thrown)) throw thrown;
+        });
         for (const peer of this.#known.keys()) if (!kept.has(peer)) this.#known.delete(peer);
       }
       this.#configurationIndex = index;

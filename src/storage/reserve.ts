@@ -23,28 +23,15 @@ export class DiskReserve {
 
   /** Runs `operation`; when the disk is full, gives the reserve up and runs it once more. */
   async spendOn<T>(operation: () => Promise<T>): Promise<T> {
-    try {
-      return await operation();
-    } catch (thrown) {
-      if (!isDiskFull(thrown) || !(await this.#giveUp())) throw thrown;
-      return await operation();
-    }
+    return await spendReserveOn(this.#disk, operation, this.#filling);
   }
 
   async close(): Promise<void> {
     await this.#filling;
   }
 
-  async #giveUp(): Promise<boolean> {
-    await this.#filling;
-    if (!(await this.#isThere(RESERVE_FILE))) return false;
-    await removeIfThere(this.#disk, RESERVE_FILE);
-    await this.#disk.syncDirectory(".");
-    return true;
-  }
-
   async #fill(): Promise<void> {
-    if (await this.#isThere(RESERVE_FILE)) return;
+    if (await isReserved(this.#disk)) return;
     const freeBytes = await this.#disk.freeBytes();
     if (freeBytes !== null && freeBytes < 2 * this.#bytes) return;
     try {
@@ -55,10 +42,28 @@ export class DiskReserve {
       await removeIfThere(this.#disk, DRAFT_FILE);
     }
   }
+}
 
-  async #isThere(name: string): Promise<boolean> {
-    return (await this.#disk.list(".")).includes(name);
+/** {@link DiskReserve.spendOn} for those who do not keep the reserve: `filling` is a filling under way, which must end first. */
+export async function spendReserveOn<T>(
+  disk: Disk,
+  operation: () => Promise<T>,
+  filling: Promise<void> = Promise.resolve(),
+): Promise<T> {
+  try {
+    return await operation();
+  } catch (thrown) {
+    if (!isDiskFull(thrown)) throw thrown;
+    await filling;
+    if (!(await isReserved(disk))) throw thrown;
+    await removeIfThere(disk, RESERVE_FILE);
+    await disk.syncDirectory(".");
+    return await operation();
   }
+}
+
+async function isReserved(disk: Disk): Promise<boolean> {
+  return (await disk.list(".")).includes(RESERVE_FILE);
 }
 
 const RESERVE_FILE = "reserve";

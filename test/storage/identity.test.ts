@@ -40,6 +40,22 @@ test("a failed write leaves the identity that was there", async () => {
   }
 });
 
+test("a start is counted on a full disk too, with the help of the log's reserve", async () => {
+  const disk = new MemoryDisk();
+  await writeIdentity(disk, identity);
+  disk.inject((operation) => (operation === "write" ? "ENOSPC" : null));
+  await assert.rejects(
+    countStart(disk, identity, () => "other"),
+    { code: "IO_FAILED", hint: /The disk is full/ },
+    "there is no reserve",
+  );
+  disk.put("reserve", new Uint8Array(4096));
+  disk.inject((operation) => (operation === "write" && disk.files().includes("reserve") ? "ENOSPC" : null));
+  assert.equal((await countStart(disk, identity, () => "other")).starts, 1);
+  disk.crash(() => 0.5, 0);
+  assert.equal((await readIdentity(disk))?.starts, 1);
+});
+
 test("an identity that is damaged or of a newer format is refused with the file's name", async () => {
   const disk = new MemoryDisk();
   for (const [text, code] of [

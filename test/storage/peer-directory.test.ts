@@ -55,6 +55,37 @@ test("a peer that cannot be remembered is not accepted", async () => {
   assert.equal(directories.knows(n2), false);
 });
 
+test("a full disk refuses strangers, not a known peer that was restarted: its count of starts is written as soon as there is room", async () => {
+  const disk = new MemoryDisk();
+  const directories = await PeerDirectories.open(disk);
+  await directories.meet(n2, shown("a", 1));
+  disk.inject((operation) => (operation === "write" ? "ENOSPC" : null));
+  assert.equal((await directories.meet(n2, shown("a", 2))).kind, "welcome");
+  assert.equal((await directories.meet(n2, shown("a", 1))).kind, "refused", "it is remembered in this life");
+  await assert.rejects(directories.meet(n3, shown("c", 1)), { code: "IO_FAILED" });
+  disk.inject((operation) => (operation === "write" ? "EIO" : null));
+  await assert.rejects(directories.meet(n2, shown("a", 3)), { code: "IO_FAILED" }, "a broken disk is no full one");
+  disk.inject(null);
+  await directories.meet(n3, shown("c", 1));
+  const again = await PeerDirectories.open(disk);
+  assert.equal((await again.meet(n2, shown("a", 1))).kind, "refused");
+});
+
+test("on a full disk a removed peer is forgotten all the same, and after a restart when the configuration is told again", async () => {
+  const disk = new MemoryDisk();
+  const directories = await PeerDirectories.open(disk);
+  await directories.meet(n2, shown("a", 1));
+  await directories.configured(LogIndex(1), new Set([n2, n3]));
+  disk.inject((operation) => (operation === "write" ? "ENOSPC" : null));
+  await directories.configured(LogIndex(10), new Set([n3]));
+  assert.equal(directories.knows(n2), false);
+  disk.inject(null);
+  const again = await PeerDirectories.open(disk);
+  assert.equal(again.knows(n2), true);
+  await again.configured(LogIndex(10), new Set([n3]));
+  assert.equal(again.knows(n2), false);
+});
+
 test("who is removed from the cluster may come back with an empty directory; who stays may not", async () => {
   const disk = new MemoryDisk();
   const directories = await PeerDirectories.open(disk);
