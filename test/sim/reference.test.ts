@@ -152,7 +152,14 @@ describe("the reference machine refuses", () => {
 });
 
 describe("a trace file", () => {
-  const start = JSON.stringify({ event: "start", node: self, state: begin, configuration, committedConfiguration: configuration, terms: [0, 1, 1, 2] });
+  const start = JSON.stringify({
+    event: "start",
+    node: self,
+    state: begin,
+    configuration,
+    committedConfiguration: configuration,
+    terms: [0, 1, 1, 2],
+  });
   const step = JSON.stringify({ event: "step", input: { kind: "tick" }, state: begin, configuration: null });
   const forgets = JSON.stringify({ event: "step", input: { kind: "tick" }, state: { ...begin, term: 1 }, configuration: null });
   const lines = async function* (...texts: string[]): AsyncGenerator<string> {
