@@ -177,7 +177,7 @@ function bodyOf(body: Body, envelope: { readonly from: NodeId; readonly to: Node
     case "timeoutNow":
       return { ...envelope, kind: "timeoutNow" };
     case "stateDigest":
-      return { ...envelope, kind: "stateDigest", index: body.stateDigest.index as LogIndex, digest: body.stateDigest.digest };
+      return { ...envelope, kind: "stateDigest", ...body.stateDigest, index: body.stateDigest.index as LogIndex };
     case undefined:
       throw new WireError("a message without content");
     default:

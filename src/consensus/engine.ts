@@ -77,4 +77,6 @@ export interface EngineStatus {
 export interface DigestReport {
   readonly index: LogIndex;
   readonly digest: string;
+  /** Of what the digest covers: voters of different versions have nothing to compare. */
+  readonly digestVersion: number;
 }

@@ -144,7 +144,12 @@ export type Message =
   /** The leader hands over: campaign now, without waiting and without a pre-vote (§3.10). */
   | (Envelope & { readonly kind: "timeoutNow" })
   /** The sender's state after applying `index`, for comparison. */
-  | (Envelope & { readonly kind: "stateDigest"; readonly index: LogIndex; readonly digest: string })
+  | (Envelope & {
+      readonly kind: "stateDigest";
+      readonly index: LogIndex;
+      readonly digest: string;
+      readonly digestVersion: number;
+    })
   /** `suspect`: forget what this node acknowledged before, it may be lost; and only then take the read index. */
   | (Envelope & { readonly kind: "readIndex"; readonly readId: ReadId; readonly suspect: boolean })
   | (Envelope & { readonly kind: "readIndexReply"; readonly readId: ReadId; readonly index: LogIndex | null });

@@ -1,5 +1,6 @@
 import { type LogIndex, NO_INDEX, type NodeId } from "#kernel";
 import type { DigestReport } from "#consensus";
+import { DIGEST_VERSION } from "#statemachine";
 
 /** Whose state differs, as of `index`. The same entries give the same state: whoever differs has met a fault, not an opinion. */
 export interface Divergence {
@@ -39,16 +40,17 @@ export class DigestWatch {
   }
 
   /**
-   * Another voter's. The answer, when not null, is what that voter must be told: it reported something else about an index that
+   * Another voter's; one whose digest covers something else, in a cluster that is being upgraded, is passed over. The answer, when not null, is what that voter must be told: it reported something else about an index that
    * this node perhaps passed when the other one was not there to hear of it. Answered once, so that answers meet no answers.
    */
   other(from: NodeId, report: DigestReport, voters: readonly NodeId[]): DigestReport | null {
+    if (report.digestVersion !== DIGEST_VERSION) return null;
     const isNew = this.#reports.get(report.index)?.get(from) !== report.digest;
     if (report.index > this.#newestOwn + KEPT_REPORTS * DIGEST_EVERY || !isNew) return null;
     this.#record(from, report);
     this.#judge(report.index, voters);
     const digest = this.#reports.get(report.index)?.get(this.#self);
-    return digest === undefined || digest === report.digest ? null : { index: report.index, digest };
+    return digest === undefined || digest === report.digest ? null : { ...report, digest };
   }
 
   /** It may have restarted: it knows nothing of what it was told, and says again what it said. */

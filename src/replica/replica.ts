@@ -16,7 +16,15 @@ import {
 } from "#kernel";
 import type { Clock, Log, Timer, Timers } from "#ports";
 import type { Configuration, Entry, MembershipChange, SnapshotMeta } from "#raft";
-import type { Command, Decision, Event, Operation, Reader, StateMachine } from "#statemachine";
+import {
+  type Command,
+  type Decision,
+  DIGEST_VERSION,
+  type Event,
+  type Operation,
+  type Reader,
+  type StateMachine,
+} from "#statemachine";
 import { decodeCommand, encodeCommand, isLeaderOnly } from "#codec";
 import type { DigestReport, Engine, EngineSink, EngineStatus } from "#consensus";
 import { applyEntry } from "./apply-entry.ts";
@@ -412,8 +420,9 @@ class StateReplica implements RunningReplica, EngineSink {
     this.#digest = { index, value: digest };
     const voters = this.#voters();
     if (!voters.includes(this.#ports.nodeId)) return;
-    this.#digests.own({ index, digest }, voters);
-    this.#engine.reportDigest({ index, digest }, null);
+    const report: DigestReport = { index, digest, digestVersion: DIGEST_VERSION };
+    this.#digests.own(report, voters);
+    this.#engine.reportDigest(report, null);
     this.#judged();
   }
 

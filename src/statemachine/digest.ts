@@ -3,6 +3,12 @@ import type { JobPhase, LockState, ModelVersionState, SessionState, WorkItem, Wo
 import type { Decision, ObjectValue } from "./reply.ts";
 
 /**
+ * To be raised with every change of what the digest covers or how it is computed: voters compare only equal versions, so that
+ * an upgrade, voter by voter, is not taken for a divergence.
+ */
+export const DIGEST_VERSION = 1;
+
+/**
  * Order-independent fingerprint of a set of facts: the sum of their hashes in two 32-bit lanes, so that a change costs
  * one subtraction and one addition. It guards against divergence of honest voters, not against an adversary; so an
  * object is represented by the few numbers that every change moves, not by its text.

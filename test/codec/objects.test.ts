@@ -180,6 +180,7 @@ test("Raft messages of every kind cross the wire; from and to are the stream's",
     { ...envelope, kind: "appendReply", matchIndex: index(), suspect: false },
     { ...envelope, kind: "appendRejected", rejectedIndex: index(), hintIndex: index(), hintTerm: 2 as Term },
     { ...envelope, kind: "heartbeat", commitIndex: index(), readRound: 4 },
+    { ...envelope, kind: "stateDigest", index: index(), digest: "0123456789abcdef", digestVersion: 3 },
     { ...envelope, kind: "heartbeatReply", readRound: 4, suspect: false, leaseMs: 800 },
     { ...envelope, kind: "snapshotChunk", meta, offset: 65_536, data: new Uint8Array([9]), done: true, totalBytes: 65_537 },
     {

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogIndex, NodeId } from "#kernel";
+import { DIGEST_VERSION } from "#statemachine";
 // The inside of the room: a pure part, tried without the cluster around it.
 import { DigestWatch } from "../../src/replica/digest-watch.ts";
 
 const [a, b, c, d] = ["a", "b", "c", "d"].map(NodeId) as [NodeId, NodeId, NodeId, NodeId];
-const at = (thousands: number, digest: string) => ({ index: LogIndex(thousands * 1_000), digest });
+const at = (thousands: number, digest: string, digestVersion = DIGEST_VERSION) => ({
+  index: LogIndex(thousands * 1_000),
+  digest,
+  digestVersion,
+});
 
 test("voters that report the same about the same index have nothing to say to each other", () => {
   const watch = new DigestWatch(a);
@@ -13,6 +18,26 @@ test("voters that report the same about the same index have nothing to say to ea
   assert.equal(watch.other(b, at(1, "x"), [a, b, c]), null);
   assert.equal(watch.other(c, at(2, "y"), [a, b, c]), null);
   assert.equal(watch.divergence, null);
+});
+
+test("voters whose digests cover different things, as in an upgrade one by one, are not compared and get no answer", () => {
+  const watch = new DigestWatch(a);
+  const voters = [a, b, c];
+  watch.own(at(1, "x"), voters);
+  for (const [voter, version] of [
+    [b, DIGEST_VERSION + 1],
+    [c, 0],
+  ] as const)
+    assert.equal(watch.other(voter, at(1, "y", version), voters), null);
+  assert.deepEqual([watch.divergence], [null]);
+  watch.other(b, at(1, "z"), voters);
+  assert.deepEqual(
+    watch.divergence?.reports,
+    new Map([
+      [a, "x"],
+      [b, "z"],
+    ]),
+  );
 });
 
 test("the one against whom a majority of all voters agrees is the odd one, on its own side and on the others'", () => {

@@ -222,7 +222,10 @@ class RaftLoop implements RaftEngine {
   onMessage(from: NodeId, message: Message): void {
     invariant(message.from === from && message.to === this.#options.self, `message of ${message.from} on the link of ${from}`);
     if (message.kind !== "stateDigest") this.#step({ kind: "message", message });
-    else if (!this.#stopped) this.#sink.onDigest(from, { index: message.index, digest: message.digest });
+    else if (!this.#stopped) {
+      const { index, digest, digestVersion } = message;
+      this.#sink.onDigest(from, { index, digest, digestVersion });
+    }
   }
 
   onPeerConnected(peer: NodeId): void {

@@ -138,7 +138,7 @@ export function buildMessage(kind: Message["kind"], from: NodeId, to: NodeId, ow
     case "timeoutNow":
       return { kind, ...envelope };
     case "stateDigest":
-      return { kind, ...envelope, index: index("index"), digest: fields.get("digest") ?? "" };
+      return { kind, ...envelope, index: index("index"), digest: fields.get("digest") ?? "", digestVersion: 0 };
     case "readIndex":
       return { kind, ...envelope, readId: number("read") as ReadId, suspect };
     case "readIndexReply": {

@@ -447,6 +447,12 @@ export interface StateDigest {
      * @generated from protobuf field: string digest = 2
      */
     digest: string;
+    /**
+     * Of what the digest covers: only equal versions are compared. 0 is from before versions were told.
+     *
+     * @generated from protobuf field: uint32 digest_version = 3
+     */
+    digestVersion: number;
 }
 declare class PeerFrame$Type extends MessageType<PeerFrame> {
     constructor();

@@ -1259,13 +1259,15 @@ class StateDigest$Type extends runtime_4.MessageType {
     constructor() {
         super("ringraft.peer.v1.StateDigest", [
             { no: 1, name: "index", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
-            { no: 2, name: "digest", kind: "scalar", T: 9 /*ScalarType.STRING*/ }
+            { no: 2, name: "digest", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
+            { no: 3, name: "digest_version", kind: "scalar", T: 13 /*ScalarType.UINT32*/ }
         ]);
     }
     create(value) {
         const message = globalThis.Object.create((this.messagePrototype));
         message.index = 0;
         message.digest = "";
+        message.digestVersion = 0;
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -1280,6 +1282,9 @@ class StateDigest$Type extends runtime_4.MessageType {
                     break;
                 case /* string digest */ 2:
                     message.digest = reader.string();
+                    break;
+                case /* uint32 digest_version */ 3:
+                    message.digestVersion = reader.uint32();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -1299,6 +1304,9 @@ class StateDigest$Type extends runtime_4.MessageType {
         /* string digest = 2; */
         if (message.digest !== "")
             writer.tag(2, runtime_1.WireType.LengthDelimited).string(message.digest);
+        /* uint32 digest_version = 3; */
+        if (message.digestVersion !== 0)
+            writer.tag(3, runtime_1.WireType.Varint).uint32(message.digestVersion);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
