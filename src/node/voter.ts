@@ -98,6 +98,9 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   const watched = (machine: StateMachine): StateMachine => probe?.machine(machine) ?? machine;
   const machine = watched(await restore(snapshots, recovered.snapshot));
   const core = new Raft(raftOptions(options), recovered, random);
+  // Of a snapshot that was installed just before a crash, nobody may have been told.
+  const { snapshot } = recovered;
+  if (snapshot !== null) ports.onMembers?.(snapshot.index, membersOf(snapshot.configuration));
   const raft = probe?.core(core) ?? core;
 
   let engine: RaftEngine | null = null;
