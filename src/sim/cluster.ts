@@ -262,6 +262,8 @@ export class Cluster implements WorldView {
     for (const peer of this.nodes) {
       const [origin, judge] = [machine.process, this.machine(peer).process];
       if (peer === node || origin === null || judge === null || !this.network.isKnown(origin, judge)) continue;
+      // Who is no member is nobody's to remember.
+      if (judge.introduction?.directories.knows(node) !== true) continue;
       const onVerdict = (fault: DirectoryFault | null): void => {
         if (fault === "cloned") this.count("clone refused");
         else report("recovery", `${peer} takes a copy of ${node}'s data directory for ${node}`);

@@ -68,6 +68,11 @@ export class PeerDirectories {
    * configurations that it has yet to hear of are no reason to forget them.
    */
   readonly #newcomers = new Set<NodeId>();
+  /**
+   * Directories that members had when they were removed. One that runs on is answered, so that it learns of its removal, but
+   * not remembered again: else the empty directory that it comes back with would be refused.
+   */
+  readonly #removed: Map<NodeId, string>;
   /** Of the newest configuration that was looked at: a restart goes through older ones again. */
   #configurationIndex: LogIndex;
   /** Why nothing is remembered although there was something; null when all is well. */
@@ -76,6 +81,7 @@ export class PeerDirectories {
   private constructor(disk: Disk, memory: Memory, problem: string | null) {
     this.#disk = disk;
     this.#known = new Map(memory.peers);
+    this.#removed = new Map(memory.removed);
     this.#configurationIndex = memory.configurationIndex;
     this.problem = problem;
   }
@@ -107,6 +113,7 @@ export class PeerDirectories {
     return this.#serial.run(async () => {
       const verdict = judgePeer(peer, this.#known.get(peer) ?? null, shown);
       if (verdict.kind === "refused" || !verdict.isNews) return verdict;
+      if (!this.#known.has(peer) && this.#removed.get(peer) === shown.directoryId) return { ...verdict, isNews: false };
       const known = new Map(this.#known).set(peer, shown);
       const mayForgetStarts = this.#known.has(peer);
       await this.#write(known, this.#configurationIndex).catch((thrown: unknown) => {
@@ -123,8 +130,10 @@ export class PeerDirectories {
     return this.#serial.run(async () => {
       for (const member of members) this.#newcomers.delete(member);
       if (index <= this.#configurationIndex) return;
+      for (const member of members) this.#removed.delete(member);
       const kept = new Map([...this.#known].filter(([peer]) => members.has(peer) || this.#newcomers.has(peer)));
       if (kept.size < this.#known.size) {
+        for (const [peer, { directoryId }] of this.#known) if (!kept.has(peer)) this.#removed.set(peer, directoryId);
         // When there is no room, a restart remembers the removed, and is told of this configuration again.
         await this.#write(kept, index).catch((thrown: unknown) => {
           if (!isDiskFull(thrown)) throw thrown;
@@ -136,19 +145,21 @@ export class PeerDirectories {
   }
 
   #write(peers: ReadonlyMap<NodeId, ShownDirectory>, configurationIndex: LogIndex): Promise<void> {
-    return writeDurably(this.#disk, PEERS_FILE, Buffer.from(encodeMemory({ peers: [...peers], configurationIndex }), "utf8"));
+    const memory = { peers: [...peers], removed: [...this.#removed], configurationIndex };
+    return writeDurably(this.#disk, PEERS_FILE, Buffer.from(encodeMemory(memory), "utf8"));
   }
 }
 
 interface Memory {
   readonly peers: readonly (readonly [NodeId, ShownDirectory])[];
+  readonly removed: readonly (readonly [NodeId, string])[];
   readonly configurationIndex: LogIndex;
 }
 
-const NOTHING: Memory = { peers: [], configurationIndex: NO_INDEX };
+const NOTHING: Memory = { peers: [], removed: [], configurationIndex: NO_INDEX };
 
 /** One line: the CRC-32 of what follows as eight hexadecimal digits, a space, JSON. */
-function encodeMemory({ peers, configurationIndex }: Memory): string {
+function encodeMemory({ peers, removed, configurationIndex }: Memory): string {
   const json = JSON.stringify({
     format_version: 1,
     configuration_index: configurationIndex,
@@ -158,6 +169,7 @@ function encodeMemory({ peers, configurationIndex }: Memory): string {
       starts,
       incarnation,
     })),
+    removed: removed.map(([node_id, directory_id]) => ({ node_id, directory_id })),
   });
   return `${checksum(json)} ${json}\n`;
 }
@@ -174,6 +186,8 @@ function decodeMemory(text: string): Memory | null {
       readonly starts: number;
       readonly incarnation: number;
     }[];
+    /** Absent in files of the first days. */
+    readonly removed?: readonly { readonly node_id: NodeId; readonly directory_id: string }[];
   };
   return {
     configurationIndex: stored.configuration_index,
@@ -181,6 +195,7 @@ function decodeMemory(text: string): Memory | null {
       node_id,
       { directoryId: directory_id, starts, incarnation },
     ]),
+    removed: (stored.removed ?? []).map(({ node_id, directory_id }) => [node_id, directory_id]),
   };
 }
 
