@@ -69,10 +69,10 @@ export class PeerDirectories {
    */
   readonly #newcomers = new Set<NodeId>();
   /**
-   * Directories that members had when they were removed. One that runs on is answered, so that it learns of its removal, but
-   * not remembered again: else the empty directory that it comes back with would be refused.
+   * What members showed that were removed. Added again, they count with what they had; only one that shows an empty directory
+   * in between, while it is no member, counts with that from then on.
    */
-  readonly #removed: Map<NodeId, string>;
+  readonly #removed: Map<NodeId, ShownDirectory>;
   /** Of the newest configuration that was looked at: a restart goes through older ones again. */
   #configurationIndex: LogIndex;
   /** Why nothing is remembered although there was something; null when all is well. */
@@ -111,15 +111,20 @@ export class PeerDirectories {
    */
   meet(peer: NodeId, shown: ShownDirectory): Promise<PeerVerdict> {
     return this.#serial.run(async () => {
-      const verdict = judgePeer(peer, this.#known.get(peer) ?? null, shown);
+      const removed = this.#known.has(peer) ? undefined : this.#removed.get(peer);
+      const known = removed?.directoryId === shown.directoryId ? removed : this.#known.get(peer);
+      const verdict = judgePeer(peer, known ?? null, shown);
       if (verdict.kind === "refused" || !verdict.isNews) return verdict;
-      if (!this.#known.has(peer) && this.#removed.get(peer) === shown.directoryId) return { ...verdict, isNews: false };
-      const known = new Map(this.#known).set(peer, shown);
+      if (known !== undefined && known === removed) {
+        this.#removed.set(peer, shown);
+        return verdict;
+      }
       const mayForgetStarts = this.#known.has(peer);
-      await this.#write(known, this.#configurationIndex).catch((thrown: unknown) => {
+      await this.#write(new Map(this.#known).set(peer, shown), this.#configurationIndex).catch((thrown: unknown) => {
         if (!mayForgetStarts || !isDiskFull(thrown)) throw thrown;
       });
       if (!this.#known.has(peer)) this.#newcomers.add(peer);
+      this.#removed.delete(peer);
       this.#known.set(peer, shown);
       return verdict;
     });
@@ -130,17 +135,18 @@ export class PeerDirectories {
     return this.#serial.run(async () => {
       for (const member of members) this.#newcomers.delete(member);
       if (index <= this.#configurationIndex) return;
-      for (const member of members) this.#removed.delete(member);
-      const kept = new Map([...this.#known].filter(([peer]) => members.has(peer) || this.#newcomers.has(peer)));
-      if (kept.size < this.#known.size) {
-        for (const [peer, { directoryId }] of this.#known) if (!kept.has(peer)) this.#removed.set(peer, directoryId);
-        // When there is no room, a restart remembers the removed, and is told of this configuration again.
-        await this.#write(kept, index).catch((thrown: unknown) => {
-          if (!isDiskFull(thrown)) throw thrown;
-        });
-        for (const peer of this.#known.keys()) if (!kept.has(peer)) this.#known.delete(peer);
-      }
+      const gone = [...this.#known].filter(([peer]) => !members.has(peer) && !this.#newcomers.has(peer));
+      const back = [...this.#removed].filter(([peer]) => members.has(peer));
+      for (const [peer, shown] of gone) this.#removed.set(peer, shown);
+      for (const [peer] of gone) this.#known.delete(peer);
+      for (const [peer, shown] of back) if (!this.#known.has(peer)) this.#known.set(peer, shown);
+      for (const [peer] of back) this.#removed.delete(peer);
       this.#configurationIndex = index;
+      if (gone.length + back.length === 0) return;
+      // When there is no room, a restart stands where it stood, and is told of this configuration again.
+      await this.#write(this.#known, index).catch((thrown: unknown) => {
+        if (!isDiskFull(thrown)) throw thrown;
+      });
     });
   }
 
@@ -152,7 +158,7 @@ export class PeerDirectories {
 
 interface Memory {
   readonly peers: readonly (readonly [NodeId, ShownDirectory])[];
-  readonly removed: readonly (readonly [NodeId, string])[];
+  readonly removed: Memory["peers"];
   readonly configurationIndex: LogIndex;
 }
 
@@ -163,13 +169,8 @@ function encodeMemory({ peers, removed, configurationIndex }: Memory): string {
   const json = JSON.stringify({
     format_version: 1,
     configuration_index: configurationIndex,
-    peers: peers.map(([node_id, { directoryId, starts, incarnation }]) => ({
-      node_id,
-      directory_id: directoryId,
-      starts,
-      incarnation,
-    })),
-    removed: removed.map(([node_id, directory_id]) => ({ node_id, directory_id })),
+    peers: peers.map(toStored),
+    removed: removed.map(toStored),
   });
   return `${checksum(json)} ${json}\n`;
 }
@@ -180,23 +181,30 @@ function decodeMemory(text: string): Memory | null {
   if (text.slice(0, 9) !== `${checksum(json)} ` || !text.endsWith("\n")) return null;
   const stored = JSON.parse(json) as {
     readonly configuration_index: LogIndex;
-    readonly peers: readonly {
-      readonly node_id: NodeId;
-      readonly directory_id: string;
-      readonly starts: number;
-      readonly incarnation: number;
-    }[];
+    readonly peers: readonly StoredPeer[];
     /** Absent in files of the first days. */
-    readonly removed?: readonly { readonly node_id: NodeId; readonly directory_id: string }[];
+    readonly removed?: readonly StoredPeer[];
   };
   return {
     configurationIndex: stored.configuration_index,
-    peers: stored.peers.map(({ node_id, directory_id, starts, incarnation }) => [
-      node_id,
-      { directoryId: directory_id, starts, incarnation },
-    ]),
-    removed: (stored.removed ?? []).map(({ node_id, directory_id }) => [node_id, directory_id]),
+    peers: stored.peers.map(fromStored),
+    removed: (stored.removed ?? []).map(fromStored),
   };
+}
+
+interface StoredPeer {
+  readonly node_id: NodeId;
+  readonly directory_id: string;
+  readonly starts: number;
+  readonly incarnation: number;
+}
+
+function toStored([node_id, { directoryId, starts, incarnation }]: Memory["peers"][number]): StoredPeer {
+  return { node_id, directory_id: directoryId, starts, incarnation };
+}
+
+function fromStored({ node_id, directory_id, starts, incarnation }: StoredPeer): Memory["peers"][number] {
+  return [node_id, { directoryId: directory_id, starts, incarnation }];
 }
 
 function checksum(text: string): string {

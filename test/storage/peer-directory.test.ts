@@ -102,7 +102,7 @@ test("who is removed from the cluster may come back with an empty directory; who
   assert.equal((await again.meet(n2, shown("e", 1))).kind, "refused");
 });
 
-test("who is removed and runs on for a while is answered, but not remembered again: it may still come back empty", async () => {
+test("who is removed and runs on may still come back empty, when it shows that before it is added again", async () => {
   const disk = new MemoryDisk();
   const met = await PeerDirectories.open(disk);
   await met.meet(n2, shown("a", 1));
@@ -110,11 +110,26 @@ test("who is removed and runs on for a while is answered, but not remembered aga
   await met.configured(LogIndex(9), new Set([n3]));
   for (const directories of [met, await PeerDirectories.open(disk)]) {
     assert.equal((await directories.meet(n2, shown("a", 1))).kind, "welcome");
+    assert.equal((await directories.meet(n2, shown("a", 2))).kind, "welcome");
+    assert.equal((await directories.meet(n2, shown("a", 1))).kind, "refused", "still no older copy");
     assert.equal(directories.knows(n2), false);
   }
   assert.equal((await met.meet(n2, shown("b", 1))).kind, "welcome");
   await met.configured(LogIndex(12), new Set([n2, n3]));
   assert.equal((await met.meet(n2, shown("c", 1))).kind, "refused", "the one that it came back with counts");
+});
+
+test("who is removed and added again with its old directory counts with that: wiped, it is refused, though it never introduced itself anew", async () => {
+  const disk = new MemoryDisk();
+  const met = await PeerDirectories.open(disk);
+  await met.meet(n2, shown("a", 1));
+  await met.configured(LogIndex(1), new Set([n2, n3]));
+  await met.configured(LogIndex(9), new Set([n3]));
+  await met.configured(LogIndex(12), new Set([n2, n3]));
+  for (const directories of [met, await PeerDirectories.open(disk)]) {
+    assert.equal((await directories.meet(n2, shown("b", 1))).kind, "refused");
+    assert.equal((await directories.meet(n2, shown("a", 2))).kind, "welcome");
+  }
 });
 
 test("a voter that lags behind does not forget a member to come when it hears of the configurations before that one", async () => {
