@@ -45,7 +45,7 @@ export class Succession {
     const { electionMs, nowMs } = this.#cluster;
     const leader = this.#ports.leader();
     if (nowMs > this.#patienceMs) this.#end();
-    else if (leader === null || leader === this.#fallen) later(electionMs / LOOKS_PER_ELECTION, () => this.#look());
+    else if (leader === null || leader === this.#fallen) later(LOOK_EVERY_MS, () => this.#look());
     else later(dice.chance(0.5) ? 0 : dice.exponential(electionMs / 4), () => this.#overthrow(leader));
   }
 
@@ -93,5 +93,5 @@ export class Succession {
   }
 }
 
-const LOOKS_PER_ELECTION = 20;
+const LOOK_EVERY_MS = 1;
 const PATIENCE_ELECTIONS = 10;
