@@ -385,6 +385,9 @@ export class Nemesis {
     if (status === null || !status.ownTermCommitted || status.configurationIndex > status.commitIndex) return step;
     const isMember = membersOf(status.configuration).has(machine.id);
     if (step === "remove" && isMember) {
+      // Stopped first: a node that runs on after its removal is met once more with the directory that is to go.
+      machine.isLost = true;
+      this.#cluster.kill(machine.id, { power: false });
       this.#propose(leader!, { kind: "remove", node: machine.id });
       return step;
     }
