@@ -49,18 +49,31 @@ export const actions: Readonly<Record<ActionKind, Action>> = {
     else write(scene, { kind: "requeueWork", workId }, done);
   },
 
-  /** Acquire, hold for a while, release; now and then ask again while holding, or forget to release until the session ends. */
+  /**
+   * Acquire, hold for a while, release; now and then ask again while holding, or forget to release until the session ends. In
+   * runs with deaths some leave the line as they leave everything: nobody may be granted a lock after that (etcd#11456).
+   */
   lock(scene, done) {
     const name = scene.key("lock");
+    const wait = scene.chance(0.5);
+    const leavesLine = wait && scene.options.actions.includes("death") && scene.chance(0.3);
+    let isAnswered = false;
     const acquire = {
       kind: "acquireLock",
       name,
-      wait: scene.chance(0.5),
-      waitTimeoutMs: 500 + Math.floor(2_000 * scene.random()),
+      wait,
+      // Who is to leave waits without end: its session ends first.
+      waitTimeoutMs: leavesLine ? 0 : 500 + Math.floor(2_000 * scene.random()),
       lockDelayMs: scene.any([0, 0, 200, 1_000]),
       purpose: "simulated",
     } as const;
+    if (leavesLine) {
+      scene.world.after(LINE_PATIENCE_MS, () => {
+        if (!isAnswered && !scene.life.isOver) leave(scene);
+      });
+    }
     write(scene, acquire, (outcome) => {
+      isAnswered = true;
       const token = grantedToken(outcome);
       if (token === null) return done();
       const release = (): void => write(scene, { kind: "releaseLock", name, fencingToken: token }, done);
@@ -143,11 +156,10 @@ export const actions: Readonly<Record<ActionKind, Action>> = {
     scene.life.writeOnce({ kind: "enqueueWork", spec: newSpec(scene) }, done);
   },
 
-  /** A crash, or an orderly goodbye; rarely, or nothing would ever be finished. */
+  /** Rarely, or nothing would ever be finished. */
   death(scene, done) {
-    if (!scene.chance(0.05)) return done();
-    if (scene.chance(0.7)) return scene.life.end();
-    scene.life.write({ kind: "closeSession" }, () => scene.life.end());
+    if (scene.chance(0.05)) leave(scene);
+    else done();
   },
 };
 
@@ -158,6 +170,12 @@ export function askWhetherAllIsDone(scene: Scene, answered: (isAllDone: boolean)
     const { work, locksHeld } = JSON.parse(outcome.value!) as ReturnType<Reader["counts"]>;
     answered(work.PENDING + work.CLAIMED + work.RUNNING + locksHeld === 0);
   });
+}
+
+/** A crash, or an orderly goodbye. */
+function leave(scene: Scene): void {
+  if (scene.chance(0.7)) scene.life.end();
+  else scene.life.write({ kind: "closeSession" }, () => scene.life.end());
 }
 
 export function replyOf(outcome: OperationOutcome): Reply | null {
@@ -234,3 +252,4 @@ function aliasRevision(outcome: OperationOutcome): Revision | null {
 }
 
 const MAX_BACKLOG = 100;
+const LINE_PATIENCE_MS = 500;
