@@ -11,6 +11,9 @@ import { missingQuorum } from "./quorum.ts";
  * it committed, and again when a client hears OK. A missing fsync shows here at once, not after a lucky crash.
  *
  * Only the newest index of each advance is looked up: a durable log has no holes.
+ *
+ * What the world destroys is no voter's fault; to go on as if nothing were missing is. A voter that comes up on a damaged log
+ * with less than it durably held of what is committed must be suspect.
  */
 export class DurableAck implements Observer {
   readonly #view: WorldView;
@@ -20,6 +23,8 @@ export class DurableAck implements Observer {
   #proven: LogIndex = NO_INDEX;
   /** What the world itself destroyed had been durable: such a disk counts as a holder. */
   readonly #hurt = new Set<NodeId>();
+  /** The newest committed index that was on a node's platter when it died, whatever became of it since. */
+  readonly #held = new Map<NodeId, LogIndex>();
 
   constructor(view: WorldView, logs: NodeLogs, report: CheckerReport) {
     this.#view = view;
@@ -27,13 +32,22 @@ export class DurableAck implements Observer {
     this.#report = report;
   }
 
-  started(_node: NodeId, _life: number, { commitIndex }: RaftStatus): void {
+  started(node: NodeId, _life: number, { commitIndex, lastIndex, suspect }: RaftStatus): void {
     // A snapshot on disk holds committed entries only.
     if (commitIndex > this.#proven) this.#proven = commitIndex;
+    const held = this.#held.get(node) ?? NO_INDEX;
+    if (lastIndex >= held || suspect) return;
+    this.#report("durable-ack", `${node} held index ${held} durably, comes up with ${lastIndex}, and is no suspect`);
+  }
+
+  stopped(node: NodeId): void {
+    this.#held.set(node, this.#newestHeld(node));
   }
 
   diskFault(node: NodeId, fault: DiskFault): void {
     if (losesData(fault)) this.#hurt.add(node);
+    // An empty directory is known for what it is: its peers refuse it.
+    if (fault === "wiped") this.#held.delete(node);
   }
 
   stepped(node: NodeId, _input: unknown, { role, commitIndex, configuration }: RaftStatus): void {
@@ -55,5 +69,15 @@ export class DurableAck implements Observer {
       "durable-ack",
       `${outcome.node} acknowledged index ${outcome.index}; no leader has committed beyond ${this.#proven}`,
     );
+  }
+
+  /** Of what is committed: no leader can have it cut off. Never less than at an earlier death. */
+  #newestHeld(node: NodeId): LogIndex {
+    const known = this.#held.get(node) ?? NO_INDEX;
+    for (let index = this.#logs.committedIndex; index > known; index = (index - 1) as LogIndex) {
+      const durable = this.#view.durable.termAt(node, index);
+      if (durable === "snapshot" || (durable !== null && durable === this.#logs.committedTerm(index))) return index;
+    }
+    return known;
   }
 }

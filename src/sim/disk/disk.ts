@@ -148,14 +148,18 @@ export class SimDisk {
     const [path, file] = newest !== undefined && dice.chance(0.3) ? newest : dice.pick(all);
     const used = file.usedBytes;
     const position = dice.int(0, Math.max(0, used - 1));
-    this.damaged = true;
     if (kind === "rot") {
       const [byte] = file.readPlatter(position, 1);
       file.damage(position, Uint8Array.of((byte ?? 0) ^ (1 << dice.int(0, 7))));
+      this.damaged = true;
       return `${path} at byte ${position}`;
     }
     const [from, to] = [position, dice.int(0, Math.max(0, used - 1))].map((at) => at - (at % UNIT_BYTES));
-    file.damage(to!, file.readPlatter(from!, UNIT_BYTES));
+    const unit = file.readPlatter(from!, UNIT_BYTES);
+    // Zeros that nothing was written over yet, put over the end of the log, would undo an acknowledged write as well.
+    if (unit.at(-1) === 0) return null;
+    file.damage(to!, unit);
+    this.damaged = true;
     return `${path}: the unit of byte ${from} over byte ${to}`;
   }
 

@@ -148,6 +148,27 @@ test("durable-ack refuses a commit that is on the platters of a minority, learne
   assert.deepEqual(seen, ["durable-ack"]);
 });
 
+test("durable-ack refuses a voter that comes up without what it durably held, but for a suspect and an empty directory", () => {
+  const { seen, report } = new Complaints();
+  const logs = new NodeLogs();
+  const view = { durable: { termAt: (node: NodeId) => (node === n2 ? 1 : null) } } as never;
+  const checker = new DurableAck(view, logs, report);
+  logs.drained(n1, ready([entryAt(1, 1), entryAt(2, 1), entryAt(3, 1)]));
+  logs.stepped(n1, tick, status({ role: "leader", lastIndex: LogIndex(3), commitIndex: LogIndex(2) }));
+  checker.stopped(n2);
+  checker.stopped(n3);
+  checker.diskFault(n2, "rot");
+  checker.started(n2, 2, status({ lastIndex: LogIndex(2) }));
+  checker.started(n2, 2, status({ lastIndex: LogIndex(1), suspect: true }));
+  checker.started(n3, 2, status({ lastIndex: LogIndex(0) }));
+  assert.deepEqual(seen, []);
+  checker.started(n2, 3, status({ lastIndex: LogIndex(1) }));
+  assert.deepEqual(seen, ["durable-ack"]);
+  checker.diskFault(n2, "wiped");
+  checker.started(n2, 4, status({ lastIndex: LogIndex(0) }));
+  assert.deepEqual(seen, ["durable-ack"]);
+});
+
 test("durable-ack refuses an answer for what no leader has committed", () => {
   const { seen, report } = new Complaints();
   const checker = new DurableAck({} as never, new NodeLogs(), report);
