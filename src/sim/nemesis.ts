@@ -2,7 +2,7 @@ import { type NodeId, assertNever } from "#kernel";
 import { type MembershipChange, membersOf, votersOf } from "#raft";
 import type { Cluster, Machine } from "./cluster.ts";
 import type { SimDisk } from "./disk/disk.ts";
-import { partitionModes, splitOf } from "./partitions.ts";
+import { type Cut, partitionModes, splitOf } from "./partitions.ts";
 import { type FaultKind, MIN_FREE_BYTES, faultKinds } from "./swarm.ts";
 import { Succession } from "./succession.ts";
 import type { Dice } from "./time/random.ts";
@@ -119,6 +119,7 @@ export class Nemesis {
         return this.#crash(node, kind === "power", dice);
       case "pause": {
         this.#cluster.pause(node);
+        if (node === this.#leader() && dice.chance(0.5)) return this.#strand(node, dice);
         const ms = dice.logUniform(50, 20_000);
         this.#later(ms, () => this.#cluster.resume(node));
         return `${node} for ${Math.round(ms)} ms`;
@@ -288,17 +289,34 @@ export class Nemesis {
   }
 
   #partition(dice: Dice): string {
-    const { network, nodes } = this.#cluster;
+    const { nodes } = this.#cluster;
     const mode = dice.pick(partitionModes);
     const cuts = splitOf(mode, nodes, this.#leader() ?? dice.pick(nodes), dice);
-    for (const { from, to } of cuts) network.cut(from, to);
     const hidden = dice.chance(0.3) ? nodes.filter(() => dice.chance(0.3)) : [];
     for (const node of hidden) this.#cluster.machine(node).isHidden = true;
-    this.#later(dice.logUniform(300, 30_000), () => {
-      for (const { from, to } of cuts) network.link(from, to).isCut = false;
+    const ms = dice.logUniform(300, 30_000);
+    this.#cut(cuts, ms);
+    this.#later(ms, () => {
       for (const node of hidden) this.#cluster.machine(node).isHidden = false;
     });
     return `${mode}, ${cuts.length} directions cut`;
+  }
+
+  /** A leader that is cut off and sleeps: it wakes up as if no time had passed, and nobody tells it that another one leads. */
+  #strand(leader: NodeId, dice: Dice): string {
+    const { electionMs, nodes } = this.#cluster;
+    const ms = electionMs * dice.logUniform(1, 4);
+    this.#later(ms, () => this.#cluster.resume(leader));
+    this.#cut(splitOf("isolate-leader", nodes, leader, dice), ms + 2 * electionMs);
+    return `${leader}, cut off, for ${Math.round(ms)} ms`;
+  }
+
+  #cut(cuts: readonly Cut[], ms: number): void {
+    const { network } = this.#cluster;
+    for (const { from, to } of cuts) network.cut(from, to);
+    this.#later(ms, () => {
+      for (const { from, to } of cuts) network.link(from, to).isCut = false;
+    });
   }
 
   #damageable(dice: Dice): Machine | null {
@@ -416,6 +434,7 @@ export class Nemesis {
     const voters = [...votersOf(configuration)];
     const members = new Set(membersOf(configuration));
     const outside = this.#cluster.nodes.filter((node) => !members.has(node));
+    if (outside.length > 0 && dice.chance(0.4)) return this.#replaceApart(process.node, voters, outside, dice);
     const possible: MembershipChange[] = [];
     if (outside.length > 0) {
       possible.push({ kind: "add", node: dice.pick(outside), promote: dice.chance(0.7) });
@@ -432,18 +451,24 @@ export class Nemesis {
     const change = dice.pick(possible);
     this.#propose(process.node, change);
     if (dice.chance(0.3)) this.#killOnceJoint(process.node, this.#ports.scheduler.nowMs + JOINT_WITHIN_MS);
-    else if (dice.chance(0.4)) this.#separate(new Set([process.node, ...outside]), dice);
     return JSON.stringify(change);
   }
 
-  /** The old voters here, the leader and the newcomers there: two majorities, if the change counts on one side too early. */
+  /**
+   * As many newcomers as there are ask for places at once, of which one may get it. The old voters stay here, the leader and the
+   * newcomers there: two majorities, if a change counts on one side too early or does not wait for the one before.
+   */
+  #replaceApart(leader: NodeId, voters: readonly NodeId[], outside: readonly NodeId[], dice: Dice): string {
+    const leaving = dice.shuffled(voters.filter((voter) => voter !== leader));
+    const changes = outside.slice(0, leaving.length).map((add, at) => ({ kind: "replace", remove: leaving[at]!, add }) as const);
+    for (const [at, change] of changes.entries()) this.#later(at * LOOK_EVERY_MS, () => this.#propose(leader, change));
+    this.#separate(new Set([leader, ...outside]), dice);
+    return JSON.stringify(changes);
+  }
+
   #separate(side: ReadonlySet<NodeId>, dice: Dice): void {
-    const { network } = this.#cluster;
-    const between = [...network.all()].filter(({ from, to }) => side.has(from) !== side.has(to));
-    for (const { from, to } of between) network.cut(from, to);
-    this.#later(dice.logUniform(1_000, 20_000), () => {
-      for (const link of between) link.isCut = false;
-    });
+    const between = [...this.#cluster.network.all()].filter(({ from, to }) => side.has(from) !== side.has(to));
+    this.#cut(between, dice.logUniform(1_000, 20_000));
   }
 
   /** The successor has to lead the cluster out of the joint configuration. */
