@@ -30,13 +30,13 @@ export class Doubter {
     this.#isDone = true;
   }
 
+  /** All leaders when there are two: the newer one shows what is new, and the older one may not know it. */
   #doubtful(): readonly NodeId[] {
     const leaders = this.#world.nodes.flatMap((node) => {
       const status = this.#world.status(node);
       return status?.role === "leader" ? [{ node, ...status }] : [];
     });
-    const newest = Math.max(...leaders.map(({ term }) => term));
-    return leaders.filter(({ term, ownTermCommitted }) => term < newest || !ownTermCommitted).map(({ node }) => node);
+    return leaders.filter(({ ownTermCommitted }) => leaders.length > 1 || !ownTermCommitted).map(({ node }) => node);
   }
 
   #read(node: NodeId): void {
