@@ -238,7 +238,10 @@ export class Network {
     if (link.isCut) return count("network: cut");
     if (link.inFlight >= this.#settings.queue) return count("network: queue full");
     if (link.lossChance > 0 && dice.chance(link.lossChance)) return count("network: lost");
-    const copies = link.duplicateChance > 0 && dice.chance(link.duplicateChance) ? 2 : 1;
+    const isCopied =
+      (link.duplicateChance > 0 && dice.chance(link.duplicateChance)) ||
+      (this.#settings.reorders && message.kind === "snapshotChunk" && dice.chance(STRAY_CHUNK_CHANCE));
+    const copies = isCopied ? 2 : 1;
     if (copies === 2) count("network: duplicated");
     for (let copy = 0; copy < copies; copy += 1) {
       let arrivalMs = Math.max(scheduler.nowMs, link.cloggedUntilMs) + this.#delayMs(link);
@@ -275,6 +278,8 @@ const HANDSHAKE_TIMEOUT_MS = 1_000;
 const HEALTHY_AGAIN_MS = 200;
 /** Mean, where nothing keeps its order: until then the world has moved on. */
 const LATE_COPY_MS = 500;
+/** Where nothing keeps its order, also without a fault: chunks are few, and a late one must not undo what came after it. */
+const STRAY_CHUNK_CHANCE = 0.3;
 
 function healthyLink(from: NodeId, to: NodeId): Link {
   return {
