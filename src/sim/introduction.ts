@@ -25,9 +25,9 @@ export class Introduction {
     this.#end = end;
   }
 
-  /** As its health clause says. */
+  /** By a voter: a spare node that was never added hears of no removal, and goes on refusing whom it met once. */
   get isRefused(): boolean {
-    return this.#refusedBy.size > 0;
+    return this.#voters().some((voter) => this.#refusedBy.has(voter));
   }
 
   /** `fault` null: the peer accepts this process. */
