@@ -74,12 +74,15 @@ export const actions: Readonly<Record<ActionKind, Action>> = {
     }
     write(scene, acquire, (outcome) => {
       isAnswered = true;
+      if (outcome.kind === "unknown") return leaveLine(scene, name, done);
       const token = grantedToken(outcome);
       if (token === null) return done();
-      const release = (): void => write(scene, { kind: "releaseLock", name, fencingToken: token }, done);
-      const hold = (): void => void scene.world.after(scene.options.thinkMs * scene.random(), release);
-      if (scene.chance(0.2)) write(scene, { ...acquire, wait: false }, hold);
-      else hold();
+      const hold = (held: FencingToken): void => {
+        scene.world.after(scene.options.thinkMs * scene.random(), () => releaseLock(scene, name, held, done));
+      };
+      // Asked again it is the same grant, or a new one if somebody took the first away meanwhile.
+      if (scene.chance(0.2)) write(scene, { ...acquire, wait: false }, (again) => hold(grantedToken(again) ?? token));
+      else hold(token);
     });
   },
 
@@ -162,6 +165,23 @@ export const actions: Readonly<Record<ActionKind, Action>> = {
     else done();
   },
 };
+
+/** Nobody knows whether it waits or holds: who does not ask keeps a lock that it never heard of for as long as it lives. */
+function leaveLine(scene: Scene, name: string, done: () => void): void {
+  write(scene, { kind: "cancelAcquire", name }, (outcome) => {
+    if (outcome.kind === "unknown" && !scene.life.isOver) return leaveLine(scene, name, done);
+    const token = grantedToken(outcome);
+    if (token === null) done();
+    else releaseLock(scene, name, token, done);
+  });
+}
+
+function releaseLock(scene: Scene, name: string, fencingToken: FencingToken, done: () => void): void {
+  write(scene, { kind: "releaseLock", name, fencingToken }, (outcome) => {
+    if (outcome.kind === "unknown" && !scene.life.isOver) leaveLine(scene, name, done);
+    else done();
+  });
+}
 
 /** Whether anything is left to do, as the cluster says. */
 export function askWhetherAllIsDone(scene: Scene, answered: (isAllDone: boolean) => void): void {
