@@ -265,3 +265,20 @@ test("a disk that gets full in the middle of a transfer ends it, keeps what was 
   await follower.finishReceive(snapshotAt(20));
   assert.deepEqual(await indexes(follower), [20, 10]);
 });
+
+test("what a start finds after its process was killed at any moment of a save is there after a power cut, too", async () => {
+  let foundNewest = 0;
+  for (let at = 1; at < 40; at++) {
+    const disk = new MemoryDisk();
+    const store = await storeWith(disk, 10);
+    disk.stopAt = disk.operations + at;
+    void store.save(snapshotAt(20), "digest-20", [content(1000, 20)]);
+    await new Promise((resolve) => setImmediate(resolve));
+    disk.restart();
+    const found = await indexes(await openSnapshotStore(disk));
+    disk.crash(() => 0.5, 0);
+    assert.deepEqual(await indexes(await openSnapshotStore(disk)), found, `killed at operation ${at}`);
+    if (found.includes(20)) foundNewest++;
+  }
+  assert.ok(foundNewest > 0);
+});

@@ -32,6 +32,13 @@ export async function openSnapshotStore(disk: Disk, options: SnapshotStoreOption
   for (const name of await listOrEmpty(disk, SNAPSHOT_DIRECTORY)) {
     if (name.endsWith(".tmp") || name.endsWith(".part")) await removeIfThere(disk, `${SNAPSHOT_DIRECTORY}/${name}`);
   }
+  try {
+    // A process killed between a rename and its sync leaves a name that the next one sees and a power cut takes away. The log
+    // is about to be judged, and perhaps reset, by what is seen here.
+    await disk.syncDirectory(SNAPSHOT_DIRECTORY);
+  } catch (thrown) {
+    throw StorageError.from(thrown, "syncing it", SNAPSHOT_DIRECTORY);
+  }
   return new FileSnapshotStore(disk, options);
 }
 
