@@ -68,7 +68,20 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
     packages: ["@grpc/grpc-js", "pino", "node:"],
   },
   cli: {
-    rooms: ["kernel", "ports", "codec", "client", "config", "raft", "statemachine", "storage", "consensus", "node", "host", "sim"],
+    rooms: [
+      "kernel",
+      "ports",
+      "codec",
+      "client",
+      "config",
+      "raft",
+      "statemachine",
+      "storage",
+      "consensus",
+      "node",
+      "host",
+      "sim",
+    ],
     packages: ["node:"],
   },
 };
