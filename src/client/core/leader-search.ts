@@ -13,7 +13,7 @@ export type SearchStep =
  * works. The first step after a loss is immediate, because most losses are one node's death.
  *
  * A node that answers but knows no leader is asked again rather than left: an election is short, and a question on an open
- * connection costs less than a new connection. Every fourth time another node gets the chance, in case this one is cut off.
+ * connection costs less than a new connection. Every sixth time another node gets the chance, in case this one is cut off.
  */
 export class LeaderSearch {
   #endpoints: readonly string[];
@@ -87,7 +87,7 @@ export class LeaderSearch {
 
   /** The connected node answers, and knows no leader. */
   leaderless(): SearchStep {
-    const delayMs = backoffMs(this.#leaderless, LEADERLESS_CAP_MS, this.#random);
+    const delayMs = backoffMs(this.#leaderless, LEADERLESS_CAP_MS, this.#random, FIRST_LEADERLESS_MS);
     this.#leaderless++;
     this.#asks++;
     return this.#asks < ASKS_PER_NODE ? { kind: "ask", delayMs } : this.#goOn(delayMs);
@@ -117,7 +117,9 @@ export class LeaderSearch {
 const UNREACHABLE_CAP_MS = 1_000;
 /** Elections take a second or two; a longer pause would add to every failover. */
 const LEADERLESS_CAP_MS = 100;
-const ASKS_PER_NODE = 4;
+/** A hand-over takes a few round trips: whoever asks soon does not add to it. */
+const FIRST_LEADERLESS_MS = 5;
+const ASKS_PER_NODE = 6;
 const FREE_HINTS = 2;
 /** Of different addresses; more than the members of a large cluster, so that only nonsense is cut short. */
 const HINTS_PER_ROUND = 16;

@@ -57,8 +57,8 @@ export function outcomeWhenGivenUp(nature: Nature, doubtful: boolean): "failed" 
 }
 
 /** Exponential with equal jitter: half of it certain, half of it spread, so that clients do not come back in step. */
-export function backoffMs(failures: number, capMs: number, random: Random): number {
-  const full = Math.min(capMs, FIRST_BACKOFF_MS * 2 ** Math.min(failures, 16));
+export function backoffMs(failures: number, capMs: number, random: Random, firstMs = FIRST_BACKOFF_MS): number {
+  const full = Math.min(capMs, firstMs * 2 ** Math.min(failures, 16));
   return full / 2 + (full / 2) * random();
 }
 
