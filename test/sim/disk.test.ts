@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterId, NodeId, Term } from "#kernel";
+import { ClusterId, ClusterTimeMs, LogIndex, NodeId, Term, WallTimeMs } from "#kernel";
+import type { Entry } from "#raft";
 import { openWal } from "#storage";
 import { PagedFile } from "../../src/sim/disk/paged-file.ts";
 import { type DiskUser, SimDisk } from "../../src/sim/disk/disk.ts";
+import { durableLogs } from "../../src/sim/disk/durable-log.ts";
 import { asMacrotask, drainMicrotasks } from "../../src/sim/time/microtasks.ts";
 import { Dice } from "../../src/sim/time/random.ts";
 import { Scheduler } from "../../src/sim/time/scheduler.ts";
@@ -120,6 +122,36 @@ test("a log whose last batch is damaged after a power cut leaves its voter suspe
   assert.equal(first!.suspect, true);
   assert.equal(second!.suspect, true, "the mark is durable");
   assert.equal(first!.recovered.hardState.term, 2, "the second copy of the vote stands beside the log");
+});
+
+test("a batch whose header reached the platter and whose payload did not is no durable entry", async () => {
+  const [whole, torn] = await onDisk(async (disk, _losePower, sim) => {
+    const { wal } = await openWal(disk, { clusterId: ClusterId("c"), nodeId: n1, segmentBytes: 16 * 1024 });
+    for (const index of [1, 2]) await wal.append({ entries: [entry(index)], hardState: null });
+    const durable = (): readonly unknown[] => {
+      const logs = durableLogs(new Map([[n1, sim]]));
+      return [logs.termAt(n1, LogIndex(1)), logs.termAt(n1, LogIndex(2))];
+    };
+    const before = durable();
+    const segment = await disk.open(`wal/${(await disk.list("wal"))[0]}`, { create: false });
+    const content = await segment.read(0, 16 * 1024);
+    const end = content.findLastIndex((byte) => byte !== 0);
+    // The unit before the last: it holds nothing but payload.
+    await segment.writeSynced(end - (end % 512) - 512, new Uint8Array(512));
+    return [before, durable()] as const;
+  });
+  assert.deepEqual(whole, [1, 1]);
+  assert.deepEqual(torn, [1, null]);
+});
+
+const n1 = NodeId("n1");
+const entry = (index: number): Entry => ({
+  term: Term(1),
+  index: LogIndex(index),
+  kind: "command",
+  clusterTimeMs: ClusterTimeMs(0),
+  wallTimeMs: WallTimeMs(0),
+  data: new Uint8Array(2_000),
 });
 
 /** Runs `use` on a fresh disk that loses all it may, in simulated time. */

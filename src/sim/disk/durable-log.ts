@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { type LogIndex, type NodeId, NO_INDEX } from "#kernel";
 import { decodeEntry } from "#raft";
 import {
@@ -28,9 +29,12 @@ export function durableLogs(disks: ReadonlyMap<NodeId, SimDisk>): DurableLogs {
 interface FollowedSegment {
   readonly file: PagedFile;
   readonly crc: number;
-  readonly fileBytes: number;
   /** Behind the last whole batch. */
   end: number;
+  /** Checksum of all payloads up to there. */
+  chain: number;
+  /** The records behind it have their headers, and a payload that is not theirs: power went while they were written. */
+  isTorn: boolean;
   platterVersion: number;
 }
 
@@ -63,11 +67,14 @@ class DurableLog {
   #catchUp(): void {
     if (this.#namesVersion !== this.#disk.namesVersion) this.#readNames();
     for (const [at, segment] of this.#segments.entries()) {
-      if (segment.platterVersion === segment.file.platterVersion) continue;
-      // Only the last segment is written. Had another changed, what follows it would have to be read again.
-      if (at < this.#segments.length - 1 && segment.platterVersion !== -1) return this.#readAnew();
-      segment.platterVersion = segment.file.platterVersion;
-      this.#follow(segment);
+      if (segment.platterVersion !== segment.file.platterVersion) {
+        // Only the last segment is written. Had another changed, what follows it would have to be read again.
+        if (at < this.#segments.length - 1 && segment.platterVersion !== -1) return this.#readAnew();
+        segment.platterVersion = segment.file.platterVersion;
+        this.#follow(segment);
+      }
+      // What follows a batch that is none has no place in the log.
+      if (segment.isTorn) return;
     }
   }
 
@@ -110,22 +117,29 @@ class DurableLog {
     this.#startsAfter = firstIndex - 1;
   }
 
-  /** Takes on the whole batches that have become durable; half a batch is none. */
+  /** Takes on the whole batches that have become durable; half a batch is none, whichever half of it is there. */
   #follow(segment: FollowedSegment, readBytes: number = FOLLOW_BYTES): void {
     const bytes = Buffer.from(segment.file.readPlatter(segment.end, readBytes).buffer);
     let at = 0;
     let from = 0;
+    let { chain } = segment;
+    segment.isTorn = false;
     for (;;) {
       const record = decodeRecordHeader(bytes, at, segment.crc);
       if (record === null) break;
       const next = at + recordBytes(record.payloadBytes);
       if (next > bytes.length) break;
+      chain = crc32(bytes.subarray(at + RECORD_HEADER_BYTES, next), chain);
+      segment.isTorn = chain !== record.chain;
+      if (segment.isTorn) break;
       at = next;
       if (!record.endOfBatch) continue;
       this.#take(bytes, from, at, segment.crc);
+      segment.chain = chain;
       from = at;
     }
     segment.end += from;
+    if (segment.isTorn) return;
     if (bytes.length < readBytes) return;
     // There may be more than one reading's worth, or one batch that is more than a reading.
     if (from > 0) this.#follow(segment);
@@ -168,8 +182,9 @@ class DurableLog {
 
 function fresh(file: PagedFile): FollowedSegment {
   const header = decodeSegmentHeader(file.readPlatter(0, SEGMENT_HEADER_BYTES));
-  const { crc, fileBytes } = header ?? { crc: 0, fileBytes: 0 };
-  return { file, crc, fileBytes, end: SEGMENT_HEADER_BYTES, platterVersion: header === null ? file.platterVersion : -1 };
+  const { crc, previousChain } = header ?? { crc: 0, previousChain: 0 };
+  const platterVersion = header === null ? file.platterVersion : -1;
+  return { file, crc, end: SEGMENT_HEADER_BYTES, chain: previousChain, isTorn: false, platterVersion };
 }
 
 /** A few batches: what a commit adds is seldom more, and looked at for every commit. */
