@@ -433,7 +433,9 @@ export class Nemesis {
     const { configuration } = status;
     const voters = [...votersOf(configuration)];
     const members = new Set(membersOf(configuration));
-    const outside = this.#cluster.nodes.filter((node) => !members.has(node));
+    // Who is out only until it is repaired has a place to come back to. Given to another's, it would leave one voter less than
+    // the fault atlas counts with, and the run could not be survived.
+    const outside = this.#cluster.nodes.filter((node) => !members.has(node) && !this.#repairing.has(node));
     if (outside.length > 0 && dice.chance(0.4)) return this.#replaceApart(process.node, voters, outside, dice);
     const possible: MembershipChange[] = [];
     if (outside.length > 0) {
