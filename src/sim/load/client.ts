@@ -50,7 +50,9 @@ export class Client {
     const { random } = this.#world;
     const life = new Life(this.#number, this.#world, this.#notebook, () => {
       this.#stopActing?.();
-      this.#world.after(this.#options.sessionTtlMs * random(), () => this.start());
+      // While the only client is away nothing happens at all: it is soon back.
+      const { clients, sessionTtlMs } = this.#options;
+      this.#world.after((clients === 1 ? LONE_ABSENCE_MS : sessionTtlMs) * random(), () => this.start());
     });
     this.#incarnation += 1;
     const open = {
@@ -125,3 +127,4 @@ export class Client {
 }
 
 const ASK_EVERY_MS = 500;
+const LONE_ABSENCE_MS = 1_000;
