@@ -55,11 +55,12 @@ class DurableLog {
   termAt(index: LogIndex): number | "snapshot" | null {
     this.#catchUp();
     if (this.#snapshot !== null) {
-      if (index <= this.#snapshot.index) return "snapshot";
-      // A log without the snapshot's last entry is forgotten when the node starts on both.
       const covered = this.#terms[this.#snapshot.index - this.#startsAfter - 1];
       const continues = this.#snapshot.index === this.#startsAfter || covered === this.#snapshot.term;
-      if (!continues) return null;
+      // A log without the snapshot's last entry is forgotten when the node starts on both. Until then it is what was promised:
+      // a snapshot is acknowledged only once the log has been reset to it.
+      if (continues && index <= this.#snapshot.index) return "snapshot";
+      if (!continues && index > this.#snapshot.index) return null;
     }
     return this.#terms[index - this.#startsAfter - 1] ?? null;
   }
