@@ -17,6 +17,9 @@ const TARGET_P99_TERM_MS = 100;
 const PAYLOAD = "a".repeat(208);
 const LOAD_SHARE = 0.5;
 
+/** What a restarted voter needs to recover and to catch up on cores that it shares with all others: each end meets a cluster that is whole. */
+const SETTLED_MS = 5_000;
+
 /**
  * Ends the leader again and again while `callers` send at half of what they could at most, measured first; unavailability = the longest time
  * between two acknowledged writes around its end.
@@ -118,7 +121,7 @@ async function measure(
     await gone;
     console.log(`${signal} ${kill}: ${leader}, writes unavailable for ${Math.round(gap)} ms`);
     processes.set(leader, startVoter(group, layout, leader));
-    await pause(2_500);
+    await pause(SETTLED_MS);
   }
   stop.abort();
   await Promise.all(callersAtWork);
