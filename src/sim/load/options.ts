@@ -33,22 +33,26 @@ export interface LoadOptions {
   readonly keepFinishedMs: number;
 }
 
-export function drawLoad(dice: Dice): LoadOptions {
+/**
+ * Whoever writes a snapshot every few entries has little work and keeps none of it: each holds the whole state, and would cost
+ * more than all else.
+ */
+export function drawLoad(dice: Dice, snapshotEveryEntries: number, givenClients?: number): LoadOptions {
   const drawn = actionKinds.filter(() => dice.chance(0.7));
-  const clients = dice.int(1, 16);
-  const perSecond = dice.logUniform(15, 50);
+  const drawnClients = dice.int(1, 16);
+  const clients = givenClients ?? drawnClients;
+  // Of their own accord. Workers, who take on what is there, add one or two to each, so that all make 7 to 40.
+  const operationsPerSecond = snapshotEveryEntries < 50 ? 4 : dice.logUniform(4, snapshotEveryEntries < 200 ? 6 : 10);
+  const isLarge = snapshotEveryEntries >= 200 && dice.chance(0.05);
   return {
     clients,
     keys: dice.int(1, 10),
     // Without work to do there is nothing to lose.
     actions: drawn.includes("enqueue") ? drawn : [...drawn, "enqueue"],
-    thinkMs: (LANES * clients * 1_000) / perSecond,
+    thinkMs: (1_000 * clients) / operationsPerSecond,
     sessionTtlMs: dice.pick([2_000, 5_000, 10_000]),
     echo: dice.pick([0, 0.05, 0.3]),
-    payloadBytes: dice.pick([0, 0, 100, 100, 2_000]),
-    keepFinishedMs: dice.pick([0, 5_000, 30_000, 30_000]),
+    payloadBytes: isLarge ? 10_000 : dice.pick([0, 100]),
+    keepFinishedMs: dice.pick([snapshotEveryEntries < 200 ? 30_000 : 0, 5_000, 30_000, 30_000]),
   };
 }
-
-/** Of one client: one does this and that, the other works. */
-const LANES = 2;
