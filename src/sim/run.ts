@@ -2,7 +2,7 @@ import { asMacrotask, drainMicrotasks } from "./time/microtasks.ts";
 import { createCheckers } from "./checkers/index.ts";
 import { Cluster } from "./cluster.ts";
 import { startLoad } from "./load/start.ts";
-import { Nemesis } from "./nemesis.ts";
+import { Nemesis } from "./nemesis/nemesis.ts";
 import type { Observer } from "./observer.ts";
 import { type RunConfig, type RunOverrides, keepsLeader, swarm } from "./swarm.ts";
 import { forbidRealWorld } from "./time/globals.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { runSeed, swarm } from "#sim";
-import { partitionModes, splitOf } from "../../src/sim/partitions.ts";
+import { partitionModes, splitOf } from "../../src/sim/nemesis/partitions.ts";
 import { Dice } from "../../src/sim/time/random.ts";
 import { NodeId } from "#kernel";
 

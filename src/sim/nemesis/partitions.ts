@@ -1,5 +1,5 @@
 import { type NodeId, assertNever } from "#kernel";
-import type { Dice } from "./time/random.ts";
+import type { Dice } from "../time/random.ts";
 
 export const partitionModes = [
   "isolate-one",
