@@ -45,6 +45,12 @@ function observed(core: RaftCore, process: SimProcess, observer: Required<Observ
     if (process.isAlive) observer.stepped(node, { kind: "propose", commands: commands.length }, core.status());
     return outcome;
   };
+  // A tick may end the lead before the drain: the entry would then seem to be the tick's.
+  const changeMembership: RaftCore["changeMembership"] = (change, stamp) => {
+    const outcome = core.changeMembership(change, stamp);
+    if (process.isAlive) observer.stepped(node, { kind: "changeMembership" }, core.status());
+    return outcome;
+  };
   const drain: RaftCore["drain"] = () => {
     const ready = core.drain();
     if (!process.isAlive || isEmpty(ready)) return ready;
@@ -53,7 +59,7 @@ function observed(core: RaftCore, process: SimProcess, observer: Required<Observ
     if (ready.committed.length > 0) observer.committed(node, ready.committed);
     return ready;
   };
-  return { ...forwarding(core), step, propose, drain };
+  return { ...forwarding(core), step, propose, changeMembership, drain };
 }
 
 /** Most ticks ask the shell for nothing. Had the core changed all the same, the next step would show it. */
