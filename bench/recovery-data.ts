@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { ClusterTimeMs, LogIndex, type NodeId, NodeId as nodeId, Sequence, Term, WallTimeMs } from "#kernel";
 import { completeWorkSpec, encodeCommand } from "#codec";
-import type { Entry, SnapshotMeta } from "#raft";
+import { type Entry, type SnapshotMeta, settledConfiguration } from "#raft";
 import { snapshotContent } from "#replica";
 import { type Command, createStateMachine } from "#statemachine";
 import { openSnapshotStore, openWal, readIdentity } from "#storage";
@@ -25,7 +25,7 @@ export async function fillDataDirectory(directory: string, voter: string, items:
     machine.apply(enqueue(index), context(index));
     if (index % BATCH === 0) await turn();
   }
-  const configuration = { voters: [self], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
+  const configuration = settledConfiguration([self]);
   const meta: SnapshotMeta = { ...context(items + 1), term: TERM, configuration };
   await (await openSnapshotStore(disk)).save(meta, machine.digest(), snapshotContent(machine.snapshot()));
   await wal.resetTo(meta);

@@ -41,6 +41,7 @@ export function configurationToProto(configuration: Configuration): Configuratio
     learners: [...configuration.learners],
     learnersNext: [...configuration.learnersNext],
     promoting: [...configuration.promoting],
+    admissions: [...configuration.admissions],
   };
 }
 
@@ -51,6 +52,7 @@ export function configurationFromProto(message: ConfigurationMessage): Configura
     learners: message.learners.map(NodeId),
     learnersNext: message.learnersNext.map(NodeId),
     promoting: message.promoting.map(NodeId),
+    admissions: message.admissions.map(({ node, index }) => ({ node: NodeId(node), index: index as LogIndex })),
   };
 }
 

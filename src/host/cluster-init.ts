@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { ClusterId, ClusterTimeMs, exitCodes, LogIndex, type NodeId, Term, WallTimeMs } from "#kernel";
 import type { Disk } from "#ports";
-import { type Entry, encodeConfiguration } from "#raft";
+import { type Entry, encodeConfiguration, settledConfiguration } from "#raft";
 import type { NodeConfig } from "#config";
 import { RECOVERY_RECORD } from "#node";
 import { newIdentity, openWal, readIdentity, writeIdentity } from "#storage";
@@ -79,6 +79,6 @@ function firstEntry(voters: readonly NodeId[]): Entry {
     kind: "configuration",
     clusterTimeMs: ClusterTimeMs(0),
     wallTimeMs: WallTimeMs(0),
-    data: encodeConfiguration({ voters, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] }),
+    data: encodeConfiguration(settledConfiguration(voters)),
   };
 }

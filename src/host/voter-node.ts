@@ -1,8 +1,8 @@
 import { randomInt, randomUUID } from "node:crypto";
 import type { NodeConfig } from "#config";
-import { type ClusterId, exitCodes, type NodeId, seededRandom } from "#kernel";
+import { type ClusterId, exitCodes, type LogIndex, NO_INDEX, type NodeId, seededRandom } from "#kernel";
 import type { DirectoryLock, Disk, Log, PeerLinkEvents, PeerLinks } from "#ports";
-import type { Message } from "#raft";
+import { type Message, admissionOf } from "#raft";
 import { nodeMetrics } from "#observe";
 import { countStart, type DataDirectoryIdentity, newIdentity, PeerDirectories, readIdentity, writeIdentity } from "#storage";
 import { startVoter, type Voter, type VoterProbe } from "#node";
@@ -15,7 +15,7 @@ import { requireFreePort } from "./free-port.ts";
 import { voterElections } from "./elections.ts";
 import type { RunningNode } from "./lifecycle.ts";
 import { membershipView } from "./membership-view.ts";
-import { createPeerLinks, learnCluster, type TlsMaterial } from "./peer-grpc/index.ts";
+import { createPeerLinks, learnCluster, type PeerLinkOptions, type TlsMaterial } from "./peer-grpc/index.ts";
 import type { Pulse } from "./pulse/index.ts";
 import { StartError } from "./start-error.ts";
 import { feedPulse } from "./status-feed.ts";
@@ -51,11 +51,9 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
   const identity = await identify(config, disk, peerTls, incarnation, ports);
   if (identity === null) return null;
   const { clusterId } = identity;
-  const directories = await PeerDirectories.open(disk);
-  if (directories.problem !== null) log.error("the memory of the peers' data directories is lost", { why: directories.problem });
   const voters = (): readonly NodeId[] => {
-    const inLog = voter.replica.status().engine.raft.configuration.voters;
-    return inLog.length > 0 ? inLog : config.voters;
+    const { configuration } = voter.replica.status().engine.raft;
+    return admissionOf(configuration, config.nodeId) === null ? config.voters : configuration.voters;
   };
   const refusals = new DirectoryRefusals(voters, log, ports.onFatal);
 
@@ -68,13 +66,16 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
       timers,
       random: seededRandom(randomInt(2 ** 32)),
       log,
-      openPeers: async (events) => {
+      openPeers: async (events, membership) => {
+        const directories = await PeerDirectories.open(disk, membership);
+        if (directories.problem !== null) {
+          log.error("the memory of the peers' data directories is lost", { why: directories.problem });
+        }
         // Not before the log has been accepted: a start that is refused leaves the directory as it was.
         const counted = await countStart(disk, identity, randomUUID);
-        return await openPeers(config, { ...counted, incarnation }, peerTls, events, { log, directories, refusals });
-      },
-      onMembers: (index, members) => {
-        directories.configured(index, members).catch(ports.onFatal);
+        const admission = (): LogIndex => admissionOf(membership().configuration, config.nodeId) ?? NO_INDEX;
+        const self = { ...counted, incarnation, admission };
+        return await openPeers(config, self, peerTls, events, { log, directories, refusals });
       },
       onFatal: ports.onFatal,
       probe: ports.trace,
@@ -162,21 +163,17 @@ export function checkedIdentity(config: NodeConfig, identity: Pick<DataDirectory
 
 async function openPeers(
   config: NodeConfig,
-  identity: Pick<DataDirectoryIdentity, "clusterId" | "directoryId" | "starts"> & { readonly incarnation: number },
+  identity: Pick<PeerLinkOptions, "clusterId" | "directoryId" | "starts" | "incarnation" | "admission">,
   tls: TlsMaterial | null,
   events: PeerLinkEvents<Message>,
   ports: { readonly log: Log; readonly directories: PeerDirectories; readonly refusals: DirectoryRefusals },
 ): Promise<PeerLinks<Message>> {
-  const { clusterId, directoryId, starts, incarnation } = identity;
   const { log, directories, refusals } = ports;
   const links = createPeerLinks(
     {
+      ...identity,
       self: config.nodeId,
-      clusterId,
-      incarnation,
       address: addressOf(config, config.nodeId),
-      directoryId,
-      starts,
       peers: peerAddresses(config),
       dialAtFirst: new Set(config.voters),
       listen: { host: config.listen.host, port: config.listen.peer },

@@ -90,6 +90,7 @@ function traced(node: NodeId, core: RaftCore, write: (line: TraceLine) => void):
     },
     hasReady: () => core.hasReady(),
     status: () => core.status(),
+    membership: () => core.membership(),
     termAt: (index) => core.termAt(index),
     configurationAt: (index) => core.configurationAt(index),
     clusterTime: (stamp) => core.clusterTime(stamp),

@@ -1,18 +1,17 @@
-import { type ClusterId, type LogIndex, type NodeId, type Random, type Refusal, refusal } from "#kernel";
+import { type ClusterId, type NodeId, type Random, type Refusal, refusal } from "#kernel";
 import type { Clock, Disk, Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import {
-  type Configuration,
-  decodeConfiguration,
   defaultRaftOptions,
-  membersOf,
   type Message,
+  type PlacedConfiguration,
   Raft,
   type RaftOptions,
+  settledConfiguration,
   type SnapshotMeta,
 } from "#raft";
 import { createStateMachine, restoringStateMachine, type StateMachine } from "#statemachine";
 import { type DiskSpace, openSnapshotStore, openWal, type SnapshotStore, SpaceWatch } from "#storage";
-import { createRaftEngine, type EngineSink, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
+import { createRaftEngine, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
 import { createReplica, defaultReplicaOptions, leaderEntryData, restoreFrom, type RunningReplica } from "#replica";
 import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
 
@@ -44,9 +43,8 @@ export interface VoterPorts {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
-  readonly openPeers: (events: PeerLinkEvents<Message>) => Promise<PeerLinks<Message>>;
-  /** The committed configuration at `index`: everyone who receives the log. Told again for old ones after a restart. */
-  readonly onMembers?: (index: LogIndex, members: ReadonlySet<NodeId>) => void;
+  /** `membership`: the configuration in force at the moment of the call, committed or not. */
+  readonly openPeers: (events: PeerLinkEvents<Message>, membership: () => PlacedConfiguration) => Promise<PeerLinks<Message>>;
   /** The node cannot go on: end the process. Called at most once. */
   readonly onFatal: (error: Error) => void;
   readonly meter: VoterMeter;
@@ -98,17 +96,17 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   const watched = (machine: StateMachine): StateMachine => probe?.machine(machine) ?? machine;
   const machine = watched(await restore(snapshots, recovered.snapshot));
   const core = new Raft(raftOptions(options), recovered, random);
-  // Of a snapshot that was installed just before a crash, nobody may have been told.
-  const { snapshot } = recovered;
-  if (snapshot !== null) ports.onMembers?.(snapshot.index, membersOf(snapshot.configuration));
   const raft = probe?.core(core) ?? core;
 
   let engine: RaftEngine | null = null;
-  const peers = await ports.openPeers({
-    onMessage: (from, message) => engine?.onMessage(from, message),
-    onConnected: (peer) => engine?.onPeerConnected(peer),
-    onDisconnected: (peer) => engine?.onPeerDisconnected(peer),
-  });
+  const peers = await ports.openPeers(
+    {
+      onMessage: (from, message) => engine?.onMessage(from, message),
+      onConnected: (peer) => engine?.onPeerConnected(peer),
+      onDisconnected: (peer) => engine?.onPeerDisconnected(peer),
+    },
+    () => raft.membership(),
+  );
   const replica = createReplica(
     {
       ...defaultReplicaOptions,
@@ -136,7 +134,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
               log,
               marked: (mark) => ports.meter.marked(mark),
             },
-            tellingMembers(sink, ports.onMembers ?? (() => {})),
+            sink,
           );
           return engine;
         },
@@ -193,24 +191,6 @@ function tellSpace({ freeBytes, isLow, lowBytes }: DiskSpace, engine: RaftEngine
   if (engine.leader().isSelf) void engine.transferLeadership(null);
 }
 
-/** The same sink; committed configurations are told on their way. */
-function tellingMembers(sink: EngineSink, onMembers: NonNullable<VoterPorts["onMembers"]>): EngineSink {
-  return {
-    onCommitted: (entries) => {
-      for (const { kind, index, data } of entries)
-        if (kind === "configuration") onMembers(index, membersOf(decodeConfiguration(data)));
-      sink.onCommitted(entries);
-    },
-    onRestore: async (meta, content) => {
-      await sink.onRestore(meta, content);
-      onMembers(meta.index, membersOf(meta.configuration));
-    },
-    onDigest: (from, report) => sink.onDigest(from, report),
-    onStatus: (status) => sink.onStatus(status),
-    onFatal: (error) => sink.onFatal(error),
-  };
-}
-
 async function handOver(engine: RaftEngine, { timing }: VoterOptions, { timers, log }: VoterPorts): Promise<void> {
   if (!engine.leader().isSelf) return;
   const linger = (): Promise<void> => new Promise((done) => void timers.after(LINGER_MS, done));
@@ -260,4 +240,4 @@ function electionTicks({ timing }: VoterOptions): number {
  * A node without a log belongs to no configuration: it answers and takes entries, and stands for election only once the log
  * has told it that it votes. So an empty disk can never form a second cluster.
  */
-const nobody: Configuration = { voters: [], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
+const nobody = settledConfiguration([]);

@@ -2,24 +2,36 @@ import { invariant, InvariantError, type LogIndex, NO_INDEX, type NodeId } from 
 import { decodeConfiguration } from "./entry-layout.ts";
 import type { Configuration, Entry } from "./types.ts";
 
+export interface PlacedConfiguration {
+  /** Of its entry, or of the snapshot that it came with. */
+  readonly index: LogIndex;
+  readonly configuration: Configuration;
+}
+
 /**
  * The configurations that the log holds. One is in force from the moment its entry is appended and leaves force when that
  * entry is truncated (§6).
  */
 export class Configurations {
   /** By rising index; the first is the one before the log, the last is in force. Never empty. */
-  #history: { readonly index: LogIndex; readonly configuration: Configuration }[];
+  #history: PlacedConfiguration[];
 
   constructor(initial: Configuration, at: LogIndex = NO_INDEX) {
     this.#history = [{ index: at, configuration: initial }];
   }
 
   get current(): Configuration {
-    return this.#last.configuration;
+    return this.inForce.configuration;
   }
 
   get currentIndex(): LogIndex {
-    return this.#last.index;
+    return this.inForce.index;
+  }
+
+  get inForce(): PlacedConfiguration {
+    const last = this.#history[this.#history.length - 1];
+    invariant(last !== undefined, "the configuration history is empty");
+    return last;
   }
 
   /** The configuration in force after `index`: what a snapshot at that index must carry. */
@@ -37,7 +49,7 @@ export class Configurations {
 
   /** Entries above `lastKept` are gone from the log. */
   truncate(lastKept: LogIndex): void {
-    while (this.#history.length > 1 && this.#last.index > lastKept) this.#history.pop();
+    while (this.#history.length > 1 && this.currentIndex > lastKept) this.#history.pop();
   }
 
   /** Entries up to `index` are in a snapshot: older values can no longer be asked for. */
@@ -49,17 +61,11 @@ export class Configurations {
   reset(configuration: Configuration, at: LogIndex): void {
     this.#history = [{ index: at, configuration }];
   }
-
-  get #last(): { readonly index: LogIndex; readonly configuration: Configuration } {
-    const last = this.#history[this.#history.length - 1];
-    invariant(last !== undefined, "the configuration history is empty");
-    return last;
-  }
 }
 
 /** A configuration that is not joint and on its way to nothing else. */
 export function settledConfiguration(voters: readonly NodeId[], learners: readonly NodeId[] = []): Configuration {
-  return { voters, votersOutgoing: null, learners, learnersNext: [], promoting: [] };
+  return { voters, votersOutgoing: null, learners, learnersNext: [], promoting: [], admissions: [] };
 }
 
 export function isVoter(configuration: Configuration, id: NodeId): boolean {
@@ -74,4 +80,10 @@ export function votersOf(configuration: Configuration): ReadonlySet<NodeId> {
 /** Everyone who receives the log, once. */
 export function membersOf(configuration: Configuration): ReadonlySet<NodeId> {
   return new Set([...votersOf(configuration), ...configuration.learners]);
+}
+
+/** The entry that made `id` a member, {@link NO_INDEX} if it always was one; null: it is none. */
+export function admissionOf(configuration: Configuration, id: NodeId): LogIndex | null {
+  if (!isVoter(configuration, id) && !configuration.learners.includes(id)) return null;
+  return configuration.admissions.find(({ node }) => node === id)?.index ?? NO_INDEX;
 }

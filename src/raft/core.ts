@@ -12,6 +12,7 @@ import {
   type WallTimeMs,
 } from "#kernel";
 import { laterWallTime } from "./clock.ts";
+import type { PlacedConfiguration } from "./configuration.ts";
 import { validateRaftOptions } from "./options.ts";
 import { campaign, countOwnVote, handleVoteReply, handleVoteRequest } from "./roles/candidate.ts";
 import {
@@ -215,6 +216,11 @@ export class Raft {
   /** The term of the entry at `index`; null when it is compacted away or not there yet. */
   termAt(index: LogIndex): Term | null {
     return this.#state.log.termAt(index);
+  }
+
+  /** The configuration in force (§6), committed or not. */
+  membership(): PlacedConfiguration {
+    return this.#state.configurations.inForce;
   }
 
   /** What a snapshot at `index` must carry. `index` must not lie before the newest snapshot. */

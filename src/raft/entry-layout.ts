@@ -1,5 +1,5 @@
 import { type ClusterTimeMs, type LogIndex, NodeId, type Term, type WallTimeMs } from "#kernel";
-import type { Configuration, Entry, EntryKind } from "./types.ts";
+import type { Admission, Configuration, Entry, EntryKind } from "./types.ts";
 
 /**
  * How an entry is laid out, the same in peer messages and in the write-ahead log, little-endian:
@@ -78,24 +78,30 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 }
 
 /**
- * The data of a `configuration` entry: version u8 (2), joint u8, counts of voters, outgoing voters, learners, next learners
- * and learners to promote u16 each (version 1 ended after the learners), then every id as its length u16 and its UTF-16 code units. UTF-16 because that is what a string is made of:
- * lossless for every id, and no text codec needed in the core.
+ * The data of a `configuration` entry: version u8, joint u8, counts of voters, outgoing voters, learners, next learners and
+ * learners to promote u16 each, then every id as its length u16 and its UTF-16 code units. UTF-16 because that is what a string
+ * is made of: lossless for every id, and no text codec needed in the core. Version 1 ended after the learners; version 3 goes
+ * on with the count of admissions u16, and of each its index u64 and its id. Without admissions it is written as version 2.
  */
 export function encodeConfiguration(configuration: Configuration): Uint8Array {
   const outgoing = configuration.votersOutgoing ?? [];
-  const { voters, learners, learnersNext, promoting } = configuration;
+  const { voters, learners, learnersNext, promoting, admissions } = configuration;
   const groups = [voters, outgoing, learners, learnersNext, promoting];
   const ids = groups.flat();
-  const bytes = new Uint8Array(ids.reduce((sum, id) => sum + 2 + id.length * 2, CONFIGURATION_HEADER_BYTES));
-  bytes[0] = CONFIGURATION_VERSION;
+  const idBytes = ids.reduce((sum, id) => sum + encodedIdBytes(id), 0);
+  const admissionBytes = admissions.reduce((sum, { node }) => sum + 8 + encodedIdBytes(node), admissions.length === 0 ? 0 : 2);
+  const bytes = new Uint8Array(CONFIGURATION_HEADER_BYTES + idBytes + admissionBytes);
+  bytes[0] = admissions.length === 0 ? CONFIGURATION_VERSION : CONFIGURATION_VERSION_ADMISSIONS;
   bytes[1] = configuration.votersOutgoing === null ? 0 : 1;
   for (const [group, members] of groups.entries()) putUint16(bytes, 2 + group * 2, members.length);
   let at = CONFIGURATION_HEADER_BYTES;
-  for (const id of ids) {
-    putUint16(bytes, at, id.length);
-    for (let unit = 0; unit < id.length; unit++) putUint16(bytes, at + 2 + unit * 2, id.charCodeAt(unit));
-    at += 2 + id.length * 2;
+  for (const id of ids) at = putId(bytes, at, id);
+  if (admissions.length === 0) return bytes;
+  putUint16(bytes, at, admissions.length);
+  at += 2;
+  for (const { node, index } of admissions) {
+    putSafeInteger(bytes, at, index);
+    at = putId(bytes, at + 8, node);
   }
   return bytes;
 }
@@ -107,7 +113,7 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
   if (bytes.length < headerBytes) {
     throw new LayoutError(`a configuration has at least ${headerBytes} bytes, got ${bytes.length}`);
   }
-  if (version !== 1 && version !== CONFIGURATION_VERSION) {
+  if (version !== 1 && version !== CONFIGURATION_VERSION && version !== CONFIGURATION_VERSION_ADMISSIONS) {
     throw new LayoutError(`configuration layout ${version!} is not known here`);
   }
   const joint = bytes[1]!;
@@ -118,25 +124,43 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const learners = takeIds(uint16At(bytes, 6));
   const learnersNext = version === 1 ? [] : takeIds(uint16At(bytes, 8));
   const promoting = version === 1 ? [] : takeIds(uint16At(bytes, 10));
+  const admissions = version === CONFIGURATION_VERSION_ADMISSIONS ? takeAdmissions() : [];
   if (at !== bytes.length) throw new LayoutError(`${bytes.length - at} bytes behind the end of a configuration`);
   if (joint === 0 && outgoing.length > 0) throw new LayoutError("a configuration that is not joint has outgoing voters");
-  return { voters, votersOutgoing: joint === 1 ? outgoing : null, learners, learnersNext, promoting };
+  return { voters, votersOutgoing: joint === 1 ? outgoing : null, learners, learnersNext, promoting, admissions };
 
   function takeIds(count: number): readonly NodeId[] {
+    return Array.from({ length: count }, takeId);
+  }
+
+  function takeAdmissions(): readonly Admission[] {
+    const count = uint16At(bytes, take(2));
     return Array.from({ length: count }, () => {
-      const length = at + 2 <= bytes.length ? uint16At(bytes, at) : 0;
-      const end = at + 2 + length * 2;
-      if (end > bytes.length) throw new LayoutError(`a configuration ends in the middle of an id, at byte ${at}`);
-      let id = "";
-      for (let unit = at + 2; unit < end; unit += 2) id += String.fromCharCode(uint16At(bytes, unit));
-      at = end;
-      return NodeId(id);
+      const index = safeIntegerAt(bytes, take(8), "admission") as LogIndex;
+      return { node: takeId(), index };
     });
+  }
+
+  function takeId(): NodeId {
+    const length = uint16At(bytes, take(2));
+    const start = take(length * 2);
+    let id = "";
+    for (let unit = start; unit < at; unit += 2) id += String.fromCharCode(uint16At(bytes, unit));
+    return NodeId(id);
+  }
+
+  /** Where the next `count` bytes begin. */
+  function take(count: number): number {
+    const start = at;
+    if (start + count > bytes.length) throw new LayoutError(`a configuration ends early, after byte ${start}`);
+    at += count;
+    return start;
   }
 }
 
 const LAYOUT_VERSION = 1;
 const CONFIGURATION_VERSION = 2;
+const CONFIGURATION_VERSION_ADMISSIONS = 3;
 const CONFIGURATION_HEADER_BYTES = 12;
 const CONFIGURATION_HEADER_BYTES_V1 = 8;
 const KIND_CODES = { command: 1, leader: 2, configuration: 3 } as const satisfies Record<EntryKind, number>;
@@ -145,6 +169,17 @@ const KINDS: readonly (EntryKind | undefined)[] = [undefined, "command", "leader
 const TWO_POW_32 = 4_294_967_296;
 /** The high word of 2^53 − 1. */
 const MAX_HIGH_WORD = 0x1f_ffff;
+
+function encodedIdBytes(id: NodeId): number {
+  return 2 + id.length * 2;
+}
+
+/** Returns the offset behind it. */
+function putId(target: Uint8Array, at: number, id: NodeId): number {
+  putUint16(target, at, id.length);
+  for (let unit = 0; unit < id.length; unit++) putUint16(target, at + 2 + unit * 2, id.charCodeAt(unit));
+  return at + encodedIdBytes(id);
+}
 
 function putUint16(target: Uint8Array, at: number, value: number): void {
   target[at] = value;

@@ -2,7 +2,7 @@ export type * from "./types.ts";
 export { Raft } from "./core.ts";
 export { type Mark, marks } from "./marks.ts";
 export { isJoint } from "./config-change/index.ts";
-export { isVoter, membersOf, settledConfiguration, votersOf } from "./configuration.ts";
+export { type PlacedConfiguration, admissionOf, isVoter, membersOf, settledConfiguration, votersOf } from "./configuration.ts";
 export { defaultRaftOptions, validateRaftOptions } from "./options.ts";
 export {
   ENTRY_HEADER_BYTES,

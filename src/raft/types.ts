@@ -35,6 +35,18 @@ export interface Configuration {
   readonly learnersNext: readonly NodeId[];
   /** Learners that the leader makes voters as soon as they have caught up. In the log, so that it survives the leader. */
   readonly promoting: readonly NodeId[];
+  /** When each member was added; one without was there from the first configuration on. */
+  readonly admissions: readonly Admission[];
+}
+
+/**
+ * A membership: a node that is removed and added again has another one. It lasts as long as the node is a member, whatever its
+ * role, in a joint configuration too.
+ */
+export interface Admission {
+  readonly node: NodeId;
+  /** Of the entry that made it a member. */
+  readonly index: LogIndex;
 }
 
 /** What an operator asks for. The leader turns it into one or two configurations; see `config-change/`. */

@@ -1,11 +1,12 @@
-import { ClusterId, ClusterTimeMs, LogIndex, type NodeId, Term, WallTimeMs } from "#kernel";
+import { ClusterId, ClusterTimeMs, LogIndex, NO_INDEX, type NodeId, Term, WallTimeMs } from "#kernel";
 import type { Disk, Log } from "#ports";
-import { type Message, type RaftStatus, encodeConfiguration } from "#raft";
+import { type Message, type RaftStatus, encodeConfiguration, settledConfiguration } from "#raft";
 import type { RunningReplica } from "#replica";
 import {
   type DataDirectoryIdentity,
-  type DirectoryFault,
   PeerDirectories,
+  type PeerVerdict,
+  type ShownDirectory,
   StorageError,
   countStart,
   newIdentity,
@@ -31,6 +32,7 @@ import type { Caller } from "./world.ts";
 const CLUSTER = ClusterId("simulated");
 /** Of a copy's process: no life of the node itself. */
 const COPY_LIFE = 1_000_000;
+const NO_DIRECTORY: ShownDirectory = { directoryId: "", starts: 0, incarnation: 0, admission: NO_INDEX };
 const EPOCH_MS = 1_750_000_000_000;
 
 /** What stays when a process dies. */
@@ -147,7 +149,6 @@ export class Cluster implements WorldView {
     await writeIdentity(disk, newIdentity(CLUSTER, first!, this.#directoryId(first!)));
     const { wal } = await openWal(disk, { clusterId: CLUSTER, nodeId: first!, segmentBytes: this.config.raft.segmentBytes });
     const voters = this.nodes.slice(0, this.config.voters);
-    const configuration = { voters, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
     await wal.append({
       entries: [
         {
@@ -156,7 +157,7 @@ export class Cluster implements WorldView {
           kind: "configuration",
           clusterTimeMs: ClusterTimeMs(0),
           wallTimeMs: WallTimeMs(0),
-          data: encodeConfiguration(configuration),
+          data: encodeConfiguration(settledConfiguration(voters)),
         },
       ],
       hardState: { term: Term(1), votedFor: null },
@@ -194,7 +195,6 @@ export class Cluster implements WorldView {
     const { node } = process;
     const disk = machine.disk.open(process);
     const identity = await this.#identify(disk, node);
-    const directories = await PeerDirectories.open(disk);
     return await startVoter(
       { nodeId: node, clusterId: CLUSTER, timing, raft, sessions, election },
       {
@@ -203,15 +203,17 @@ export class Cluster implements WorldView {
         timers: process.timers,
         random: dice.fork(`life ${machine.lives} of ${node}`).next,
         log: this.#log(),
-        openPeers: async (events) => {
+        openPeers: async (events, membership) => {
+          const directories = await PeerDirectories.open(disk, membership);
           const { directoryId, starts } = await countStart(disk, identity, () => this.#directoryId(node));
-          const shown = { directoryId, starts, incarnation: process.life };
-          const voters = (): readonly NodeId[] => this.#votersAsKnownTo(process);
-          process.introduction = new Introduction({ shown, directories }, voters, (error) => this.#failed(process, error));
+          const own = {
+            node,
+            directory: { directoryId, starts, incarnation: process.life },
+            configuration: () => membership().configuration,
+            configuredVoters: this.nodes.slice(0, this.config.voters),
+          };
+          process.introduction = new Introduction(own, directories, (error) => this.#failed(process, error));
           return this.network.open(process, events);
-        },
-        onMembers: (index, members) => {
-          directories.configured(index, members).catch((error: unknown) => this.#failed(process, error));
         },
         onFatal: (error) => this.#failed(process, error),
         meter: silentMeter,
@@ -233,12 +235,6 @@ export class Cluster implements WorldView {
     return `${node} ${this.machine(node).lives}`;
   }
 
-  /** As the log has it, or else as a configuration file would. */
-  #votersAsKnownTo(process: SimProcess): readonly NodeId[] {
-    const inLog = process.status?.().configuration.voters ?? [];
-    return inLog.length > 0 ? inLog : this.nodes.slice(0, this.config.voters);
-  }
-
   /**
    * Someone starts a copy of this node's data directory beside it, after its origin has started once more. Whoever knows the
    * origin must refuse it. It is not a process of the run but in this: it counts its start and knocks.
@@ -252,20 +248,23 @@ export class Cluster implements WorldView {
     const identity = await readIdentity(disk);
     if (identity === null) return;
     const { directoryId, starts } = await countStart(disk, identity, () => this.#directoryId(node));
-    const directories = await PeerDirectories.open(disk);
-    const shown = { directoryId, starts, incarnation: process.life };
-    process.introduction = new Introduction(
-      { shown, directories },
-      () => [],
-      () => {},
-    );
+    const nobody = { index: NO_INDEX, configuration: settledConfiguration([]) };
+    const directories = await PeerDirectories.open(disk, () => nobody);
+    const own = {
+      node,
+      directory: { directoryId, starts, incarnation: process.life },
+      configuration: () => nobody.configuration,
+      configuredVoters: [],
+    };
+    process.introduction = new Introduction(own, directories, () => {});
     for (const peer of this.nodes) {
       const [origin, judge] = [machine.process, this.machine(peer).process];
       if (peer === node || origin === null || judge === null || !this.network.isKnown(origin, judge)) continue;
       // Who is no member is nobody's to remember.
-      if (judge.introduction?.directories.knows(node) !== true) continue;
-      const onVerdict = (fault: DirectoryFault | null): void => {
-        if (fault === "cloned") this.count("clone refused");
+      const isRemembered = judge.introduction?.directories.judge(node, NO_DIRECTORY).kind === "refused";
+      if (!isRemembered) continue;
+      const onVerdict = (verdict: PeerVerdict): void => {
+        if (verdict.kind === "refused" && verdict.fault === "cloned") this.count("clone refused");
         else report("recovery", `${peer} takes a copy of ${node}'s data directory for ${node}`);
       };
       this.network.knock(process, judge, onVerdict, () => {});

@@ -1,4 +1,5 @@
-import type { NodeId } from "#kernel";
+import { NO_INDEX, type NodeId } from "#kernel";
+import { type Configuration, admissionOf } from "#raft";
 import { type DirectoryFault, type PeerDirectories, type ShownDirectory, isShutOut } from "#storage";
 
 /** A majority of the voters refuses the data directory of a process: it ends, and a restart cures nothing. */
@@ -8,32 +9,45 @@ export class DirectoryRefused extends Error {
 
 /** What one life of a process shows of its data directory, what it remembers of its peers', and who refuses it. */
 export class Introduction {
-  readonly shown: ShownDirectory;
   readonly directories: PeerDirectories;
+  readonly #own: Own;
   readonly #refusedBy = new Set<NodeId>();
-  readonly #voters: () => readonly NodeId[];
   readonly #end: (error: DirectoryRefused) => void;
 
-  constructor(
-    own: { readonly shown: ShownDirectory; readonly directories: PeerDirectories },
-    voters: () => readonly NodeId[],
-    end: (error: DirectoryRefused) => void,
-  ) {
-    this.shown = own.shown;
-    this.directories = own.directories;
-    this.#voters = voters;
+  constructor(own: Own, directories: PeerDirectories, end: (error: DirectoryRefused) => void) {
+    this.#own = own;
+    this.directories = directories;
     this.#end = end;
+  }
+
+  get shown(): ShownDirectory {
+    const { node, directory, configuration } = this.#own;
+    return { ...directory, admission: admissionOf(configuration(), node) ?? NO_INDEX };
   }
 
   /** By a voter: a spare node that was never added hears of no removal, and goes on refusing whom it met once. */
   get isRefused(): boolean {
-    return this.#voters().some((voter) => this.#refusedBy.has(voter));
+    return this.#voters.some((voter) => this.#refusedBy.has(voter));
   }
 
   /** `fault` null: the peer accepts this process. */
   heard(by: NodeId, fault: DirectoryFault | null): void {
     if (fault === null) this.#refusedBy.delete(by);
     else this.#refusedBy.add(by);
-    if (isShutOut(this.#refusedBy, this.#voters())) this.#end(new DirectoryRefused(`refused by ${[...this.#refusedBy].join()}`));
+    if (isShutOut(this.#refusedBy, this.#voters)) this.#end(new DirectoryRefused(`refused by ${[...this.#refusedBy].join()}`));
   }
+
+  /** As its log has it, or else as a configuration file would. */
+  get #voters(): readonly NodeId[] {
+    const { node, configuration, configuredVoters } = this.#own;
+    const inLog = configuration();
+    return admissionOf(inLog, node) === null ? configuredVoters : inLog.voters;
+  }
+}
+
+interface Own {
+  readonly node: NodeId;
+  readonly directory: Omit<ShownDirectory, "admission">;
+  readonly configuration: () => Configuration;
+  readonly configuredVoters: readonly NodeId[];
 }

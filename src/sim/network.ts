@@ -1,7 +1,7 @@
-import type { NodeId } from "#kernel";
+import type { LogIndex, NodeId } from "#kernel";
 import type { PeerLinkEvents, PeerLinks } from "#ports";
 import type { Message } from "#raft";
-import type { DirectoryFault } from "#storage";
+import type { PeerVerdict } from "#storage";
 import type { SimProcess } from "./process.ts";
 import type { Dice } from "./time/random.ts";
 import type { Scheduled, Scheduler } from "./time/scheduler.ts";
@@ -42,9 +42,13 @@ export interface Link {
   inFlight: number;
 }
 
+type Welcome = Extract<PeerVerdict, { kind: "welcome" }>;
+
 interface Stream {
   readonly from: SimProcess;
   readonly to: SimProcess;
+  /** The membership in which `to` has welcomed `from`; null for who is no member. */
+  readonly admission: LogIndex | null;
   isBroken: boolean;
 }
 
@@ -148,17 +152,19 @@ export class Network {
         this.#dial(process, link, Math.min(failures + 1, 8));
         return;
       }
-      this.#introduce(process, target, (isWelcome) => {
+      this.#introduce(process, target, (welcome) => {
         if (!process.isAlive) return;
-        if (!isWelcome || !target.isAlive || link.isCut || back.isCut) this.#dial(process, link, Math.min(failures + 1, 8));
-        else this.#establish(process, target, link, back);
+        const isRefused = welcome === null || !target.isAlive || link.isCut || back.isCut;
+        if (isRefused) this.#dial(process, link, Math.min(failures + 1, 8));
+        else this.#establish({ from: process, to: target, admission: welcome.admission, isBroken: false }, link, back);
       });
     });
   }
 
-  #establish(process: SimProcess, target: SimProcess, link: Link, back: Link): void {
+  #establish(stream: Stream, link: Link, back: Link): void {
     if (link.stream !== null) link.stream.isBroken = true;
-    link.stream = { from: process, to: target, isBroken: false };
+    link.stream = stream;
+    const { from: process, to: target } = stream;
     process.enter(() => {
       process.connected.add(link.to);
       process.peerEvents!.onConnected(link.to);
@@ -170,39 +176,31 @@ export class Network {
   }
 
   /** Each end judges the other's data directory, the called one first. No answer within the time-out is none. */
-  #introduce(caller: SimProcess, called: SimProcess, done: (isWelcome: boolean) => void): void {
+  #introduce(caller: SimProcess, called: SimProcess, done: (welcome: Welcome | null) => void): void {
     let isOver = false;
-    const end = (isWelcome: boolean): void => {
+    const end = (welcome: Welcome | null): void => {
       if (isOver) return;
       isOver = true;
       timeout.run = null;
-      done(isWelcome);
+      done(welcome);
     };
-    const timeout = this.#ports.scheduler.after(HANDSHAKE_TIMEOUT_MS, () => end(false));
-    this.knock(
-      caller,
-      called,
-      (fault) => {
-        caller.enter(() => caller.introduction!.heard(called.node, fault));
-        if (fault !== null || !caller.isAlive) return end(false);
-        this.knock(
-          called,
-          caller,
-          (theirs) => end(theirs === null),
-          () => end(false),
-        );
-      },
-      () => end(false),
-    );
+    const fail = (): void => end(null);
+    const timeout = this.#ports.scheduler.after(HANDSHAKE_TIMEOUT_MS, fail);
+    const onVerdict = (verdict: PeerVerdict): void => {
+      caller.enter(() => caller.introduction!.heard(called.node, verdict.kind === "refused" ? verdict.fault : null));
+      if (verdict.kind === "refused" || !caller.isAlive) return fail();
+      this.knock(called, caller, ({ kind }) => end(kind === "welcome" ? verdict : null), fail);
+    };
+    this.knock(caller, called, onVerdict, fail);
   }
 
-  /** `judge` looks at the directory that `guest` shows, and remembers it durably before `onVerdict`; null is a welcome. */
-  knock(guest: SimProcess, judge: SimProcess, onVerdict: (fault: DirectoryFault | null) => void, onFailed: () => void): void {
+  /** `judge` looks at the directory that `guest` shows, and remembers it durably before `onVerdict`. */
+  knock(guest: SimProcess, judge: SimProcess, onVerdict: (verdict: PeerVerdict) => void, onFailed: () => void): void {
     const { shown } = guest.introduction!;
     judge.enter(() => {
       judge.introduction!.directories.meet(guest.node, shown).then((verdict) => {
         if (verdict.kind === "refused") this.#ports.count(`directory refused: ${verdict.fault}`);
-        onVerdict(verdict.kind === "refused" ? verdict.fault : null);
+        onVerdict(verdict);
       }, onFailed);
     });
   }
@@ -262,8 +260,12 @@ export class Network {
       return;
     }
     this.messages += 1;
-    const { to } = stream;
-    to.enter(() => to.peerEvents!.onMessage(link.from, message));
+    const { to, admission } = stream;
+    to.enter(() => {
+      if (to.introduction!.directories.admits(link.from, admission)) return to.peerEvents!.onMessage(link.from, message);
+      this.#ports.count("introduced anew");
+      this.#break(link, stream);
+    });
   }
 
   #delayMs(link: Link): number {

@@ -12,6 +12,7 @@ export {
   type PeerVerdict,
   type ShownDirectory,
   isShutOut,
+  type Standing,
   judgePeer,
 } from "./peer-directory.ts";
 export { writeDurably } from "./durable-file.ts";

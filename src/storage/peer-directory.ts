@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import { type LogIndex, type NodeId, NO_INDEX } from "#kernel";
 import type { Disk } from "#ports";
+import { type PlacedConfiguration, admissionOf } from "#raft";
 import { writeDurably } from "./durable-file.ts";
 import { StorageError, isDiskFull } from "./error.ts";
 import { Serial } from "./serial.ts";
@@ -14,21 +15,41 @@ export interface ShownDirectory {
   readonly starts: number;
   /** Of the process: two processes that show the same count of starts are two copies. */
   readonly incarnation: number;
+  /** By which entry the node is a member, as its own log has it; {@link NO_INDEX} for a founder, and where it knows of none. */
+  readonly admission: LogIndex;
+}
+
+/** What the judge's own log says of a peer, up to its end: whoever counts with the peer has the entry that says so. */
+export interface Standing {
+  /** Null: it is no member. */
+  readonly admission: LogIndex | null;
+  /** Of the configuration that says so. */
+  readonly configurationIndex: LogIndex;
 }
 
 /**
- * - `wiped`: another directory than before under the same name: it has forgotten its votes and what it acknowledged
+ * - `wiped`: another directory than before in one membership: it has forgotten its votes and what it acknowledged
  * - `cloned`: the same directory, but older than one that was here before, or twice at once
  */
 export type DirectoryFault = "wiped" | "cloned";
 
 export type PeerVerdict =
-  | { readonly kind: "welcome"; readonly isNews: boolean }
+  /** `admission`: the membership that it is welcome in; null for who is no member, of whom nothing is remembered. */
+  | { readonly kind: "welcome"; readonly admission: LogIndex | null; readonly isNews: boolean }
   | { readonly kind: "refused"; readonly fault: DirectoryFault; readonly why: string };
 
-/** Who is met for the first time is believed; afterwards its directory must be the same one, and its starts must only rise. */
-export function judgePeer(peer: NodeId, known: ShownDirectory | null, shown: ShownDirectory): PeerVerdict {
-  if (known === null) return { kind: "welcome", isNews: shown.directoryId !== "" };
+/**
+ * Who is met for the first time in a membership is believed; as long as that lasts its directory must be the same one, and its
+ * starts must only rise. The newest membership counts that the judge's log, its memory or the peer itself knows of: either of
+ * the two may lag behind, and whoever is wiped shows none.
+ */
+export function judgePeer(peer: NodeId, known: ShownDirectory | null, shown: ShownDirectory, standing: Standing): PeerVerdict {
+  const admission = laterOf(standing.admission ?? NO_INDEX, shown.admission);
+  const newest = laterOf(admission, known?.admission ?? NO_INDEX);
+  if (standing.admission === null && standing.configurationIndex > newest) {
+    return { kind: "welcome", admission: null, isNews: false };
+  }
+  if (known === null || admission > known.admission) return { kind: "welcome", admission, isNews: shown.directoryId !== "" };
   if (shown.directoryId !== known.directoryId) {
     const why =
       `${peer} comes with another data directory than before (${shown.directoryId || "none"} for ${known.directoryId}): ` +
@@ -45,7 +66,11 @@ export function judgePeer(peer: NodeId, known: ShownDirectory | null, shown: Sho
     const why = `two processes show start ${shown.starts} of ${peer}'s data directory: one of them runs on a copy`;
     return { kind: "refused", fault: "cloned", why };
   }
-  return { kind: "welcome", isNews: shown.starts > known.starts };
+  return { kind: "welcome", admission: known.admission, isNews: shown.starts > known.starts };
+}
+
+function laterOf(one: LogIndex, other: LogIndex): LogIndex {
+  return one > other ? one : other;
 }
 
 /**
@@ -61,135 +86,91 @@ const PEERS_FILE = "peers.cell";
 /** The directories that this node has accepted, remembered durably before a peer is answered. */
 export class PeerDirectories {
   readonly #disk: Disk;
+  readonly #membership: () => PlacedConfiguration;
   readonly #serial = new Serial();
+  /** `admission`: the membership in which the directory was met. */
   readonly #known: Map<NodeId, ShownDirectory>;
-  /**
-   * Met first in this life, and in no configuration since. One that lags behind is greeted by members to come: the older
-   * configurations that it has yet to hear of are no reason to forget them.
-   */
-  readonly #newcomers = new Set<NodeId>();
-  /**
-   * What members showed that were removed. Added again, they count with what they had; only one that shows an empty directory
-   * in between, while it is no member, counts with that from then on.
-   */
-  readonly #removed: Map<NodeId, ShownDirectory>;
-  /** Of the newest configuration that was looked at: a restart goes through older ones again. */
-  #configurationIndex: LogIndex;
   /** Why nothing is remembered although there was something; null when all is well. */
   readonly problem: string | null;
 
-  private constructor(disk: Disk, memory: Memory, problem: string | null) {
+  private constructor(disk: Disk, membership: () => PlacedConfiguration, known: Peers, problem: string | null) {
     this.#disk = disk;
-    this.#known = new Map(memory.peers);
-    this.#removed = new Map(memory.removed);
-    this.#configurationIndex = memory.configurationIndex;
+    this.#membership = membership;
+    this.#known = new Map(known);
     this.problem = problem;
   }
 
-  /** A damaged file is no reason to keep a voter down: whoever comes is then met for the first time. Throws IO_FAILED. */
-  static async open(disk: Disk): Promise<PeerDirectories> {
+  /**
+   * `membership`: the configuration in force here. A damaged file is no reason to keep a voter down: whoever comes is then met
+   * for the first time. Throws IO_FAILED.
+   */
+  static async open(disk: Disk, membership: () => PlacedConfiguration): Promise<PeerDirectories> {
     let text: string;
     try {
       text = Buffer.from(await readWhole(disk, PEERS_FILE)).toString("utf8");
     } catch (thrown) {
-      if (thrown instanceof StorageError && thrown.systemCode === "ENOENT") return new PeerDirectories(disk, NOTHING, null);
+      if (thrown instanceof StorageError && thrown.systemCode === "ENOENT")
+        return new PeerDirectories(disk, membership, [], null);
       throw thrown;
     }
-    const memory = decodeMemory(text);
-    if (memory !== null) return new PeerDirectories(disk, memory, null);
-    return new PeerDirectories(disk, NOTHING, `${PEERS_FILE} is damaged: which data directories the peers had is forgotten`);
+    const known = decodePeers(text);
+    const problem = `${PEERS_FILE} is damaged: which data directories the peers had is forgotten`;
+    return new PeerDirectories(disk, membership, known ?? [], known === null ? problem : null);
   }
 
-  knows(peer: NodeId): boolean {
-    return this.#known.has(peer);
+  judge(peer: NodeId, shown: ShownDirectory): PeerVerdict {
+    return judgePeer(peer, this.#known.get(peer) ?? null, shown, this.#standing(peer));
+  }
+
+  /** Whether what a peer says counts that was welcome as of `admission`. Not if it was added since: it shall introduce itself anew. */
+  admits(peer: NodeId, admission: LogIndex | null): boolean {
+    const now = this.#standing(peer).admission;
+    return now === null || (admission !== null && admission >= now);
   }
 
   /**
-   * Judges, and makes durable what is new before it resolves. Throws StorageError (IO_FAILED). A full disk refuses strangers
-   * only: of a peer whose directory is remembered nothing but the count of starts is new, and a voter that was restarted must
-   * not be shut out by disks that are full all over the cluster. Until the next write the count is kept in memory alone.
+   * Judges, and makes durable what is new before it resolves. Throws StorageError (IO_FAILED). A full disk refuses unknown
+   * directories only: of one that is remembered nothing but the count of starts or the membership is new, and a voter that was
+   * restarted must not be shut out by disks that are full all over the cluster. Until the next write that is kept in memory alone.
    */
   meet(peer: NodeId, shown: ShownDirectory): Promise<PeerVerdict> {
     return this.#serial.run(async () => {
-      const removed = this.#known.has(peer) ? undefined : this.#removed.get(peer);
-      const known = removed?.directoryId === shown.directoryId ? removed : this.#known.get(peer);
-      const verdict = judgePeer(peer, known ?? null, shown);
-      if (verdict.kind === "refused" || !verdict.isNews) return verdict;
-      if (known !== undefined && known === removed) {
-        this.#removed.set(peer, shown);
-        return verdict;
-      }
-      const mayForgetStarts = this.#known.has(peer);
-      await this.#write(new Map(this.#known).set(peer, shown), this.#configurationIndex).catch((thrown: unknown) => {
-        if (!mayForgetStarts || !isDiskFull(thrown)) throw thrown;
+      const verdict = this.judge(peer, shown);
+      if (verdict.kind === "refused" || verdict.admission === null || !verdict.isNews) return verdict;
+      const met = { ...shown, admission: verdict.admission };
+      const isDirectoryKnown = this.#known.get(peer)?.directoryId === shown.directoryId;
+      await this.#write(new Map(this.#known).set(peer, met)).catch((thrown: unknown) => {
+        if (!isDirectoryKnown || !isDiskFull(thrown)) throw thrown;
       });
-      if (!this.#known.has(peer)) this.#newcomers.add(peer);
-      this.#removed.delete(peer);
-      this.#known.set(peer, shown);
+      this.#known.set(peer, met);
       return verdict;
     });
   }
 
-  /** The configuration at `index` is committed: who is a member no more may come back with an empty directory. */
-  configured(index: LogIndex, members: ReadonlySet<NodeId>): Promise<void> {
-    return this.#serial.run(async () => {
-      for (const member of members) this.#newcomers.delete(member);
-      if (index <= this.#configurationIndex) return;
-      const gone = [...this.#known].filter(([peer]) => !members.has(peer) && !this.#newcomers.has(peer));
-      const back = [...this.#removed].filter(([peer]) => members.has(peer));
-      for (const [peer, shown] of gone) this.#removed.set(peer, shown);
-      for (const [peer] of gone) this.#known.delete(peer);
-      for (const [peer, shown] of back) if (!this.#known.has(peer)) this.#known.set(peer, shown);
-      for (const [peer] of back) this.#removed.delete(peer);
-      this.#configurationIndex = index;
-      if (gone.length + back.length === 0) return;
-      // When there is no room, a restart stands where it stood, and is told of this configuration again.
-      await this.#write(this.#known, index).catch((thrown: unknown) => {
-        if (!isDiskFull(thrown)) throw thrown;
-      });
-    });
+  #standing(peer: NodeId): Standing {
+    const { index, configuration } = this.#membership();
+    return { admission: admissionOf(configuration, peer), configurationIndex: index };
   }
 
-  #write(peers: ReadonlyMap<NodeId, ShownDirectory>, configurationIndex: LogIndex): Promise<void> {
-    const memory = { peers: [...peers], removed: [...this.#removed], configurationIndex };
-    return writeDurably(this.#disk, PEERS_FILE, Buffer.from(encodeMemory(memory), "utf8"));
+  #write(peers: ReadonlyMap<NodeId, ShownDirectory>): Promise<void> {
+    return writeDurably(this.#disk, PEERS_FILE, Buffer.from(encodePeers([...peers]), "utf8"));
   }
 }
 
-interface Memory {
-  readonly peers: readonly (readonly [NodeId, ShownDirectory])[];
-  readonly removed: Memory["peers"];
-  readonly configurationIndex: LogIndex;
-}
-
-const NOTHING: Memory = { peers: [], removed: [], configurationIndex: NO_INDEX };
+type Peers = readonly (readonly [NodeId, ShownDirectory])[];
 
 /** One line: the CRC-32 of what follows as eight hexadecimal digits, a space, JSON. */
-function encodeMemory({ peers, removed, configurationIndex }: Memory): string {
-  const json = JSON.stringify({
-    format_version: 1,
-    configuration_index: configurationIndex,
-    peers: peers.map(toStored),
-    removed: removed.map(toStored),
-  });
+function encodePeers(peers: Peers): string {
+  const json = JSON.stringify({ format_version: 1, peers: peers.map(toStored) });
   return `${checksum(json)} ${json}\n`;
 }
 
 /** The checksum vouches for the shape: only this version writes it. */
-function decodeMemory(text: string): Memory | null {
+function decodePeers(text: string): Peers | null {
   const json = text.slice(9, -1);
   if (text.slice(0, 9) !== `${checksum(json)} ` || !text.endsWith("\n")) return null;
-  const stored = JSON.parse(json) as {
-    readonly configuration_index: LogIndex;
-    readonly peers: readonly StoredPeer[];
-    /** Absent in files of the first days. */
-    readonly removed?: readonly StoredPeer[];
-  };
-  return {
-    configurationIndex: stored.configuration_index,
-    peers: stored.peers.map(fromStored),
-    removed: (stored.removed ?? []).map(fromStored),
-  };
+  const { peers } = JSON.parse(json) as { readonly peers: readonly StoredPeer[] };
+  return peers.map(fromStored);
 }
 
 interface StoredPeer {
@@ -197,14 +178,16 @@ interface StoredPeer {
   readonly directory_id: string;
   readonly starts: number;
   readonly incarnation: number;
+  /** Absent in files of the first days. */
+  readonly admission?: LogIndex;
 }
 
-function toStored([node_id, { directoryId, starts, incarnation }]: Memory["peers"][number]): StoredPeer {
-  return { node_id, directory_id: directoryId, starts, incarnation };
+function toStored([node_id, { directoryId, starts, incarnation, admission }]: Peers[number]): StoredPeer {
+  return { node_id, directory_id: directoryId, starts, incarnation, admission };
 }
 
-function fromStored({ node_id, directory_id, starts, incarnation }: StoredPeer): Memory["peers"][number] {
-  return [node_id, { directoryId: directory_id, starts, incarnation }];
+function fromStored({ node_id, directory_id, starts, incarnation, admission = NO_INDEX }: StoredPeer): Peers[number] {
+  return [node_id, { directoryId: directory_id, starts, incarnation, admission }];
 }
 
 function checksum(text: string): string {

@@ -160,6 +160,7 @@ test("Raft messages of every kind cross the wire; from and to are the stream's",
       learners: [NodeId("n4")],
       learnersNext: [NodeId("n5")],
       promoting: [NodeId("n6")],
+      admissions: [{ node: NodeId("n4"), index: index() }],
     },
   };
   const entry = {

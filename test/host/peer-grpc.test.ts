@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { createServer } from "node:net";
 import { afterEach, test } from "node:test";
-import { ClusterId, type LogIndex, NodeId, type Term, seededRandom } from "#kernel";
+import { ClusterId, LogIndex, NO_INDEX, NodeId, type Term, seededRandom } from "#kernel";
 import type { Log } from "#ports";
-import type { Entry, Message } from "#raft";
+import { type Entry, type Message, settledConfiguration } from "#raft";
 import { PeerDirectories } from "#storage";
 import { MemoryDisk } from "../storage/memory-disk.ts";
 import { raftMessageToProto } from "#codec";
@@ -15,6 +15,7 @@ import { type GrpcPeerLinks, createPeerLinks } from "../../src/host/peer-grpc/in
 
 const a = NodeId("a");
 const b = NodeId("b");
+const founders = { index: LogIndex(1), configuration: settledConfiguration([a, b]) };
 const open: GrpcPeerLinks[] = [];
 
 afterEach(async () => {
@@ -59,8 +60,15 @@ test("a caller that looks for another node is refused: an address is not a name"
 });
 
 test("what an earlier connection still brings is not delivered once the peer has connected anew (docs/decisions/0011)", async () => {
-  const identity = { self: b, clusterId: ClusterId("blue"), incarnation: 2, directoryId: "dir-b", starts: 2 };
-  const directories = await PeerDirectories.open(new MemoryDisk());
+  const identity = {
+    self: b,
+    clusterId: ClusterId("blue"),
+    incarnation: 2,
+    directoryId: "dir-b",
+    starts: 2,
+    admission: () => NO_INDEX,
+  };
+  const directories = await PeerDirectories.open(new MemoryDisk(), () => founders);
   const heard: Message[] = [];
   const inbound = new Inbound(
     { identity, peers: new Map([[a, ""]]), requireCertificates: false, directories },
@@ -84,6 +92,39 @@ test("what an earlier connection still brings is not delivered once the peer has
     heard.map((message) => message.kind === "heartbeat" && message.readRound),
     [1, 3],
   );
+});
+
+test("who was added since it connected is not listened to before it has introduced itself anew (docs/decisions/0012)", async () => {
+  let membership = { index: LogIndex(5), configuration: settledConfiguration([b]) };
+  const identity = { self: b, clusterId: ClusterId("blue"), incarnation: 2, directoryId: "dir-b", starts: 2 };
+  const us = { ...identity, admission: () => NO_INDEX };
+  const directories = await PeerDirectories.open(new MemoryDisk(), () => membership);
+  const heard: string[] = [];
+  const inbound = new Inbound(
+    { identity: us, peers: new Map([[a, ""]]), requireCertificates: false, directories },
+    {
+      log: logTo([], true),
+      onMessage: (_from, message) => heard.push(message.kind),
+      onOpened: () => heard.push("opened"),
+      onClosed: () => heard.push("closed"),
+    },
+  );
+  const connect = async (): Promise<FakeCall> => {
+    const call = new FakeCall();
+    inbound.accept(call as never);
+    call.emit("data", { hello: helloTo(b, { ...us, self: a, directoryId: "dir-a" }), messages: [] });
+    await until(() => call.written > 0);
+    return call;
+  };
+  const speaks = (call: FakeCall) => call.emit("data", { messages: [raftMessageToProto(heartbeat(1))] });
+  const before = await connect();
+  speaks(before);
+  const configuration = { ...settledConfiguration([b], [a]), admissions: [{ node: a, index: LogIndex(9) }] };
+  membership = { index: LogIndex(9), configuration };
+  speaks(before);
+  speaks(before);
+  speaks(await connect());
+  assert.deepEqual(heard, ["opened", "heartbeat", "closed", "opened", "heartbeat"]);
 });
 
 test("the loss of a peer is noticed at once, and its return within a second", async () => {
@@ -187,6 +228,7 @@ async function node(self: NodeId, { clusterId = "test", peers, port = 0, ...more
       incarnation: 1,
       directoryId: `directory of ${self}`,
       starts: 1,
+      admission: () => NO_INDEX,
       peers: peers ?? new Map([[self === a ? b : a, "127.0.0.1:1"]]),
       listen: { host: "127.0.0.1", port },
       tls: null,
@@ -196,7 +238,7 @@ async function node(self: NodeId, { clusterId = "test", peers, port = 0, ...more
       timers: systemTimers(),
       random: seededRandom(1),
       log: logTo(warnings, peers === undefined),
-      directories: await PeerDirectories.open(new MemoryDisk()),
+      directories: await PeerDirectories.open(new MemoryDisk(), () => founders),
       onDirectory: () => {},
     },
     {

@@ -1,18 +1,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertNever, type NodeId, type Random, seededRandom } from "#kernel";
-import { type Configuration, type MembershipChange, isJoint, settledConfiguration } from "#raft";
+import { assertNever, LogIndex, NO_INDEX, type NodeId, type Random, seededRandom } from "#kernel";
+import { type Configuration, type MembershipChange, admissionOf, isJoint, settledConfiguration } from "#raft";
 import { leaveJoint, planChange, planPromotion, whyInvalid } from "../../src/raft/config-change/index.ts";
 import { id, voters } from "./network.ts";
 
 const [n1, n2, n3, n4] = [id(1), id(2), id(3), id(4)];
 const three = voters(3);
+/** Of the entry to be. */
+const at = LogIndex(20);
+/** Members that entry 20 made such. */
+const admitting = (...nodes: NodeId[]) => ({ admissions: nodes.map((node) => ({ node, index: at })) });
 
 test("a new learner takes one step, because no majority changes", () => {
-  assert.deepEqual(planned(three, { kind: "add", node: n4, promote: false }), settledConfiguration([n1, n2, n3], [n4]));
+  assert.deepEqual(planned(three, { kind: "add", node: n4, promote: false }), {
+    ...settledConfiguration([n1, n2, n3], [n4]),
+    ...admitting(n4),
+  });
   assert.deepEqual(planned(three, { kind: "add", node: n4, promote: true }), {
     ...settledConfiguration([n1, n2, n3], [n4]),
     promoting: [n4],
+    ...admitting(n4),
   });
 });
 
@@ -44,8 +52,29 @@ test("removing a voter is joint, removing a learner is not and forgets its promo
 
 test("one voter takes the place of another in one joint step, whether it was a learner before or is new", () => {
   const joint = { ...settledConfiguration([n2, n3, n4]), votersOutgoing: [n1, n2, n3] };
-  assert.deepEqual(planned(three, { kind: "replace", remove: n1, add: n4 }), joint);
+  assert.deepEqual(planned(three, { kind: "replace", remove: n1, add: n4 }), { ...joint, ...admitting(n4) });
   assert.deepEqual(planned({ ...voters(3, [n4]), promoting: [n4] }, { kind: "replace", remove: n1, add: n4 }), joint);
+});
+
+test("a membership lasts through every change of role and ends when the node is out: added again, it has another one", () => {
+  const steps: readonly MembershipChange[] = [
+    { kind: "promote", node: n4 },
+    { kind: "demote", node: n4 },
+    { kind: "replace", remove: n1, add: n4 },
+    { kind: "demote", node: n3 },
+    { kind: "remove", node: n4 },
+  ];
+  let configuration = planned(three, { kind: "add", node: n4, promote: false });
+  for (const change of steps) {
+    configuration = planned(configuration, change, 30);
+    if (configuration.promoting.length > 0) configuration = planPromotion(configuration, [n4]);
+    assert.equal(admissionOf(configuration, n4), at, `${change.kind}: leaving is not over before the joint step is`);
+    if (isJoint(configuration)) configuration = leaveJoint(configuration);
+  }
+  assert.equal(admissionOf(configuration, n4), null);
+  assert.equal(admissionOf(configuration, n2), NO_INDEX, "a founder");
+  assert.deepEqual(configuration.admissions, []);
+  assert.equal(admissionOf(planned(configuration, { kind: "add", node: n4, promote: true }, 40), n4), 40);
 });
 
 test("what makes no sense is refused by name", () => {
@@ -68,7 +97,7 @@ test("what makes no sense is refused by name", () => {
     [{ ...three, votersOutgoing: [n1] }, { kind: "add", node: n4, promote: false }, "BAD_STATE", /joint/],
   ];
   for (const [current, change, reason, message] of cases) {
-    const outcome = planChange(current, change);
+    const outcome = planChange(current, change, at);
     assert.ok(!outcome.ok, `${change.kind} was not refused`);
     assert.equal(outcome.refusal.reason, reason, JSON.stringify(change));
     assert.match(outcome.refusal.message, message);
@@ -85,6 +114,8 @@ test("a configuration that contradicts itself is recognised", () => {
     [{ learnersNext: [n4] }, /n4 is to become a learner/],
     [{ votersOutgoing: [n1], learnersNext: [n1] }, /n1 is to become a learner/],
     [{ promoting: [n4] }, /n4 is to be promoted, but is no learner/],
+    [admitting(n4), /n4 was admitted, but is no member/],
+    [admitting(n1, n1), /admitted names a node twice/],
   ];
   for (const [change, why] of cases) assert.match(whyInvalid({ ...three, ...change }) ?? "valid", why);
   assert.equal(whyInvalid(three), null);
@@ -104,7 +135,7 @@ test("any sequence of changes ends, joint steps left, where a plain table of nod
         for (const node of ready) table.set(node, "voter");
       }
       const change = anyChange(random);
-      const outcome = planChange(configuration, change);
+      const outcome = planChange(configuration, change, LogIndex(step + 1));
       const expected = inTable(table, change);
       assert.equal(outcome.ok, expected !== null, `seed ${seed}: ${JSON.stringify({ configuration, change })}`);
       if (!outcome.ok || expected === null) {
@@ -180,8 +211,8 @@ function anyChange(random: Random): MembershipChange {
   return kinds[Math.floor(random() * kinds.length)]!;
 }
 
-function planned(current: Configuration, change: MembershipChange): Configuration {
-  const outcome = planChange(current, change);
+function planned(current: Configuration, change: MembershipChange, index: number = at): Configuration {
+  const outcome = planChange(current, change, LogIndex(index));
   assert.ok(outcome.ok, outcome.ok ? "" : outcome.refusal.message);
   return outcome.value;
 }

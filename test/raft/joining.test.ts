@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogIndex, Term } from "#kernel";
-import { type Configuration, encodeConfiguration } from "#raft";
+import { encodeConfiguration, settledConfiguration } from "#raft";
 import { entry, id, Network, TestNode, voters } from "./network.ts";
 
 /** What a node without a log is started with (docs/decisions/0002). */
-const nobody: Configuration = { voters: [], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
+const nobody = settledConfiguration([]);
 
 test("nodes with empty disks elect nobody, alone or together, however long they wait for the initialised one", () => {
   const network = joining(3);

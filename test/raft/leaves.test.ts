@@ -7,6 +7,7 @@ import {
   defaultRaftOptions,
   encodeConfiguration,
   type RaftOptions,
+  settledConfiguration,
   validateRaftOptions,
 } from "#raft";
 import { Configurations } from "../../src/raft/configuration.ts";
@@ -16,11 +17,8 @@ import { committedIndex, isQuorum, voteResult } from "../../src/raft/quorum/inde
 import { entry, id, logOf, Network, stampAt, TestNode, voters } from "./network.ts";
 
 const joint = (incoming: readonly number[], outgoing: readonly number[]): Configuration => ({
-  voters: incoming.map(id),
+  ...settledConfiguration(incoming.map(id)),
   votersOutgoing: outgoing.map(id),
-  learners: [],
-  learnersNext: [],
-  promoting: [],
 });
 
 describe("quorum", () => {
@@ -245,7 +243,7 @@ describe("options", () => {
   }
 
   test("a voter named twice is refused", () => {
-    const twice: Configuration = { voters: [id(1), id(1)], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
+    const twice = settledConfiguration([id(1), id(1)]);
     assert.throws(() => new TestNode({ id: id(1), configuration: twice }), /repeats a voter/);
   });
 });

@@ -16,6 +16,7 @@ import {
   type Ready,
   type SnapshotMeta,
   type SnapshotSend,
+  settledConfiguration,
 } from "#raft";
 
 export const id = (n: number): NodeId => NodeId(`n${n}`);
@@ -24,13 +25,8 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 export const text = (data: Uint8Array): string => new TextDecoder().decode(data);
 
 export function voters(count: number, learners: readonly NodeId[] = []): Configuration {
-  return {
-    voters: Array.from({ length: count }, (_, i) => id(i + 1)),
-    votersOutgoing: null,
-    learners,
-    learnersNext: [],
-    promoting: [],
-  };
+  const electorate = Array.from({ length: count }, (_, i) => id(i + 1));
+  return settledConfiguration(electorate, learners);
 }
 
 /** One entry per term given, from index 1 (or after `base`) on. */

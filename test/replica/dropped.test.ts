@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type LogIndex, MonotonicMs, NodeId, type Term, WallTimeMs, accepted, refusal, refused } from "#kernel";
 import type { Engine, EngineSink, EngineStatus } from "#consensus";
-import type { Entry, RaftStatus } from "#raft";
+import { type Entry, type RaftStatus, settledConfiguration } from "#raft";
 import { type Answer, createReplica, defaultReplicaOptions } from "#replica";
 import { createStateMachine } from "#statemachine";
 import { encodeCommand } from "#codec";
@@ -55,7 +55,7 @@ function scripted() {
     lastTerm: 0 as Term,
     commitIndex: 0 as LogIndex,
     appliedIndex: 0 as LogIndex,
-    configuration: { voters: [self], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] },
+    configuration: settledConfiguration([self]),
     configurationIndex: 0 as LogIndex,
     progress: null,
     electionCount: 1,

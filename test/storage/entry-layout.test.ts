@@ -9,6 +9,7 @@ import {
   decodeEntry,
   encodeConfiguration,
   encodeEntry,
+  settledConfiguration,
 } from "#raft";
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
@@ -67,26 +68,33 @@ test("bytes that are not exactly one entry are refused", () => {
 
 test("a configuration comes back as it was, joint or not, and whatever its ids are made of", () => {
   const configurations: Configuration[] = [
-    { voters: [], votersOutgoing: null, learners: [], learnersNext: [], promoting: [] },
+    { voters: [], votersOutgoing: null, learners: [], learnersNext: [], promoting: [], admissions: [] },
     {
       voters: ["n1", "n2", "n3"].map(NodeId),
       votersOutgoing: null,
       learners: [NodeId("spare")],
       learnersNext: [],
       promoting: [],
+      admissions: [{ node: NodeId("spare"), index: LogIndex(2 ** 40 + 1) }],
     },
-    { voters: [NodeId("n1")], votersOutgoing: [], learners: [], learnersNext: [], promoting: [] },
+    { voters: [NodeId("n1")], votersOutgoing: [], learners: [], learnersNext: [], promoting: [], admissions: [] },
     {
       voters: [NodeId("gpu-ü"), NodeId("日本🙂"), NodeId("")],
       votersOutgoing: [NodeId("\ud800")],
       learners: [],
       learnersNext: [],
       promoting: [],
+      admissions: [],
     },
   ];
   for (const configuration of configurations) {
     assert.deepEqual(decodeConfiguration(encodeConfiguration(configuration)), configuration);
   }
+});
+
+test("a configuration to which nobody was added has the bytes of the versions that knew no admissions", () => {
+  const founders = encodeConfiguration(settledConfiguration([NodeId("a")]));
+  assert.deepEqual([...founders], [2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 97, 0]);
 });
 
 test("bytes that are not exactly one configuration are refused", () => {
@@ -96,6 +104,7 @@ test("bytes that are not exactly one configuration are refused", () => {
     learners: [],
     learnersNext: [],
     promoting: [],
+    admissions: [{ node: NodeId("n2"), index: LogIndex(2 ** 40 + 1) }],
   });
   for (let cut = 0; cut < good.length; cut++) assert.throws(() => decodeConfiguration(good.subarray(0, cut)), LayoutError);
   assert.throws(() => decodeConfiguration(Uint8Array.of(...good, 0)), /1 bytes behind the end/);

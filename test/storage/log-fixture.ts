@@ -1,6 +1,6 @@
 import { ClusterId, ClusterTimeMs, LogIndex, NodeId, Term, WallTimeMs } from "#kernel";
 import type { Disk } from "#ports";
-import type { Entry, HardState, SnapshotMeta } from "#raft";
+import { type Entry, type HardState, type SnapshotMeta, settledConfiguration } from "#raft";
 import { type OpenedWal, type WalOptions, openWal } from "#storage";
 
 export const CLUSTER = ClusterId("cluster-a");
@@ -37,12 +37,6 @@ export function snapshotAt(index: number, term = 1): SnapshotMeta {
     term: Term(term),
     clusterTimeMs: ClusterTimeMs(index * 10),
     wallTimeMs: WallTimeMs(1_700_000_000_000 + index),
-    configuration: {
-      voters: [NodeId("n1"), NodeId("n2"), NodeId("n3")],
-      votersOutgoing: null,
-      learners: [],
-      learnersNext: [],
-      promoting: [],
-    },
+    configuration: settledConfiguration(["n1", "n2", "n3"].map(NodeId)),
   };
 }

@@ -20,6 +20,7 @@ import {
   type Mark,
   type MembershipChange,
   type Message,
+  type PlacedConfiguration,
   type ProposeOutcome,
   type RaftStatus,
   type ReadId,
@@ -41,6 +42,8 @@ export interface RaftCore {
   step(input: Input): void;
   propose(commands: readonly Uint8Array[], stamp: CoreStamp): ProposeOutcome;
   changeMembership(change: MembershipChange, stamp: CoreStamp): ProposeOutcome;
+  /** What is in force, committed or not. */
+  membership(): PlacedConfiguration;
   /** What is in force after an index at or behind the newest snapshot. */
   configurationAt(index: LogIndex): Configuration;
   hasReady(): boolean;

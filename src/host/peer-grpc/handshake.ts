@@ -1,5 +1,5 @@
 import type { PeerCertificate } from "node:tls";
-import type { ClusterId, NodeId } from "#kernel";
+import type { ClusterId, LogIndex, NodeId } from "#kernel";
 import type { DirectoryFault, ShownDirectory } from "#storage";
 import grpc from "@grpc/grpc-js";
 import type { Hello } from "#gen/ringraft/peer/v1/raft.js";
@@ -14,13 +14,18 @@ export interface Identity {
   /** Of this node's data directory; empty and 0 while it has none. */
   readonly directoryId: string;
   readonly starts: number;
+  /** By which entry this node is a member, as its log has it at the moment. */
+  readonly admission: () => LogIndex;
   /** `host:port` of this node as its own configuration has it: whoever does not reach it elsewhere may try there. */
   readonly address?: string;
 }
 
-export function helloTo(peer: NodeId, { self, clusterId, incarnation, directoryId, starts, address = "" }: Identity): Hello {
+export function helloTo(
+  peer: NodeId,
+  { self, clusterId, incarnation, directoryId, starts, admission, address = "" }: Identity,
+): Hello {
   const who = { clusterId, nodeId: self, peerId: peer, protocolVersion: PROTOCOL_VERSION, incarnation };
-  return { ...who, directoryId, starts, peerAddress: address };
+  return { ...who, directoryId, starts, admission: admission(), peerAddress: address };
 }
 
 /** Why `hello` must not be talked to, with both values; null when it fits. `expected` is null where any known peer may call. */
@@ -41,8 +46,8 @@ export function whyUnfit(
 }
 
 /** What the data directory of whoever sent `hello` is judged by. */
-export function shownBy({ directoryId, starts, incarnation }: Hello): ShownDirectory {
-  return { directoryId, starts, incarnation };
+export function shownBy({ directoryId, starts, incarnation, admission }: Hello): ShownDirectory {
+  return { directoryId, starts, incarnation, admission: admission as LogIndex };
 }
 
 /** A refusal because of the caller's data directory says so to the machine too: the caller counts them. */

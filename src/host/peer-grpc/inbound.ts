@@ -1,5 +1,5 @@
 import type grpc from "@grpc/grpc-js";
-import type { NodeId } from "#kernel";
+import type { LogIndex, NodeId } from "#kernel";
 import type { Log } from "#ports";
 import type { Message } from "#raft";
 import { type SentFrame, raftMessageFromProto } from "#codec";
@@ -11,7 +11,7 @@ export interface InboundOptions {
   readonly identity: Identity;
   readonly peers: ReadonlyMap<NodeId, string>;
   readonly requireCertificates: boolean;
-  readonly directories: Pick<PeerDirectories, "knows" | "meet">;
+  readonly directories: Pick<PeerDirectories, "admits" | "judge" | "meet">;
 }
 
 export interface InboundEvents {
@@ -21,6 +21,12 @@ export interface InboundEvents {
   readonly onOpened: (peer: NodeId, address: string) => void;
   /** The peer no longer speaks here. */
   readonly onClosed: (peer: NodeId) => void;
+}
+
+/** Of whom a stream is, and the membership in which it was introduced; null for who is no member. */
+interface Guest {
+  readonly peer: NodeId;
+  readonly admission: LogIndex | null;
 }
 
 type Call = grpc.ServerDuplexStream<PeerFrame, SentFrame>;
@@ -38,21 +44,19 @@ export class Inbound {
   }
 
   accept(call: Call): void {
-    let from: NodeId | null = null;
+    let guest: Guest | null = null;
     let isGreeted = false;
     call.on("data", (frame: PeerFrame) => {
-      if (from !== null) {
-        if (this.#calls.get(from) === call) this.#receive(call, from, frame);
+      if (guest !== null) {
+        if (this.#calls.get(guest.peer) === call) this.#receive(call, guest, frame);
       } else if (!isGreeted) {
         // Whoever speaks on before the answer is not listened to.
         isGreeted = true;
-        void this.#greet(call, frame).then((peer) => (from = peer));
+        void this.#greet(call, frame).then((greeted) => (guest = greeted));
       }
     });
     const forget = () => {
-      if (from === null || this.#calls.get(from) !== call) return;
-      this.#calls.delete(from);
-      this.#events.onClosed(from);
+      if (guest !== null) this.#forget(call, guest.peer);
     };
     call.on("cancelled", forget);
     call.on("error", forget);
@@ -72,10 +76,10 @@ export class Inbound {
   }
 
   /** Whom the stream is of, once its data directory is accepted and remembered; null when it is refused. */
-  async #greet(call: Call, { hello }: PeerFrame): Promise<NodeId | null> {
+  async #greet(call: Call, { hello }: PeerFrame): Promise<Guest | null> {
     const { identity, peers } = this.#options;
     if (hello?.clusterId === "" && hello.protocolVersion === PROTOCOL_VERSION && peers.has(hello.nodeId as NodeId)) {
-      this.#tellCluster(call, hello.nodeId as NodeId);
+      this.#tellCluster(call, hello.nodeId as NodeId, hello);
       return null;
     }
     const why = whyUnfit(hello, identity, peers, null) ?? this.#whyForeign(call, hello!.nodeId as NodeId);
@@ -84,37 +88,39 @@ export class Inbound {
       return null;
     }
     const peer = hello!.nodeId as NodeId;
-    const isAccepted = await this.#meet(call, peer, hello!);
-    if (!isAccepted || call.cancelled) return null;
+    const guest = await this.#meet(call, peer, hello!);
+    if (guest === null || call.cancelled) return null;
     const before = this.#calls.get(peer);
     this.#calls.set(peer, call);
     before?.end();
     call.write({ hello: helloTo(peer, identity), messages: [] });
     this.#events.onOpened(peer, hello!.peerAddress);
-    return peer;
+    return guest;
   }
 
-  async #meet(call: Call, peer: NodeId, hello: Hello): Promise<boolean> {
+  #forget(call: Call, peer: NodeId): void {
+    if (this.#calls.get(peer) !== call) return;
+    this.#calls.delete(peer);
+    this.#events.onClosed(peer);
+  }
+
+  async #meet(call: Call, peer: NodeId, hello: Hello): Promise<Guest | null> {
     try {
       const verdict = await this.#options.directories.meet(peer, shownBy(hello));
-      if (verdict.kind === "welcome") return true;
+      if (verdict.kind === "welcome") return { peer, admission: verdict.admission };
       this.#refuse(call, verdict.why, verdict.fault);
     } catch (error) {
       this.#refuse(call, `${peer} cannot be remembered: ${error instanceof Error ? error.message : String(error)}`);
     }
-    return false;
+    return null;
   }
 
   /** A voter with an empty disk asks which cluster to join. It is told the name, and that is all of this stream. */
-  #tellCluster(call: Call, peer: NodeId): void {
+  #tellCluster(call: Call, peer: NodeId, hello: Hello): void {
     const why = this.#whyForeign(call, peer);
     if (why !== null) return this.#refuse(call, why);
-    if (this.#options.directories.knows(peer)) {
-      const wiped =
-        `${peer} comes with an empty data directory, and had one before: it has forgotten its votes; ` +
-        "rejoin as a new member: remove it from the cluster, then add it";
-      return this.#refuse(call, wiped, "wiped");
-    }
+    const verdict = this.#options.directories.judge(peer, shownBy(hello));
+    if (verdict.kind === "refused") return this.#refuse(call, verdict.why, verdict.fault);
     this.#events.log.info("a voter with an empty data directory asks for the cluster's id", { peer });
     call.write({ hello: helloTo(peer, this.#options.identity), messages: [] });
     call.end();
@@ -126,7 +132,13 @@ export class Inbound {
     return certificate === undefined ? "it shows no certificate" : whyForeignCertificate(certificate, peer);
   }
 
-  #receive(call: Call, from: NodeId, frame: PeerFrame): void {
+  #receive(call: Call, { peer: from, admission }: Guest, frame: PeerFrame): void {
+    if (!this.#options.directories.admits(from, admission)) {
+      this.#events.log.info("a peer was added since it connected: it has to introduce itself anew", { peer: from });
+      this.#forget(call, from);
+      call.end();
+      return;
+    }
     for (const encoded of frame.messages) {
       const message = raftMessageFromProto(encoded, from, this.#options.identity.self);
       if (!message.ok) return this.#refuse(call, message.refusal.message);

@@ -1,5 +1,5 @@
 import grpc from "@grpc/grpc-js";
-import { ClusterId, type NodeId } from "#kernel";
+import { ClusterId, NO_INDEX, type NodeId } from "#kernel";
 import type { Log, Timers } from "#ports";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import { type DirectoryFault, isShutOut } from "#storage";
@@ -71,7 +71,8 @@ function ask(options: LearnClusterOptions, peer: NodeId, address: string): Promi
     resolve(fault === null ? null : { by: peer, fault, why: error.details });
   });
   stream.on("end", () => resolve(null));
-  stream.write({ hello: helloTo(peer, { ...options, clusterId: ClusterId(""), directoryId: "", starts: 0 }), messages: [] });
+  const nobody = { clusterId: ClusterId(""), directoryId: "", starts: 0, admission: () => NO_INDEX };
+  stream.write({ hello: helloTo(peer, { ...options, ...nobody }), messages: [] });
   return promise.finally(() => {
     stream.cancel();
     client.close();

@@ -1,5 +1,5 @@
 import grpc from "@grpc/grpc-js";
-import type { ClusterId, NodeId, Random } from "#kernel";
+import type { ClusterId, LogIndex, NodeId, Random } from "#kernel";
 import type { Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import type { Message } from "#raft";
 import { bindServer } from "#api";
@@ -25,6 +25,8 @@ export interface PeerLinkOptions {
   /** Of the data directory, as its identity says. */
   readonly directoryId: string;
   readonly starts: number;
+  /** By which entry this node is a member, as its log has it at the moment. */
+  readonly admission: () => LogIndex;
   /** This node's own `host:port`, for peers whose configuration has not followed it to a new place. */
   readonly address?: string;
   /** `host:port` of every other node that may call, member or not. */
@@ -40,7 +42,7 @@ export interface PeerLinkOptions {
 
 export interface PeerLinkPorts {
   /** Judges and remembers the peers' data directories. */
-  readonly directories: Pick<PeerDirectories, "knows" | "meet">;
+  readonly directories: Pick<PeerDirectories, "admits" | "judge" | "meet">;
   /** A peer refuses this node's own data directory; null: it has accepted it. */
   readonly onDirectory: (by: NodeId, fault: DirectoryFault | null, why: string) => void;
   readonly timers: Timers;

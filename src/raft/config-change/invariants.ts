@@ -10,9 +10,10 @@ export function isJoint(configuration: Configuration): boolean {
  * when it becomes one in the end: one node never counts and does not count at once.
  */
 export function whyInvalid(configuration: Configuration): string | null {
-  const { voters, votersOutgoing, learners, learnersNext, promoting } = configuration;
+  const { voters, votersOutgoing, learners, learnersNext, promoting, admissions } = configuration;
   const outgoing = votersOutgoing ?? [];
-  for (const [name, ids] of Object.entries({ voters, votersOutgoing: outgoing, learners, learnersNext, promoting })) {
+  const admitted = admissions.map(({ node }) => node);
+  for (const [name, ids] of Object.entries({ voters, votersOutgoing: outgoing, learners, learnersNext, promoting, admitted })) {
     if (new Set(ids).size !== ids.length) return `${name} names a node twice: ${ids.join(", ")}`;
   }
   if (voters.length === 0) return "there is no voter";
@@ -23,6 +24,8 @@ export function whyInvalid(configuration: Configuration): string | null {
   if (stays !== null) return `${stays} is to become a learner, but is no voter of the outgoing half alone`;
   const stranger = first(promoting, (id) => !learners.includes(id));
   if (stranger !== null) return `${stranger} is to be promoted, but is no learner`;
+  const guest = first(admitted, (id) => ![...voters, ...outgoing, ...learners].includes(id));
+  if (guest !== null) return `${guest} was admitted, but is no member`;
   return null;
 }
 

@@ -1,15 +1,26 @@
-import { accepted, assertNever, invariant, type NodeId, type Outcome, type Reason, refusal, refused } from "#kernel";
+import {
+  accepted,
+  assertNever,
+  invariant,
+  type LogIndex,
+  type NodeId,
+  type Outcome,
+  type Reason,
+  refusal,
+  refused,
+} from "#kernel";
 import type { Configuration, MembershipChange } from "../types.ts";
 import { isJoint, whyInvalid } from "./invariants.ts";
 
 /**
  * The configuration to enter for `change`. Whenever the set of voters changes it is joint (§6), also where one voter more or
  * less could go in a single step: one way to change is easier to trust than two. Refused with BAD_STATE (a change is under
- * way, or nothing would be left), NOT_FOUND, ALREADY_EXISTS or INVALID_ARGUMENT; the message names the node.
+ * way, or nothing would be left), NOT_FOUND, ALREADY_EXISTS or INVALID_ARGUMENT; the message names the node. `index` is that of
+ * the entry to be.
  */
-export function planChange(current: Configuration, change: MembershipChange): Outcome<Configuration> {
+export function planChange(current: Configuration, change: MembershipChange, index: LogIndex): Outcome<Configuration> {
   if (isJoint(current)) return no("BAD_STATE", "another membership change is under way: the configuration is joint");
-  const planned = plan(current, change);
+  const planned = plan(current, change, index);
   if (planned.ok) requireValid(planned.value);
   return planned;
 }
@@ -24,25 +35,23 @@ export function planPromotion(current: Configuration, caughtUp: readonly NodeId[
     learners: without(current.learners, caughtUp),
     learnersNext: [],
     promoting: without(current.promoting, caughtUp),
+    admissions: current.admissions,
   });
 }
 
 /** The settled configuration that a joint one leads to. */
 export function leaveJoint(joint: Configuration): Configuration {
   invariant(isJoint(joint), "only a joint configuration can be left");
-  return requireValid({
-    voters: joint.voters,
-    votersOutgoing: null,
-    learners: [...joint.learners, ...joint.learnersNext],
-    learnersNext: [],
-    promoting: joint.promoting,
-  });
+  const { voters, promoting } = joint;
+  const learners = [...joint.learners, ...joint.learnersNext];
+  const admissions = joint.admissions.filter(({ node }) => voters.includes(node) || learners.includes(node));
+  return requireValid({ voters, votersOutgoing: null, learners, learnersNext: [], promoting, admissions });
 }
 
-function plan(current: Configuration, change: MembershipChange): Outcome<Configuration> {
+function plan(current: Configuration, change: MembershipChange, index: LogIndex): Outcome<Configuration> {
   switch (change.kind) {
     case "add":
-      return add(current, change.node, change.promote);
+      return add(current, change.node, change.promote, index);
     case "promote":
       return promote(current, change.node);
     case "demote":
@@ -50,16 +59,17 @@ function plan(current: Configuration, change: MembershipChange): Outcome<Configu
     case "remove":
       return remove(current, change.node);
     case "replace":
-      return replace(current, change.remove, change.add);
+      return replace(current, change.remove, change.add, index);
     default:
       return assertNever(change, "membership change");
   }
 }
 
-function add(current: Configuration, node: NodeId, andPromote: boolean): Outcome<Configuration> {
+function add(current: Configuration, node: NodeId, andPromote: boolean, index: LogIndex): Outcome<Configuration> {
   if (isMember(current, node)) return no("ALREADY_EXISTS", `${node} is a ${kindOf(current, node)} already`);
   const learners = [...current.learners, node];
-  return accepted({ ...current, learners, promoting: andPromote ? [...current.promoting, node] : current.promoting });
+  const promoting = andPromote ? [...current.promoting, node] : current.promoting;
+  return accepted({ ...current, learners, promoting, admissions: [...current.admissions, { node, index }] });
 }
 
 function promote(current: Configuration, node: NodeId): Outcome<Configuration> {
@@ -85,7 +95,8 @@ function remove(current: Configuration, node: NodeId): Outcome<Configuration> {
   if (!isMember(current, node)) return notFound(node);
   if (current.learners.includes(node)) {
     const learners = without(current.learners, [node]);
-    return accepted({ ...current, learners, promoting: without(current.promoting, [node]) });
+    const admissions = current.admissions.filter((admission) => admission.node !== node);
+    return accepted({ ...current, learners, promoting: without(current.promoting, [node]), admissions });
   }
   const voters = without(current.voters, [node]);
   if (voters.length === 0) return lastVoter(node);
@@ -96,7 +107,7 @@ function remove(current: Configuration, node: NodeId): Outcome<Configuration> {
  * The newcomer votes from the first entry on, whether it has caught up or not: meant for the place of a voter that is lost
  * for good. For a voter that is well, `add` with `promote` first, then `remove`, keeps its vote until the other can replace it.
  */
-function replace(current: Configuration, gone: NodeId, node: NodeId): Outcome<Configuration> {
+function replace(current: Configuration, gone: NodeId, node: NodeId, index: LogIndex): Outcome<Configuration> {
   if (gone === node) return no("INVALID_ARGUMENT", `${node} cannot replace itself`, "add");
   if (!isMember(current, gone)) return notFound(gone);
   if (current.learners.includes(gone)) return no("BAD_STATE", `${gone} is a learner: only a voter can be replaced`);
@@ -107,6 +118,7 @@ function replace(current: Configuration, gone: NodeId, node: NodeId): Outcome<Co
     learners: without(current.learners, [node]),
     learnersNext: [],
     promoting: without(current.promoting, [node]),
+    admissions: isMember(current, node) ? current.admissions : [...current.admissions, { node, index }],
   });
 }
 

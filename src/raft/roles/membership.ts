@@ -14,7 +14,7 @@ export function changeMembership(state: RaftState, leading: Leading, change: Mem
   if (handingOver !== null) return { ok: false, refusal: handingOver };
   const why = whyNoChangeNow(state, leading);
   if (why !== null) return { ok: false, refusal: refusal("BAD_STATE", why) };
-  const planned = planChange(state.configuration, change);
+  const planned = planChange(state.configuration, change, (state.log.lastIndex + 1) as LogIndex);
   if (!planned.ok) return planned;
   leading.clock.advance(stamp);
   return { ok: true, term: state.term, firstIndex: appendConfiguration(state, leading, planned.value) };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogIndex, NodeId, Term } from "#kernel";
-import type { HardState, Message } from "#raft";
+import { type HardState, type Message, settledConfiguration } from "#raft";
 import { CommitMonotone } from "../../../src/sim/checkers/commit-monotone.ts";
 import { DurableAck } from "../../../src/sim/checkers/durable-ack.ts";
 import { ElectionSafety } from "../../../src/sim/checkers/election-safety.ts";
@@ -33,8 +33,7 @@ test("election-safety refuses a second leader in a term, long after the first on
 test("election-safety refuses a leader with too few votes, however often they were sent, or with those of another term", () => {
   const { problems, report } = new Complaints();
   const checker = new ElectionSafety(report);
-  const five = { voters: [n1, n2, n3, NodeId("n4"), NodeId("n5")] };
-  const configuration = { ...five, votersOutgoing: null, learners: [], learnersNext: [], promoting: [] };
+  const configuration = settledConfiguration([n1, n2, n3, NodeId("n4"), NodeId("n5")]);
   checker.sent(n2, n1, vote(n2, n1, 3));
   checker.sent(n2, n1, vote(n2, n1, 3));
   checker.sent(n3, n1, vote(n3, n1, 2));

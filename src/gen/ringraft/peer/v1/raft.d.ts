@@ -64,6 +64,12 @@ export interface Hello {
      * @generated from protobuf field: string peer_address = 8
      */
     peerAddress: string;
+    /**
+     * By which entry the sender was made a member, as its own log has it. 0: from the first configuration on, or it does not know.
+     *
+     * @generated from protobuf field: uint64 admission = 9
+     */
+    admission: number;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.Configuration
@@ -97,6 +103,25 @@ export interface Configuration {
      * @generated from protobuf field: repeated string promoting = 6
      */
     promoting: string[];
+    /**
+     * Of every member that was added later: by which entry.
+     *
+     * @generated from protobuf field: repeated ringraft.peer.v1.Admission admissions = 7
+     */
+    admissions: Admission[];
+}
+/**
+ * @generated from protobuf message ringraft.peer.v1.Admission
+ */
+export interface Admission {
+    /**
+     * @generated from protobuf field: string node = 1
+     */
+    node: string;
+    /**
+     * @generated from protobuf field: uint64 index = 2
+     */
+    index: number;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.SnapshotMeta
@@ -484,6 +509,16 @@ declare class Configuration$Type extends MessageType<Configuration> {
  * @generated MessageType for protobuf message ringraft.peer.v1.Configuration
  */
 export declare const Configuration: Configuration$Type;
+declare class Admission$Type extends MessageType<Admission> {
+    constructor();
+    create(value?: PartialMessage<Admission>): Admission;
+    internalBinaryRead(reader: IBinaryReader, length: number, options: BinaryReadOptions, target?: Admission): Admission;
+    internalBinaryWrite(message: Admission, writer: IBinaryWriter, options: BinaryWriteOptions): IBinaryWriter;
+}
+/**
+ * @generated MessageType for protobuf message ringraft.peer.v1.Admission
+ */
+export declare const Admission: Admission$Type;
 declare class SnapshotMeta$Type extends MessageType<SnapshotMeta> {
     constructor();
     create(value?: PartialMessage<SnapshotMeta>): SnapshotMeta;
