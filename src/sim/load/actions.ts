@@ -159,10 +159,10 @@ export const actions: Readonly<Record<ActionKind, Action>> = {
     scene.life.writeOnce({ kind: "enqueueWork", spec: newSpec(scene) }, done);
   },
 
-  /** Rarely, or nothing would ever be finished. */
+  /** Rarely, or nothing would ever be finished; who stays alive looks around. */
   death(scene, done) {
     if (scene.chance(0.05)) leave(scene);
-    else done();
+    else actions.read(scene, done);
   },
 };
 

@@ -50,9 +50,9 @@ export class Client {
     const { random } = this.#world;
     const life = new Life(this.#number, this.#world, this.#notebook, () => {
       this.#stopActing?.();
-      // While the only client is away nothing happens at all: it is soon back.
+      // One of a few is soon back: while they are away nothing happens at all.
       const { clients, sessionTtlMs } = this.#options;
-      this.#world.after((clients === 1 ? LONE_ABSENCE_MS : sessionTtlMs) * random(), () => this.start());
+      this.#world.after((clients <= FEW ? SHORT_ABSENCE_MS : sessionTtlMs) * random(), () => this.start());
     });
     this.#incarnation += 1;
     const open = {
@@ -127,4 +127,5 @@ export class Client {
 }
 
 const ASK_EVERY_MS = 500;
-const LONE_ABSENCE_MS = 1_000;
+const FEW = 3;
+const SHORT_ABSENCE_MS = 1_000;

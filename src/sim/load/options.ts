@@ -41,8 +41,8 @@ export function drawLoad(dice: Dice, snapshotEveryEntries: number, givenClients?
   const drawn = actionKinds.filter(() => dice.chance(0.7));
   const drawnClients = dice.int(1, 16);
   const clients = givenClients ?? drawnClients;
-  // Of their own accord. Workers, who take on what is there, add one or two to each, so that all make 7 to 40.
-  const operationsPerSecond = snapshotEveryEntries < 50 ? 4 : dice.logUniform(4, snapshotEveryEntries < 200 ? 6 : 10);
+  // Of their own accord, some of which come to nothing. Workers, who take on what is there, add one or two to each.
+  const operationsPerSecond = snapshotEveryEntries < 50 ? 5 : dice.logUniform(5, snapshotEveryEntries < 200 ? 7 : 10);
   const isLarge = snapshotEveryEntries >= 200 && dice.chance(0.05);
   return {
     clients,
