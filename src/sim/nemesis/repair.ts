@@ -49,7 +49,6 @@ export class Repair {
       if (step === "join" && own !== undefined && membersOf(own).has(machine.id)) {
         this.#underWay.delete(machine.id);
         cluster.count("lost node rejoined");
-        this.#watchHealth(machine);
       } else scheduler.after(REPAIR_EVERY_MS, look);
     };
     scheduler.after(REPAIR_EVERY_MS, look);
@@ -62,7 +61,6 @@ export class Repair {
     if (status === null || !status.ownTermCommitted || status.configurationIndex > status.commitIndex) return step;
     const isMember = membersOf(status.configuration).has(machine.id);
     if (step === "remove" && isMember) {
-      // Stopped first: a node that runs on after its removal is met once more with the directory that is to go.
       machine.isLost = true;
       cluster.kill(machine.id, { power: false });
       propose(this.#stage, leader!, { kind: "remove", node: machine.id });
@@ -71,33 +69,13 @@ export class Repair {
     if (step === "remove") this.wipe(machine);
     machine.isLost = false;
     cluster.boot(machine.id);
-    // Those that lag behind get a moment to learn of the removal before they learn of the addition.
-    if (step === "remove") return "add";
     if (!isMember) propose(this.#stage, leader!, { kind: "add", node: machine.id, promote: true });
     return isMember ? "join" : "add";
-  }
-
-  /**
-   * Who gets over the removal by a snapshot does not learn of it, and goes on refusing a node that has been added since. It
-   * stands in that node's health clause, and the way out is to do it once more.
-   */
-  #watchHealth(machine: Machine, refusedSinceMs: number | null = null): void {
-    const { cluster, scheduler } = this.#stage;
-    scheduler.after(REPAIR_EVERY_MS, () => {
-      if (this.#underWay.has(machine.id)) return;
-      const { nowMs } = scheduler;
-      const isRefused = machine.process?.introduction?.isRefused ?? refusedSinceMs !== null;
-      const sinceMs = isRefused ? (refusedSinceMs ?? nowMs) : null;
-      if (sinceMs === null || nowMs - sinceMs < REFUSED_FOR_MS) return this.#watchHealth(machine, sinceMs);
-      cluster.count("lost node removed once more");
-      this.begin(machine);
-    });
   }
 }
 
 type Step = "remove" | "add" | "join";
 
 const REPAIR_EVERY_MS = 1_000;
-/** Then it begins anew: who was only half forgotten is removed once more. */
+/** Then it begins anew: the cluster may have been without a leader for all of the time. */
 const REPAIR_WITHIN_MS = 30_000;
-const REFUSED_FOR_MS = 3_000;
