@@ -4,7 +4,7 @@ import { type Mutant, pinSeed, readCatalogue } from "./mutant.ts";
 
 const usage = `npm run sim:mutants -- [ID…]     plants each bug of the catalogue, or these, in a copy of the project and runs the simulator on it
   --seeds COUNT   so many random seeds, after the pinned one (default 200); 0: the pinned one alone
-  --minutes M     simulated minutes of a run (default 5, as of `npm run sim`: the same seeds without a bug are the control)
+  --minutes M     simulated minutes of a run (default 5, as everywhere: the same seeds without a bug are the control)
   --jobs J        so many at a time (default 2)
   --pin           writes the seed that killed a bug into its file
 Ends with 1 when a bug survives: only the checkers that its file names may kill it.`;
