@@ -501,6 +501,24 @@ describe("membership: those who leave", () => {
     assert.equal(net.node(1).raft.status().progress?.has(id(3)), false);
   });
 
+  test("a node that is added in the turn in which its removal was committed is a stranger to the leader", () => {
+    const net = led(4);
+    net.propose(1, "a", "b", "c");
+    net.node(4).crash();
+    const leader = net.node(1);
+    const left = leader.last + 2;
+    const held: Message[] = [];
+    net.drop = (m) => m.kind === "appendReply" && m.matchIndex >= left && held.push(m) > 0;
+    change(net, 1, { kind: "remove", node: id(4) });
+    assert.deepEqual([leader.last, leader.commit], [left, left - 1]);
+    for (const message of held) leader.receive(message);
+    assert.equal(leader.commit, left, "and nothing of it has been drained");
+    assert.ok(leader.changeMembership({ kind: "add", node: id(4), promote: true }).ok);
+    // Whoever is held to what it acknowledged in another life and comes back empty would be sent entries that it cannot place.
+    const progress = leader.raft.status().progress?.get(id(4));
+    assert.deepEqual([progress?.matchIndex, progress?.state], [0, "probe"]);
+  });
+
   test("a node that was removed can be added again, and catches up", () => {
     const net = led(3);
     change(net, 1, { kind: "remove", node: id(3) });

@@ -14,6 +14,8 @@ export function changeMembership(state: RaftState, leading: Leading, change: Mem
   if (handingOver !== null) return { ok: false, refusal: handingOver };
   const why = whyNoChangeNow(state, leading);
   if (why !== null) return { ok: false, refusal: refusal("BAD_STATE", why) };
+  // The change before may have been committed in this very turn: who left by it and joins by this one is a stranger.
+  bidFarewell(state, leading);
   const planned = planChange(state.configuration, change, (state.log.lastIndex + 1) as LogIndex);
   if (!planned.ok) return planned;
   leading.clock.advance(stamp);
