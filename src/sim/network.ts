@@ -116,7 +116,7 @@ export class Network {
     return {
       send: (to, message) => this.#send(process, to, message),
       // Every node of the run is known by its address: the network refuses nobody for not being a member.
-      members: () => {},
+      members: () => this.#reconsider(process),
       connected: () => process.connected,
       close: () => Promise.resolve(),
     };
@@ -154,9 +154,10 @@ export class Network {
       }
       this.#introduce(process, target, (welcome) => {
         if (!process.isAlive) return;
-        const isRefused = welcome === null || !target.isAlive || link.isCut || back.isCut;
-        if (isRefused) this.#dial(process, link, Math.min(failures + 1, 8));
-        else this.#establish({ from: process, to: target, admission: welcome.admission, isBroken: false }, link, back);
+        const stream = welcome === null ? null : { from: process, to: target, admission: welcome.admission, isBroken: false };
+        const isLost = stream === null || !target.isAlive || link.isCut || back.isCut || !isAdmitted(stream);
+        if (isLost) this.#dial(process, link, Math.min(failures + 1, 8));
+        else this.#establish(stream, link, back);
       });
     });
   }
@@ -260,12 +261,26 @@ export class Network {
       return;
     }
     this.messages += 1;
-    const { to, admission } = stream;
+    const { to } = stream;
     to.enter(() => {
-      if (to.introduction!.directories.admits(link.from, admission)) return to.peerEvents!.onMessage(link.from, message);
-      this.#ports.count("introduced anew");
-      this.#break(link, stream);
+      if (isAdmitted(stream)) return to.peerEvents!.onMessage(link.from, message);
+      this.#askAnew(link, stream);
     });
+  }
+
+  /** Who was added since it connected introduces itself anew, also when it has nothing to say. */
+  #reconsider(to: SimProcess): void {
+    for (const from of this.#nodes) {
+      if (from === to.node) continue;
+      const link = this.link(from, to.node);
+      const { stream } = link;
+      if (stream !== null && stream.to === to && !isAdmitted(stream)) this.#askAnew(link, stream);
+    }
+  }
+
+  #askAnew(link: Link, stream: Stream): void {
+    this.#ports.count("introduced anew");
+    this.#break(link, stream);
   }
 
   #delayMs(link: Link): number {
@@ -274,6 +289,10 @@ export class Network {
     const extraMs = link.extraDelayMs === 0 ? 0 : dice.exponential(link.extraDelayMs);
     return delayMinMs + dice.exponential(delayMeanMs) + extraMs;
   }
+}
+
+function isAdmitted({ from, to, admission }: Stream): boolean {
+  return to.introduction!.directories.admits(from.node, admission);
 }
 
 const HANDSHAKE_TIMEOUT_MS = 1_000;

@@ -127,6 +127,52 @@ test("who was added since it connected is not listened to before it has introduc
   assert.deepEqual(heard, ["opened", "heartbeat", "closed", "opened", "heartbeat"]);
 });
 
+test("a follower meets who was added though it says nothing, so that it is refused when it is wiped (simulator, seed 752)", async () => {
+  let membership = { index: LogIndex(5), configuration: settledConfiguration([a]) };
+  const directories = await PeerDirectories.open(new MemoryDisk(), () => membership);
+  const { left } = await pair({ directories });
+  const wiped = { directoryId: "another", starts: 1, incarnation: 2, admission: NO_INDEX };
+  const isWelcome = () => directories.judge(b, wiped).kind === "welcome";
+  const configuration = { ...settledConfiguration([a], [b]), admissions: [{ node: b, index: LogIndex(9) }] };
+  membership = { index: LogIndex(9), configuration };
+  assert.ok(isWelcome(), "it was met as a stranger, of whom nothing is remembered");
+  left.links.members(new Set([a, b]));
+  await until(() => !isWelcome());
+});
+
+test("who is added while its introduction is written down has to introduce itself anew", async () => {
+  let membership = { index: LogIndex(5), configuration: settledConfiguration([b]) };
+  const identity = { self: b, clusterId: ClusterId("blue"), incarnation: 2, directoryId: "dir-b", starts: 2 };
+  const us = { ...identity, admission: () => NO_INDEX };
+  const real = await PeerDirectories.open(new MemoryDisk(), () => membership);
+  const directories: Pick<PeerDirectories, "admits" | "judge" | "meet"> = {
+    admits: (...args) => real.admits(...args),
+    judge: (...args) => real.judge(...args),
+    meet: async (...args) => {
+      const verdict = await real.meet(...args);
+      const configuration = { ...settledConfiguration([b], [a]), admissions: [{ node: a, index: LogIndex(9) }] };
+      membership = { index: LogIndex(9), configuration };
+      return verdict;
+    },
+  };
+  const opened: NodeId[] = [];
+  const inbound = new Inbound(
+    { identity: us, peers: new Map([[a, ""]]), requireCertificates: false, directories },
+    { log: logTo([], true), onMessage: () => {}, onOpened: (peer) => opened.push(peer), onClosed: () => {} },
+  );
+  const introduces = async (): Promise<FakeCall> => {
+    const call = new FakeCall();
+    inbound.accept(call as never);
+    call.emit("data", { hello: helloTo(b, { ...us, self: a, directoryId: "dir-a" }), messages: [] });
+    await until(() => call.isEnded || call.written > 0);
+    return call;
+  };
+  assert.equal((await introduces()).isEnded, true);
+  assert.deepEqual(opened, []);
+  assert.equal((await introduces()).isEnded, false);
+  assert.deepEqual(opened, [a]);
+});
+
 test("the loss of a peer is noticed at once, and its return within a second", async () => {
   const { left, right } = await pair();
   await right.links.close();
@@ -205,9 +251,12 @@ interface TestOptions {
   readonly maxQueueBytes?: number;
   readonly dialAtFirst?: ReadonlySet<NodeId>;
   readonly address?: string;
+  readonly directories?: PeerDirectories;
 }
 
-async function pair(options: { readonly maxQueueBytes?: number } = {}): Promise<{ left: TestNode; right: TestNode }> {
+async function pair(
+  options: Pick<TestOptions, "maxQueueBytes" | "directories"> = {},
+): Promise<{ left: TestNode; right: TestNode }> {
   const peersOfLeft = new Map<NodeId, string>();
   const reserved = await freePort();
   peersOfLeft.set(b, `127.0.0.1:${reserved}`);
@@ -217,7 +266,7 @@ async function pair(options: { readonly maxQueueBytes?: number } = {}): Promise<
   return { left, right };
 }
 
-async function node(self: NodeId, { clusterId = "test", peers, port = 0, ...more }: TestOptions): Promise<TestNode> {
+async function node(self: NodeId, { clusterId = "test", peers, port = 0, directories, ...more }: TestOptions): Promise<TestNode> {
   const messages: Message[] = [];
   const events: string[] = [];
   const warnings: string[] = [];
@@ -238,7 +287,7 @@ async function node(self: NodeId, { clusterId = "test", peers, port = 0, ...more
       timers: systemTimers(),
       random: seededRandom(1),
       log: logTo(warnings, peers === undefined),
-      directories: await PeerDirectories.open(new MemoryDisk(), () => founders),
+      directories: directories ?? (await PeerDirectories.open(new MemoryDisk(), () => founders)),
       onDirectory: () => {},
     },
     {
@@ -254,13 +303,16 @@ async function node(self: NodeId, { clusterId = "test", peers, port = 0, ...more
 /** The accepting end of a stream, on which a test says what arrives and when. */
 class FakeCall extends EventEmitter {
   written = 0;
+  isEnded = false;
   readonly cancelled = false;
 
   write(): void {
     this.written += 1;
   }
 
-  end(): void {}
+  end(): void {
+    this.isEnded = true;
+  }
 }
 
 /** A node without a real peer complains about its unreachable one: not what a test looks at. */

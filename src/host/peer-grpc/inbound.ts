@@ -25,6 +25,7 @@ export interface InboundEvents {
 
 /** Of whom a stream is, and the membership in which it was introduced; null for who is no member. */
 interface Guest {
+  readonly call: Call;
   readonly peer: NodeId;
   readonly admission: LogIndex | null;
 }
@@ -35,7 +36,7 @@ type Call = grpc.ServerDuplexStream<PeerFrame, SentFrame>;
 export class Inbound {
   readonly #options: InboundOptions;
   readonly #events: InboundEvents;
-  readonly #calls = new Map<NodeId, Call>();
+  readonly #guests = new Map<NodeId, Guest>();
   readonly #complaints = new Set<string>();
 
   constructor(options: InboundOptions, events: InboundEvents) {
@@ -48,7 +49,7 @@ export class Inbound {
     let isGreeted = false;
     call.on("data", (frame: PeerFrame) => {
       if (guest !== null) {
-        if (this.#calls.get(guest.peer) === call) this.#receive(call, guest, frame);
+        if (this.#guests.get(guest.peer) === guest) this.#receive(guest, frame);
       } else if (!isGreeted) {
         // Whoever speaks on before the answer is not listened to.
         isGreeted = true;
@@ -56,7 +57,7 @@ export class Inbound {
       }
     });
     const forget = () => {
-      if (guest !== null) this.#forget(call, guest.peer);
+      if (guest !== null) this.#forget(guest);
     };
     call.on("cancelled", forget);
     call.on("error", forget);
@@ -67,12 +68,20 @@ export class Inbound {
   }
 
   hears(peer: NodeId): boolean {
-    return this.#calls.has(peer);
+    return this.#guests.has(peer);
+  }
+
+  /**
+   * Who was added since it connected introduces itself anew. Not only when it speaks: a follower has nothing to say to another,
+   * and would be met only after it was wiped.
+   */
+  reconsider(): void {
+    for (const guest of [...this.#guests.values()]) if (!this.#admits(guest)) this.#askAnew(guest);
   }
 
   close(): void {
-    for (const call of this.#calls.values()) call.end();
-    this.#calls.clear();
+    for (const { call } of this.#guests.values()) call.end();
+    this.#guests.clear();
   }
 
   /** Whom the stream is of, once its data directory is accepted and remembered; null when it is refused. */
@@ -90,24 +99,39 @@ export class Inbound {
     const peer = hello!.nodeId as NodeId;
     const guest = await this.#meet(call, peer, hello!);
     if (guest === null || call.cancelled) return null;
-    const before = this.#calls.get(peer);
-    this.#calls.set(peer, call);
-    before?.end();
+    // Added while its directory was written down.
+    if (!this.#admits(guest)) {
+      call.end();
+      return null;
+    }
+    const before = this.#guests.get(peer);
+    this.#guests.set(peer, guest);
+    before?.call.end();
     call.write({ hello: helloTo(peer, identity), messages: [] });
     this.#events.onOpened(peer, hello!.peerAddress);
     return guest;
   }
 
-  #forget(call: Call, peer: NodeId): void {
-    if (this.#calls.get(peer) !== call) return;
-    this.#calls.delete(peer);
-    this.#events.onClosed(peer);
+  #forget(guest: Guest): void {
+    if (this.#guests.get(guest.peer) !== guest) return;
+    this.#guests.delete(guest.peer);
+    this.#events.onClosed(guest.peer);
+  }
+
+  #admits({ peer, admission }: Guest): boolean {
+    return this.#options.directories.admits(peer, admission);
+  }
+
+  #askAnew(guest: Guest): void {
+    this.#events.log.info("a peer was added since it connected: it has to introduce itself anew", { peer: guest.peer });
+    this.#forget(guest);
+    guest.call.end();
   }
 
   async #meet(call: Call, peer: NodeId, hello: Hello): Promise<Guest | null> {
     try {
       const verdict = await this.#options.directories.meet(peer, shownBy(hello));
-      if (verdict.kind === "welcome") return { peer, admission: verdict.admission };
+      if (verdict.kind === "welcome") return { call, peer, admission: verdict.admission };
       this.#refuse(call, verdict.why, verdict.fault);
     } catch (error) {
       this.#refuse(call, `${peer} cannot be remembered: ${error instanceof Error ? error.message : String(error)}`);
@@ -132,13 +156,9 @@ export class Inbound {
     return certificate === undefined ? "it shows no certificate" : whyForeignCertificate(certificate, peer);
   }
 
-  #receive(call: Call, { peer: from, admission }: Guest, frame: PeerFrame): void {
-    if (!this.#options.directories.admits(from, admission)) {
-      this.#events.log.info("a peer was added since it connected: it has to introduce itself anew", { peer: from });
-      this.#forget(call, from);
-      call.end();
-      return;
-    }
+  #receive(guest: Guest, frame: PeerFrame): void {
+    if (!this.#admits(guest)) return this.#askAnew(guest);
+    const { call, peer: from } = guest;
     for (const encoded of frame.messages) {
       const message = raftMessageFromProto(encoded, from, this.#options.identity.self);
       if (!message.ok) return this.#refuse(call, message.refusal.message);

@@ -128,6 +128,7 @@ class StreamLinks implements GrpcPeerLinks {
   members(ids: ReadonlySet<NodeId>): void {
     this.#members = ids;
     for (const peer of this.#outbound.keys()) this.#dialOrHangUp(peer);
+    this.#inbound.reconsider();
   }
 
   send(to: NodeId, message: Message): void {
