@@ -58,7 +58,7 @@ async function initialise(disk: Disk, config: NodeConfig): Promise<ClusterId> {
       "Nothing was changed. docs/operations/recovery.md tells how to go back and run it again.",
     );
   }
-  const identity = { ...(present ?? newIdentity(clusterId, nodeId, randomUUID())), initialising: true };
+  const identity = { ...(present ?? newIdentity(clusterId, nodeId, randomUUID(), false)), initialising: true };
   await writeIdentity(disk, identity);
   const { wal } = await openWal(disk, { clusterId, nodeId, segmentBytes: config.raft.segmentBytes });
   try {

@@ -59,14 +59,14 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
 
   const metrics = nodeMetrics();
   const voter = await startVoter(
-    { ...config, clusterId },
+    { ...config, clusterId, isLatecomer: identity.isLatecomer },
     {
       disk,
       clock,
       timers,
       random: seededRandom(randomInt(2 ** 32)),
       log,
-      openPeers: async (events, membership) => {
+      openPeers: async (events, { membership, lastIndex }) => {
         const directories = await PeerDirectories.open(disk, membership);
         if (directories.problem !== null) {
           log.error("the memory of the peers' data directories is lost", { why: directories.problem });
@@ -74,7 +74,7 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
         // Not before the log has been accepted: a start that is refused leaves the directory as it was.
         const counted = await countStart(disk, identity, randomUUID);
         const admission = (): LogIndex => admissionOf(membership().configuration, config.nodeId) ?? NO_INDEX;
-        const self = { ...counted, incarnation, admission };
+        const self = { ...counted, incarnation, admission, lastIndex };
         return await openPeers(config, self, peerTls, events, { log, directories, refusals });
       },
       onFatal: ports.onFatal,
@@ -138,12 +138,12 @@ async function identify(
   }
   const all = peerAddresses(config);
   const peers = new Map([...all].filter(([peer]) => config.voters.includes(peer)));
-  const clusterId =
-    config.clusterId ?? (await learnCluster({ self: config.nodeId, incarnation, peers, tls }, { timers, log }, signal));
-  if (clusterId === null) return null;
-  const joined = newIdentity(clusterId, config.nodeId, randomUUID());
+  const learned = await learnCluster({ self: config.nodeId, incarnation, peers, tls }, { timers, log }, signal);
+  if (learned === null) return null;
+  const joined = newIdentity(learned.clusterId, config.nodeId, randomUUID(), learned.isLatecomer);
+  checkedIdentity(config, joined);
   await writeIdentity(disk, joined);
-  log.info("joined", { cluster_id: clusterId });
+  log.info("joined", { cluster_id: learned.clusterId, latecomer: learned.isLatecomer });
   return joined;
 }
 
@@ -163,7 +163,7 @@ export function checkedIdentity(config: NodeConfig, identity: Pick<DataDirectory
 
 async function openPeers(
   config: NodeConfig,
-  identity: Pick<PeerLinkOptions, "clusterId" | "directoryId" | "starts" | "incarnation" | "admission">,
+  identity: Pick<PeerLinkOptions, "clusterId" | "directoryId" | "starts" | "incarnation" | "admission" | "lastIndex">,
   tls: TlsMaterial | null,
   events: PeerLinkEvents<Message>,
   ports: { readonly log: Log; readonly directories: PeerDirectories; readonly refusals: DirectoryRefusals },

@@ -39,7 +39,7 @@ export async function startWorkerNode(config: NodeConfig, ports: NodePorts): Pro
   const watcher = new ClusterWatcher(config, client, known);
   const looking = timers.every(LOOK_PERIOD_MS, () => {
     void watcher.look().then(async (learned) => {
-      if (learned !== null) await writeIdentity(disk, newIdentity(learned, config.nodeId, randomUUID()));
+      if (learned !== null) await writeIdentity(disk, newIdentity(learned, config.nodeId, randomUUID(), true));
     });
   });
   const processes = openProcesses();

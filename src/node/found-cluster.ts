@@ -109,7 +109,7 @@ export async function foundCluster(disk: Disk, from: FoundingState, founding: Fo
   const wallTimeMs = WallTimeMs(from.last.wallTimeMs);
   from.machine.skip({ index, clusterTimeMs, wallTimeMs });
 
-  const identity = newIdentity(clusterId, nodeId, founding.directoryId);
+  const identity = newIdentity(clusterId, nodeId, founding.directoryId, false);
   const firstIndex = LogIndex(index + 1);
   const told = {
     ...founding.record,

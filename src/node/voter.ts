@@ -1,4 +1,4 @@
-import { type ClusterId, type NodeId, type Random, type Refusal, refusal } from "#kernel";
+import { type ClusterId, type LogIndex, type NodeId, type Random, type Refusal, refusal } from "#kernel";
 import type { Clock, Disk, Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import {
   defaultRaftOptions,
@@ -18,6 +18,8 @@ import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
 export interface VoterOptions {
   readonly nodeId: NodeId;
   readonly clusterId: ClusterId;
+  /** Of the data directory's identity. */
+  readonly isLatecomer: boolean;
   readonly timing: { readonly tickMs: number; readonly heartbeatMs: number; readonly electionMs: number };
   readonly raft: {
     readonly maxMessageBytes: number;
@@ -43,13 +45,20 @@ export interface VoterPorts {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
-  /** `membership`: the configuration in force at the moment of the call, committed or not. */
-  readonly openPeers: (events: PeerLinkEvents<Message>, membership: () => PlacedConfiguration) => Promise<PeerLinks<Message>>;
+  readonly openPeers: (events: PeerLinkEvents<Message>, own: OwnLog) => Promise<PeerLinks<Message>>;
   /** The node cannot go on: end the process. Called at most once. */
   readonly onFatal: (error: Error) => void;
   readonly meter: VoterMeter;
   /** Null: nobody looks. */
   readonly probe: VoterProbe | null;
+}
+
+/** What a voter introduces itself and judges its peers by. All as of the moment of the call. */
+export interface OwnLog {
+  /** The configuration in force, committed or not. */
+  readonly membership: () => PlacedConfiguration;
+  /** How far the log goes. */
+  readonly lastIndex: () => LogIndex;
 }
 
 /**
@@ -81,7 +90,8 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   const { disk, clock, timers, random, log } = ports;
 
   // The log first: it refuses a foreign or damaged directory before anything in it is touched.
-  const opened = await openWal(disk, { clusterId, nodeId, segmentBytes: options.raft.segmentBytes, clock });
+  const startsSuspect = options.isLatecomer;
+  const opened = await openWal(disk, { clusterId, nodeId, segmentBytes: options.raft.segmentBytes, clock, startsSuspect });
   const minFreeBytes = options.raft.minFreeBytes ?? 0;
   const snapshots = await openSnapshotStore(disk, { keepFreeBytes: minFreeBytes });
   const watch = new SpaceWatch(disk, minFreeBytes);
@@ -89,7 +99,9 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   if (opened.cutTail?.lost === false) log.warn("torn tail of the log cut off: it was never acknowledged", { ...opened.cutTail });
   if (opened.cutTail?.lost === true)
     log.error("damaged end of the log cut off: it may have been acknowledged", { ...opened.cutTail });
-  if (opened.suspect) log.error("this voter is suspect: it gives no vote and counts for nothing until a leader has caught it up");
+  if (opened.suspect && opened.created) log.info("a voter without a log: it counts for nothing until a leader has caught it up");
+  else if (opened.suspect)
+    log.error("this voter is suspect: it gives no vote and counts for nothing until a leader has caught it up");
   for (const { message: why, hint } of await snapshots.damaged()) log.warn("a snapshot is damaged", { why, hint });
   const recovered = await recoverRaft(opened, snapshots);
   const { probe } = ports;
@@ -105,7 +117,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
       onConnected: (peer) => engine?.onPeerConnected(peer),
       onDisconnected: (peer) => engine?.onPeerDisconnected(peer),
     },
-    () => raft.membership(),
+    { membership: () => raft.membership(), lastIndex: () => raft.status().lastIndex },
   );
   const replica = createReplica(
     {

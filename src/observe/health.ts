@@ -66,7 +66,8 @@ function isMember({ raft }: NodeView): HealthClause {
 }
 
 function isWhole({ raft }: NodeView): HealthClause {
-  const why = "the end of its log was damaged: it counts for nothing until a leader has caught it up";
+  const why =
+    "its log may lack what it promised (a damaged end, or an empty directory): it counts for nothing until a leader has caught it up";
   return { name: "log_is_whole", broken: raft?.suspect === true ? why : null };
 }
 

@@ -146,7 +146,7 @@ export class Cluster implements WorldView {
   async start(): Promise<void> {
     const [first] = this.nodes;
     const disk = this.machine(first!).disk.open({ effect: () => true, enter: (resume) => resume(), slowness: 1 });
-    await writeIdentity(disk, newIdentity(CLUSTER, first!, this.#directoryId(first!)));
+    await writeIdentity(disk, newIdentity(CLUSTER, first!, this.#directoryId(first!), false));
     const { wal } = await openWal(disk, { clusterId: CLUSTER, nodeId: first!, segmentBytes: this.config.raft.segmentBytes });
     const voters = this.nodes.slice(0, this.config.voters);
     await wal.append({
@@ -196,14 +196,14 @@ export class Cluster implements WorldView {
     const disk = machine.disk.open(process);
     const identity = await this.#identify(disk, node);
     return await startVoter(
-      { nodeId: node, clusterId: CLUSTER, timing, raft, sessions, election },
+      { nodeId: node, clusterId: CLUSTER, isLatecomer: identity.isLatecomer, timing, raft, sessions, election },
       {
         disk,
         clock: process.clock,
         timers: process.timers,
         random: dice.fork(`life ${machine.lives} of ${node}`).next,
         log: this.#log(),
-        openPeers: async (events, membership) => {
+        openPeers: async (events, { membership }) => {
           const directories = await PeerDirectories.open(disk, membership);
           const { directoryId, starts } = await countStart(disk, identity, () => this.#directoryId(node));
           const own = {
@@ -222,11 +222,12 @@ export class Cluster implements WorldView {
     );
   }
 
-  /** An empty directory becomes this node's; whether its peers take it for that is theirs to say. */
+  /** An empty directory becomes this node's; whether its peers take it for that is theirs to say. Only at the beginning nobody can have promised anything. */
   async #identify(disk: Disk, node: NodeId): Promise<DataDirectoryIdentity> {
     const identity = await readIdentity(disk);
     if (identity !== null) return identity;
-    const joined = newIdentity(CLUSTER, node, this.#directoryId(node));
+    const isFounder = this.machine(node).lives === 1 && this.nodes.indexOf(node) < this.config.voters;
+    const joined = newIdentity(CLUSTER, node, this.#directoryId(node), !isFounder);
     await writeIdentity(disk, joined);
     return joined;
   }

@@ -28,8 +28,14 @@ export async function readIdentity(disk: Disk): Promise<DataDirectoryIdentity | 
 }
 
 /** Of a directory that is made now. `directoryId` must be random: it tells this directory from any other of the same name. */
-export function newIdentity(clusterId: ClusterId, nodeId: NodeId, directoryId: string): DataDirectoryIdentity {
-  return { formatVersion: IDENTITY_FORMAT_VERSION, clusterId, nodeId, directoryId, starts: 0, initialising: false };
+export function newIdentity(
+  clusterId: ClusterId,
+  nodeId: NodeId,
+  directoryId: string,
+  isLatecomer: boolean,
+): DataDirectoryIdentity {
+  const formatVersion = IDENTITY_FORMAT_VERSION;
+  return { formatVersion, clusterId, nodeId, directoryId, starts: 0, initialising: false, isLatecomer };
 }
 
 /** Counts this start, durably, on a full disk with the help of the reserve; an older version's directory gets its id now. To be called once, before a peer is spoken to. */
@@ -54,6 +60,7 @@ export async function writeIdentity(disk: Disk, identity: DataDirectoryIdentity)
     directory_id: identity.directoryId,
     starts: identity.starts,
     ...(identity.initialising ? { initialising: true } : {}),
+    ...(identity.isLatecomer ? { latecomer: true } : {}),
   })}\n`;
   await writeDurably(disk, IDENTITY_FILE, Buffer.from(text, "utf8"));
 }
@@ -80,9 +87,11 @@ function parseIdentity(text: string): DataDirectoryIdentity {
   const nodeId = fields?.["node_id"];
   if (typeof clusterId !== "string" || clusterId === "") throw damaged("cluster_id is missing");
   if (typeof nodeId !== "string" || nodeId === "") throw damaged("node_id is missing");
-  const { directory_id: directoryId = "", starts = 0, initialising = false } = fields ?? {};
+  const { directory_id: directoryId = "", starts = 0, initialising = false, latecomer: isLatecomer = false } = fields ?? {};
   if (typeof directoryId !== "string") throw damaged("directory_id is no text");
   if (typeof starts !== "number" || !Number.isSafeInteger(starts) || starts < 0) throw damaged("starts is no count");
   if (typeof initialising !== "boolean") throw damaged("initialising is neither true nor false");
-  return { formatVersion, clusterId: ClusterId(clusterId), nodeId: NodeId(nodeId), directoryId, starts, initialising };
+  if (typeof isLatecomer !== "boolean") throw damaged("latecomer is neither true nor false");
+  const owner = { clusterId: ClusterId(clusterId), nodeId: NodeId(nodeId) };
+  return { formatVersion, ...owner, directoryId, starts, initialising, isLatecomer };
 }

@@ -91,4 +91,9 @@ export interface DataDirectoryIdentity {
   readonly starts: number;
   /** `cluster init` has begun here and has not come to its end. */
   readonly initialising: boolean;
+  /**
+   * Made when the cluster had a history already. A directory of this node that is gone may have promised things, so a log
+   * that is made here starts as a suspect's (docs/decisions/0015).
+   */
+  readonly isLatecomer: boolean;
 }

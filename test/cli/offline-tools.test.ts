@@ -26,7 +26,7 @@ async function voterDirectory(t: TestContext, items = 4): Promise<string> {
   const directory = join(folder, "n1");
   mkdirSync(directory, { mode: 0o700 });
   const disk = nodeDisk(directory);
-  await writeIdentity(disk, newIdentity(clusterId, nodeId, "d-1"));
+  await writeIdentity(disk, newIdentity(clusterId, nodeId, "d-1", false));
   const { wal } = await openWal(disk, { clusterId, nodeId, segmentBytes: 65_536 });
   const configuration = entry(1, "configuration", encodeConfiguration(settledConfiguration(voters)));
   const work = Array.from({ length: items }, (_, i) => entry(i + 2, "command", enqueue(`w-${i}`)));

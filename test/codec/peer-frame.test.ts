@@ -60,6 +60,7 @@ test("the frame of a handshake carries the hello", () => {
     directoryId: "d",
     starts: 3,
     admission: 9,
+    lastIndex: 12,
     peerAddress: "h:1",
   };
   assert.deepEqual(encodePeerFrame({ hello, messages: [] }), Buffer.from(encodeMessage(PeerFrame, { hello, messages: [] })));

@@ -67,6 +67,7 @@ test("what an earlier connection still brings is not delivered once the peer has
     directoryId: "dir-b",
     starts: 2,
     admission: () => NO_INDEX,
+    lastIndex: () => NO_INDEX,
   };
   const directories = await PeerDirectories.open(new MemoryDisk(), () => founders);
   const heard: Message[] = [];
@@ -97,7 +98,7 @@ test("what an earlier connection still brings is not delivered once the peer has
 test("who was added since it connected is not listened to before it has introduced itself anew (docs/decisions/0012)", async () => {
   let membership = { index: LogIndex(5), configuration: settledConfiguration([b]) };
   const identity = { self: b, clusterId: ClusterId("blue"), incarnation: 2, directoryId: "dir-b", starts: 2 };
-  const us = { ...identity, admission: () => NO_INDEX };
+  const us = { ...identity, admission: () => NO_INDEX, lastIndex: () => NO_INDEX };
   const directories = await PeerDirectories.open(new MemoryDisk(), () => membership);
   const heard: string[] = [];
   const inbound = new Inbound(
@@ -143,7 +144,7 @@ test("a follower meets who was added though it says nothing, so that it is refus
 test("who is added while its introduction is written down has to introduce itself anew", async () => {
   let membership = { index: LogIndex(5), configuration: settledConfiguration([b]) };
   const identity = { self: b, clusterId: ClusterId("blue"), incarnation: 2, directoryId: "dir-b", starts: 2 };
-  const us = { ...identity, admission: () => NO_INDEX };
+  const us = { ...identity, admission: () => NO_INDEX, lastIndex: () => NO_INDEX };
   const real = await PeerDirectories.open(new MemoryDisk(), () => membership);
   const directories: Pick<PeerDirectories, "admits" | "judge" | "meet"> = {
     admits: (...args) => real.admits(...args),
@@ -278,6 +279,7 @@ async function node(self: NodeId, { clusterId = "test", peers, port = 0, directo
       directoryId: `directory of ${self}`,
       starts: 1,
       admission: () => NO_INDEX,
+      lastIndex: () => NO_INDEX,
       peers: peers ?? new Map([[self === a ? b : a, "127.0.0.1:1"]]),
       listen: { host: "127.0.0.1", port },
       tls: null,

@@ -24,6 +24,7 @@ test("a restarted voter opens its links with the membership of its snapshot: who
     {
       nodeId: n1,
       clusterId,
+      isLatecomer: false,
       timing: { tickMs: 100, heartbeatMs: 100, electionMs: 1_000 },
       raft: {
         maxMessageBytes: 1_000,
@@ -43,7 +44,7 @@ test("a restarted voter opens its links with the membership of its snapshot: who
       timers: standing,
       random: seededRandom(1),
       log: silent,
-      openPeers: (_events, membership) => {
+      openPeers: (_events, { membership }) => {
         const { index, configuration } = membership();
         told.push(`${index}: ${configuration.voters.join()}`);
         return Promise.resolve({

@@ -4,7 +4,7 @@ import { ClusterId, NodeId } from "#kernel";
 import { type StorageError, countStart, newIdentity, readIdentity, writeIdentity } from "#storage";
 import { MemoryDisk } from "./memory-disk.ts";
 
-const identity = newIdentity(ClusterId("cluster-a"), NodeId("n1"), "a-directory");
+const identity = newIdentity(ClusterId("cluster-a"), NodeId("n1"), "a-directory", false);
 
 test("the identity survives a crash right after it was written, and is absent before", async () => {
   const disk = new MemoryDisk();
@@ -12,6 +12,12 @@ test("the identity survives a crash right after it was written, and is absent be
   await writeIdentity(disk, identity);
   disk.crash(() => 0.5, 0);
   assert.deepEqual(await readIdentity(disk), identity);
+});
+
+test("that a directory came late is remembered with it", async () => {
+  const disk = new MemoryDisk();
+  await writeIdentity(disk, { ...identity, isLatecomer: true });
+  assert.equal((await readIdentity(disk))?.isLatecomer, true);
 });
 
 test("a log without an identity is damage, not an empty directory that could join another cluster", async () => {

@@ -72,6 +72,18 @@ test("suspicion survives every restart, every new segment and a reset, until it 
   assert.equal((await open(disk)).suspect, false);
 });
 
+test("a log that is made late is a suspect's, over restarts; one that is there stays what it is (docs/decisions/0015)", async () => {
+  const late = new MemoryDisk();
+  const made = await open(late, { startsSuspect: true });
+  assert.deepEqual([made.suspect, made.created], [true, true]);
+  await made.wal.append({ entries: entries(1, 3), hardState: vote(1) });
+  late.crash(() => 0.5, 0);
+  assert.equal((await open(late, { startsSuspect: true })).suspect, true);
+  const there = new MemoryDisk();
+  await (await open(there)).wal.append({ entries: entries(1, 3), hardState: vote(1) });
+  assert.equal((await open(there, { startsSuspect: true })).suspect, false);
+});
+
 test("a power cut at any moment of the start that cuts the batch off ends suspect, with the vote and all that stood before", async () => {
   const { disk, file, good, from } = await logWithVote();
   disk.put(file, flipped(good, from + 3));

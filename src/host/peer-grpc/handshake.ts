@@ -16,16 +16,18 @@ export interface Identity {
   readonly starts: number;
   /** By which entry this node is a member, as its log has it at the moment. */
   readonly admission: () => LogIndex;
+  /** How far this node's log goes at the moment. */
+  readonly lastIndex: () => LogIndex;
   /** `host:port` of this node as its own configuration has it: whoever does not reach it elsewhere may try there. */
   readonly address?: string;
 }
 
 export function helloTo(
   peer: NodeId,
-  { self, clusterId, incarnation, directoryId, starts, admission, address = "" }: Identity,
+  { self, clusterId, incarnation, directoryId, starts, admission, lastIndex, address = "" }: Identity,
 ): Hello {
   const who = { clusterId, nodeId: self, peerId: peer, protocolVersion: PROTOCOL_VERSION, incarnation };
-  return { ...who, directoryId, starts, admission: admission(), peerAddress: address };
+  return { ...who, directoryId, starts, admission: admission(), lastIndex: lastIndex(), peerAddress: address };
 }
 
 /** Why `hello` must not be talked to, with both values; null when it fits. `expected` is null where any known peer may call. */

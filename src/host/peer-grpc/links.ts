@@ -27,6 +27,7 @@ export interface PeerLinkOptions {
   readonly starts: number;
   /** By which entry this node is a member, as its log has it at the moment. */
   readonly admission: () => LogIndex;
+  readonly lastIndex: () => LogIndex;
   /** This node's own `host:port`, for peers whose configuration has not followed it to a new place. */
   readonly address?: string;
   /** `host:port` of every other node that may call, member or not. */

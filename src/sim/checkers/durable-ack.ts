@@ -46,8 +46,6 @@ export class DurableAck implements Observer {
 
   diskFault(node: NodeId, fault: DiskFault): void {
     if (losesData(fault)) this.#hurt.add(node);
-    // An empty directory is known for what it is: its peers refuse it.
-    if (fault === "wiped") this.#held.delete(node);
   }
 
   stepped(node: NodeId, _input: unknown, { role, commitIndex, configuration }: RaftStatus): void {

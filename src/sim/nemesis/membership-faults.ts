@@ -39,12 +39,14 @@ function change(stage: Stage, leastVoters: number, repair: Repair, dice: Dice): 
   // Who is out only until it is repaired has a place to come back to. Given to another's, it would leave one voter less than
   // the fault atlas counts with, and the run could not be survived.
   const outside = cluster.nodes.filter((node) => !members.has(node) && !repair.isUnderWay(node));
-  if (outside.length > 0 && dice.chance(0.4)) return replaceApart(stage, process.node, voters, outside, dice);
+  // For the same reason nobody takes a voter's place before it has caught up: until then it counts for nothing.
+  const ready = configuration.learners.filter((node) => cluster.status(node)?.suspect === false && !repair.isUnderWay(node));
+  if (ready.length > 0 && dice.chance(0.6)) return replaceApart(stage, process.node, voters, ready, dice);
   const possible: MembershipChange[] = [];
-  if (outside.length > 0) {
-    possible.push({ kind: "add", node: dice.pick(outside), promote: dice.chance(0.7) });
+  for (const node of outside) possible.push({ kind: "add", node, promote: dice.chance(0.5) });
+  if (ready.length > 0) {
     const remove = dice.chance(0.4) ? process.node : dice.pick(voters);
-    possible.push({ kind: "replace", remove, add: dice.pick(outside) });
+    possible.push({ kind: "replace", remove, add: dice.pick(ready) });
   }
   for (const node of configuration.learners) possible.push({ kind: "promote", node }, { kind: "remove", node });
   if (voters.length > leastVoters) {
@@ -60,14 +62,14 @@ function change(stage: Stage, leastVoters: number, repair: Repair, dice: Dice): 
 }
 
 /**
- * As many newcomers as there are ask for places at once, of which one may get it. The old voters stay here, the leader and the
- * newcomers there: two majorities, if a change counts on one side too early or does not wait for the one before.
+ * As many learners as there are ask for places at once, of which one may get it. The old voters stay here, the leader and the
+ * learners there: two majorities, if a change counts on one side too early or does not wait for the one before.
  */
-function replaceApart(stage: Stage, leader: NodeId, voters: readonly NodeId[], outside: readonly NodeId[], dice: Dice): string {
+function replaceApart(stage: Stage, leader: NodeId, voters: readonly NodeId[], ready: readonly NodeId[], dice: Dice): string {
   const leaving = dice.shuffled(voters.filter((voter) => voter !== leader));
-  const changes = outside.slice(0, leaving.length).map((add, at) => ({ kind: "replace", remove: leaving[at]!, add }) as const);
+  const changes = ready.slice(0, leaving.length).map((add, at) => ({ kind: "replace", remove: leaving[at]!, add }) as const);
   for (const [at, each] of changes.entries()) stage.later(at * LOOK_EVERY_MS, () => propose(stage, leader, each));
-  const side = new Set([leader, ...outside]);
+  const side = new Set([leader, ...ready]);
   const between = [...stage.cluster.network.all()].filter(({ from, to }) => side.has(from) !== side.has(to));
   cutFor(stage, between, dice.logUniform(1_000, 20_000));
   return JSON.stringify(changes);

@@ -21,8 +21,8 @@ export interface WalOptions {
   readonly segmentBytes?: number;
   /** Fills `stats.lastSyncMs`; without it that stays 0. */
   readonly clock?: Clock;
-  /** The log is made anew from one that lost its end (`ringraft wal cut`). */
-  readonly startsSuspect?: true;
+  /** For a log that is made now: one before it may have promised what this one does not hold. An existing log is what it is. */
+  readonly startsSuspect?: boolean;
 }
 
 const DEFAULT_SEGMENT_BYTES = 8 * 1024 * 1024;
@@ -64,7 +64,7 @@ export async function openWal(disk: Disk, options: WalOptions): Promise<OpenedWa
   await removeIfThere(disk, NEXT_SEGMENT_FILE);
   await removeIfThere(disk, REWRITE_FILE);
   const { snapshot, entries, nextIndex, startsAfter } = replay;
-  const suspect = replay.suspect || cutTail?.lost === true || options.startsSuspect === true;
+  const suspect = replay.suspect || cutTail?.lost === true || (last === null && options.startsSuspect === true);
   const wal = new SegmentedLog(
     { disk, owner, meta: { clusterId, nodeId }, segmentBytes, clock: options.clock ?? null, vote, reserve },
     { sealed, open: open?.segment ?? null, position: open?.position ?? LOG_START, nextIndex, hardState, snapshot, suspect },

@@ -70,6 +70,12 @@ export interface Hello {
      * @generated from protobuf field: uint64 admission = 9
      */
     admission: number;
+    /**
+     * How far the sender's log goes. While that is nowhere beyond the first entry, a node that joins can have promised nothing before.
+     *
+     * @generated from protobuf field: uint64 last_index = 10
+     */
+    lastIndex: number;
 }
 /**
  * @generated from protobuf message ringraft.peer.v1.Configuration

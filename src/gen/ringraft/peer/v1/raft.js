@@ -78,7 +78,8 @@ class Hello$Type extends runtime_4.MessageType {
             { no: 6, name: "directory_id", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
             { no: 7, name: "starts", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
             { no: 8, name: "peer_address", kind: "scalar", T: 9 /*ScalarType.STRING*/ },
-            { no: 9, name: "admission", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
+            { no: 9, name: "admission", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ },
+            { no: 10, name: "last_index", kind: "scalar", T: 4 /*ScalarType.UINT64*/, L: 2 /*LongType.NUMBER*/ }
         ]);
     }
     create(value) {
@@ -92,6 +93,7 @@ class Hello$Type extends runtime_4.MessageType {
         message.starts = 0;
         message.peerAddress = "";
         message.admission = 0;
+        message.lastIndex = 0;
         if (value !== undefined)
             runtime_3.reflectionMergePartial(this, message, value);
         return message;
@@ -127,6 +129,9 @@ class Hello$Type extends runtime_4.MessageType {
                     break;
                 case /* uint64 admission */ 9:
                     message.admission = reader.uint64().toNumber();
+                    break;
+                case /* uint64 last_index */ 10:
+                    message.lastIndex = reader.uint64().toNumber();
                     break;
                 default:
                     let u = options.readUnknownField;
@@ -167,6 +172,9 @@ class Hello$Type extends runtime_4.MessageType {
         /* uint64 admission = 9; */
         if (message.admission !== 0)
             writer.tag(9, runtime_1.WireType.Varint).uint64(message.admission);
+        /* uint64 last_index = 10; */
+        if (message.lastIndex !== 0)
+            writer.tag(10, runtime_1.WireType.Varint).uint64(message.lastIndex);
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
