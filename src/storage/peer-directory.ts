@@ -89,7 +89,9 @@ export class PeerDirectories {
   readonly #membership: () => PlacedConfiguration;
   readonly #serial = new Serial();
   /** `admission`: the membership in which the directory was met. */
-  readonly #known: Map<NodeId, ShownDirectory>;
+  #known: ReadonlyMap<NodeId, ShownDirectory>;
+  /** The disk was full: some of what is known is not on it. */
+  #isUnwritten = false;
   /** Why nothing is remembered although there was something; null when all is well. */
   readonly problem: string | null;
 
@@ -131,18 +133,25 @@ export class PeerDirectories {
   /**
    * Judges, and makes durable what is new before it resolves. Throws StorageError (IO_FAILED). A full disk refuses unknown
    * directories only: of one that is remembered nothing but the count of starts or the membership is new, and a voter that was
-   * restarted must not be shut out by disks that are full all over the cluster. Until the next write that is kept in memory alone.
+   * restarted must not be shut out by disks that are full all over the cluster. That is kept in memory alone until the next
+   * introduction, of whomever, that finds room.
    */
   meet(peer: NodeId, shown: ShownDirectory): Promise<PeerVerdict> {
     return this.#serial.run(async () => {
       const verdict = this.judge(peer, shown);
-      if (verdict.kind === "refused" || verdict.admission === null || !verdict.isNews) return verdict;
+      if (verdict.kind === "refused" || verdict.admission === null) return verdict;
+      if (!verdict.isNews && !this.#isUnwritten) return verdict;
       const met = { ...shown, admission: verdict.admission };
-      const isDirectoryKnown = this.#known.get(peer)?.directoryId === shown.directoryId;
-      await this.#write(new Map(this.#known).set(peer, met)).catch((thrown: unknown) => {
-        if (!isDirectoryKnown || !isDiskFull(thrown)) throw thrown;
-      });
-      this.#known.set(peer, met);
+      const known = verdict.isNews ? new Map(this.#known).set(peer, met) : this.#known;
+      const mayWait = this.#known.get(peer)?.directoryId === known.get(peer)?.directoryId;
+      this.#isUnwritten = await this.#write(known).then(
+        () => false,
+        (thrown: unknown) => {
+          if (!mayWait || !isDiskFull(thrown)) throw thrown;
+          return true;
+        },
+      );
+      this.#known = known;
       return verdict;
     });
   }

@@ -116,7 +116,7 @@ test("a peer that cannot be remembered is not accepted", async () => {
   assert.equal(directories.judge(n2, shown("b", 1)).kind, "welcome");
 });
 
-test("a full disk refuses strangers, not a known peer that was restarted: its count of starts is written as soon as there is room", async () => {
+test("a full disk refuses strangers, not a known peer that was restarted: its count of starts is written at the next introduction that finds room", async () => {
   const disk = new MemoryDisk();
   const directories = await PeerDirectories.open(disk, foundersOnly);
   await directories.meet(n2, shown("a", 1));
@@ -130,6 +130,22 @@ test("a full disk refuses strangers, not a known peer that was restarted: its co
   await directories.meet(n3, shown("c", 1));
   const again = await PeerDirectories.open(disk, foundersOnly);
   assert.equal((await again.meet(n2, shown("a", 1))).kind, "refused");
+});
+
+test("a membership that was met on a full disk is written at the next introduction that finds room, though nothing of it is news then", async () => {
+  const disk = new MemoryDisk();
+  let inForce = foundersOnly();
+  const directories = await PeerDirectories.open(disk, () => inForce);
+  await directories.meet(n2, shown("a", 1));
+  inForce = configured(12, { [n2]: 12, [n3]: 0 });
+  disk.inject((operation) => (operation === "write" ? "ENOSPC" : null));
+  assert.deepEqual(await directories.meet(n2, shown("a", 1)), welcome(12, true));
+  assert.deepEqual(await directories.meet(n2, shown("a", 1)), welcome(12, false), "still full");
+  assert.equal((await directories.meet(n3, shown("", 0))).kind, "welcome", "of a version without ids nothing is to be written");
+  disk.inject(null);
+  assert.deepEqual(await directories.meet(n2, shown("a", 1)), welcome(12, false));
+  const again = await PeerDirectories.open(disk, () => inForce);
+  assert.equal((await again.meet(n2, shown("b", 1))).kind, "refused");
 });
 
 test("a removed node may come back empty, and is held to the first directory that it shows after it was added again", async () => {
