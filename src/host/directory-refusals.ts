@@ -9,31 +9,31 @@ import { StartError } from "./start-error.ts";
  */
 export class DirectoryRefusals {
   readonly #refusedBy = new Map<NodeId, DirectoryFault>();
-  readonly #voters: () => readonly NodeId[];
   readonly #log: Log;
   readonly #end: (error: StartError) => void;
 
-  constructor(voters: () => readonly NodeId[], log: Log, end: (error: StartError) => void) {
-    this.#voters = voters;
+  constructor(log: Log, end: (error: StartError) => void) {
     this.#log = log;
     this.#end = end;
   }
 
-  /** `fault` null: it accepts this node. */
-  heard(by: NodeId, fault: DirectoryFault | null, why: string): void {
+  /** `fault` null: it accepts this node. A refusal is repeated with every try, and weighed anew: the voters may have changed. */
+  heard(by: NodeId, fault: DirectoryFault | null, why: string, voters: readonly NodeId[]): void {
     if (fault === null) {
       this.#refusedBy.delete(by);
       return;
     }
-    if (this.#refusedBy.get(by) === fault) return;
-    this.#refusedBy.set(by, fault);
-    this.#log.error("a voter refuses this node's data directory", { by, fault, why });
-    if (isShutOut(new Set(this.#refusedBy.keys()), this.#voters())) this.#end(shutOut([...this.#refusedBy.keys()], fault, why));
+    if (this.#refusedBy.get(by) !== fault) {
+      this.#refusedBy.set(by, fault);
+      this.#log.error("a voter refuses this node's data directory", { by, fault, why });
+    }
+    const refusing = voters.filter((voter) => this.#refusedBy.has(voter));
+    if (isShutOut(new Set(refusing), voters)) this.#end(shutOut(refusing, fault, why));
   }
 
-  /** Who refuses, and why, for people. */
-  refusing(): readonly string[] {
-    return [...this.#refusedBy].map(([by, fault]) => `${by} (${fault})`);
+  /** Who of the voters refuses, and why, for people. */
+  refusing(voters: readonly NodeId[]): readonly string[] {
+    return [...this.#refusedBy].filter(([by]) => voters.includes(by)).map(([by, fault]) => `${by} (${fault})`);
   }
 }
 

@@ -2,7 +2,7 @@ import { randomInt, randomUUID } from "node:crypto";
 import type { NodeConfig } from "#config";
 import { type ClusterId, exitCodes, type LogIndex, NO_INDEX, type NodeId, seededRandom } from "#kernel";
 import type { DirectoryLock, Disk, Log, PeerLinkEvents, PeerLinks } from "#ports";
-import { type Message, admissionOf } from "#raft";
+import { type Configuration, type Message, admissionOf } from "#raft";
 import { nodeMetrics } from "#observe";
 import { countStart, type DataDirectoryIdentity, newIdentity, PeerDirectories, readIdentity, writeIdentity } from "#storage";
 import { startVoter, type Voter, type VoterProbe } from "#node";
@@ -15,7 +15,7 @@ import { requireFreePort } from "./free-port.ts";
 import { voterElections } from "./elections.ts";
 import type { RunningNode } from "./lifecycle.ts";
 import { membershipView } from "./membership-view.ts";
-import { createPeerLinks, learnCluster, type PeerLinkOptions, type TlsMaterial } from "./peer-grpc/index.ts";
+import { createPeerLinks, learnCluster, type PeerLinkOptions, type PeerLinkPorts, type TlsMaterial } from "./peer-grpc/index.ts";
 import type { Pulse } from "./pulse/index.ts";
 import { StartError } from "./start-error.ts";
 import { feedPulse } from "./status-feed.ts";
@@ -51,11 +51,7 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
   const identity = await identify(config, disk, peerTls, incarnation, ports);
   if (identity === null) return null;
   const { clusterId } = identity;
-  const voters = (): readonly NodeId[] => {
-    const { configuration } = voter.replica.status().engine.raft;
-    return admissionOf(configuration, config.nodeId) === null ? config.voters : configuration.voters;
-  };
-  const refusals = new DirectoryRefusals(voters, log, ports.onFatal);
+  const refusals = new DirectoryRefusals(log, ports.onFatal);
 
   const metrics = nodeMetrics();
   const voter = await startVoter(
@@ -75,7 +71,9 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
         const counted = await countStart(disk, identity, randomUUID);
         const admission = (): LogIndex => admissionOf(membership().configuration, config.nodeId) ?? NO_INDEX;
         const self = { ...counted, incarnation, admission, lastIndex };
-        return await openPeers(config, self, peerTls, events, { log, directories, refusals });
+        const onDirectory: PeerLinkPorts["onDirectory"] = (by, fault, why) =>
+          refusals.heard(by, fault, why, votersFor(config, membership().configuration));
+        return await openPeers(config, self, peerTls, events, { log, directories, onDirectory });
       },
       onFatal: ports.onFatal,
       probe: ports.trace,
@@ -166,9 +164,8 @@ async function openPeers(
   identity: Pick<PeerLinkOptions, "clusterId" | "directoryId" | "starts" | "incarnation" | "admission" | "lastIndex">,
   tls: TlsMaterial | null,
   events: PeerLinkEvents<Message>,
-  ports: { readonly log: Log; readonly directories: PeerDirectories; readonly refusals: DirectoryRefusals },
+  ports: Pick<PeerLinkPorts, "log" | "directories" | "onDirectory">,
 ): Promise<PeerLinks<Message>> {
-  const { log, directories, refusals } = ports;
   const links = createPeerLinks(
     {
       ...identity,
@@ -179,13 +176,7 @@ async function openPeers(
       listen: { host: config.listen.host, port: config.listen.peer },
       tls,
     },
-    {
-      timers,
-      random: seededRandom(randomInt(2 ** 32)),
-      log,
-      directories,
-      onDirectory: (by, fault, why) => refusals.heard(by, fault, why),
-    },
+    { timers, random: seededRandom(randomInt(2 ** 32)), ...ports },
     events,
   );
   await links.start();
@@ -234,7 +225,13 @@ const SNAPSHOT_PIECE_BYTES = 1_048_576;
 async function lookAt(config: NodeConfig, clusterId: ClusterId, voter: Voter, refusals: DirectoryRefusals) {
   const state = await voter.replica.read({ mode: "stale" }, stateView);
   // A quarantined voter shows its state to nobody, but must say that it is one.
-  return voterView(config, clusterId, voter, state.ok ? state.value.value : null, refusals.refusing());
+  const voters = votersFor(config, voter.replica.status().engine.raft.configuration);
+  return voterView(config, clusterId, voter, state.ok ? state.value.value : null, refusals.refusing(voters));
+}
+
+/** As the log has them, or the file while the log does not name this node. */
+function votersFor({ nodeId, voters }: NodeConfig, configuration: Configuration): readonly NodeId[] {
+  return admissionOf(configuration, nodeId) === null ? voters : configuration.voters;
 }
 
 function addressOf(config: NodeConfig, id: NodeId): string {
