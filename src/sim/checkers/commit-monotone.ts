@@ -1,22 +1,20 @@
 import type { LogIndex, NodeId, Term } from "#kernel";
-import type { RaftStatus } from "#raft";
-import { type DiskFault, type Observer, losesData } from "../observer.ts";
+import { type RaftStatus, admissionOf } from "#raft";
+import type { Observer } from "../observer.ts";
 import type { CheckerReport } from "./checker.ts";
 
 interface Seen {
   term: Term;
   commitIndex: LogIndex;
   appliedIndex: LogIndex;
-  /** Of the present leadership. */
-  matches: Map<NodeId, LogIndex>;
+  /** Of the present leadership, for each membership of a peer. */
+  matches: Map<NodeId, { readonly admission: LogIndex | null; readonly index: LogIndex }>;
 }
 
-/** What only rises: term, commit and applied index in one life of a node, and a follower's match within one leadership. */
+/** What only rises: term, commit and applied index in one life of a node, and a follower's match within one leadership and one membership. */
 export class CommitMonotone implements Observer {
   readonly #report: CheckerReport;
   readonly #seen = new Map<NodeId, Seen>();
-  /** Peers that may have lost acknowledged entries: their match may rightly be taken back. */
-  readonly #hurt = new Set<NodeId>();
 
   constructor(report: CheckerReport) {
     this.#report = report;
@@ -26,11 +24,7 @@ export class CommitMonotone implements Observer {
     this.#seen.set(node, { term, commitIndex, appliedIndex, matches: new Map() });
   }
 
-  diskFault(node: NodeId, fault: DiskFault): void {
-    if (losesData(fault)) this.#hurt.add(node);
-  }
-
-  stepped(node: NodeId, _input: unknown, { term, commitIndex, appliedIndex, progress }: RaftStatus): void {
+  stepped(node: NodeId, _input: unknown, { term, commitIndex, appliedIndex, progress, configuration }: RaftStatus): void {
     const seen = this.#seen.get(node);
     if (seen === undefined) return;
     if (term < seen.term) this.#fell(node, "term", seen.term, term);
@@ -41,12 +35,15 @@ export class CommitMonotone implements Observer {
     seen.commitIndex = commitIndex;
     seen.appliedIndex = appliedIndex;
     if (progress === null) return;
-    for (const [peer, { matchIndex }] of progress) {
+    for (const [peer, { matchIndex, suspect }] of progress) {
       const known = seen.matches.get(peer);
-      if (known !== undefined && matchIndex < known && !this.#hurt.has(peer)) {
-        this.#fell(node, `match index of ${peer} in term ${term}`, known, matchIndex);
+      if (known?.index === matchIndex) continue;
+      const admission = admissionOf(configuration, peer);
+      // What a suspect acknowledged before it said so is rightly forgotten.
+      if (known?.admission === admission && matchIndex < known.index && !suspect) {
+        this.#fell(node, `match index of ${peer} in term ${term}`, known.index, matchIndex);
       }
-      if (known !== matchIndex) seen.matches.set(peer, matchIndex);
+      seen.matches.set(peer, { admission, index: matchIndex });
     }
   }
 

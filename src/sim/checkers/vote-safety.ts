@@ -1,5 +1,5 @@
-import type { NodeId, Term } from "#kernel";
-import type { BatchId, Entry, HardState, Message, RaftStatus, Ready } from "#raft";
+import { type LogIndex, NO_INDEX, type NodeId, type Term } from "#kernel";
+import { type BatchId, type Entry, type HardState, type Message, type RaftStatus, type Ready, admissionOf } from "#raft";
 import { type DiskFault, type Observer, losesData } from "../observer.ts";
 import type { CheckerReport } from "./checker.ts";
 
@@ -7,14 +7,24 @@ import type { CheckerReport } from "./checker.ts";
  * §5.2: a node votes for one candidate in a term, ever. Votes are kept here, outside the node, so that no restart hides
  * them; what was durable must still be there when the node comes up; and no vote leaves before it is, so that it does not
  * take a crash between the two, and a second candidate, to show.
+ *
+ * A node that was removed and added again is another voter of the same name: whoever counted the vote of the first did so before
+ * the removal was committed, or knows that it does not count.
  */
 export class VoteSafety implements Observer {
   readonly #report: CheckerReport;
   readonly #votes = new Map<string, NodeId>();
   readonly #durable = new Map<NodeId, HardState>();
+  /** By which entry each is a member, as its own log last had it. */
+  readonly #admissions = new Map<NodeId, LogIndex>();
 
   constructor(report: CheckerReport) {
     this.#report = report;
+  }
+
+  stepped(node: NodeId, _input: unknown, { configuration }: RaftStatus): void {
+    const admission = admissionOf(configuration, node);
+    if (admission !== null) this.#admissions.set(node, admission);
   }
 
   sent(from: NodeId, _to: NodeId, message: Message): void {
@@ -59,7 +69,7 @@ export class VoteSafety implements Observer {
   }
 
   #vote(voter: NodeId, term: Term, candidate: NodeId): void {
-    const key = `${voter}/${term}`;
+    const key = `${voter}@${this.#admissions.get(voter) ?? NO_INDEX}/${term}`;
     const known = this.#votes.get(key);
     if (known === undefined) this.#votes.set(key, candidate);
     else if (known !== candidate) this.#report("vote-safety", `${voter} voted for ${known} and for ${candidate} in term ${term}`);

@@ -64,6 +64,26 @@ test("vote-safety refuses a second vote in a term over a restart, and accepts th
   assert.deepEqual(seen, ["vote-safety"]);
 });
 
+test("vote-safety takes a node that was removed and added again for another voter, and one that is only empty for the same", () => {
+  const { seen, report } = new Complaints();
+  const checker = new VoteSafety(report);
+  const named = (admission: number | null) =>
+    status({
+      configuration: {
+        ...settledConfiguration([n1, n2, n3]),
+        admissions: admission === null ? [] : [{ node: n3, index: LogIndex(admission) }],
+      },
+    });
+  checker.stepped(n3, tick, named(null));
+  checker.sent(n3, n1, vote(n3, n1, 5));
+  checker.stepped(n3, tick, named(70));
+  checker.sent(n3, n2, vote(n3, n2, 5));
+  assert.deepEqual(seen, []);
+  checker.stepped(n3, tick, status({ configuration: settledConfiguration([]) }));
+  checker.sent(n3, n1, vote(n3, n1, 5));
+  assert.deepEqual(seen, ["vote-safety"]);
+});
+
 test("vote-safety counts a candidate's own vote", () => {
   const { seen, report } = new Complaints();
   const checker = new VoteSafety(report);
@@ -147,7 +167,7 @@ test("durable-ack refuses a commit that is on the platters of a minority, learne
   assert.deepEqual(seen, ["durable-ack"]);
 });
 
-test("durable-ack refuses a voter that comes up without what it durably held, but for a suspect and an empty directory", () => {
+test("durable-ack refuses a voter that comes up without what it durably held, but for a suspect, and an empty directory is no excuse", () => {
   const { seen, report } = new Complaints();
   const logs = new NodeLogs();
   const view = { durable: { termAt: (node: NodeId) => (node === n2 ? 1 : null) } } as never;
@@ -164,8 +184,10 @@ test("durable-ack refuses a voter that comes up without what it durably held, bu
   checker.started(n2, 3, status({ lastIndex: LogIndex(1) }));
   assert.deepEqual(seen, ["durable-ack"]);
   checker.diskFault(n2, "wiped");
-  checker.started(n2, 4, status({ lastIndex: LogIndex(0) }));
+  checker.started(n2, 4, status({ lastIndex: LogIndex(0), suspect: true }));
   assert.deepEqual(seen, ["durable-ack"]);
+  checker.started(n2, 4, status({ lastIndex: LogIndex(0) }));
+  assert.deepEqual(seen, ["durable-ack", "durable-ack"]);
 });
 
 test("durable-ack refuses an answer for what no leader has committed", () => {
@@ -218,13 +240,19 @@ test("commit-monotone refuses a commit index that falls in one life, and accepts
 test("commit-monotone refuses a match that falls within a leadership", () => {
   const { seen, report } = new Complaints();
   const checker = new CommitMonotone(report);
-  const leading = (term: number, matchIndex: number) =>
-    status({ role: "leader", term: Term(term), progress: new Map([[n2, { matchIndex: LogIndex(matchIndex) }]]) as never });
+  const leading = (term: number, matchIndex: number, admission = 0) =>
+    status({
+      role: "leader",
+      term: Term(term),
+      progress: new Map([[n2, { matchIndex: LogIndex(matchIndex) }]]) as never,
+      configuration: { ...settledConfiguration([n1, n2]), admissions: [{ node: n2, index: LogIndex(admission) }] },
+    });
   checker.started(n1, 1, status({}));
   checker.stepped(n1, tick, leading(2, 9));
   checker.stepped(n1, tick, leading(3, 4));
-  assert.deepEqual(seen, []);
-  checker.stepped(n1, tick, leading(3, 2));
+  checker.stepped(n1, tick, leading(3, 3, 20));
+  assert.deepEqual(seen, [], "removed and added again, it begins anew");
+  checker.stepped(n1, tick, leading(3, 2, 20));
   assert.deepEqual(seen, ["commit-monotone"]);
 });
 
