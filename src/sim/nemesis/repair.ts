@@ -24,16 +24,6 @@ export class Repair {
     return this.#wipes.get(node) ?? 0;
   }
 
-  /**
-   * A fault: all is gone, and the operator may not know. When a majority refuses the empty directory, the process ends. Voters
-   * that have not met the node since it was added take it for what they were to meet, though, and then there is no majority:
-   * what is left to see is the node's health.
-   */
-  lose(machine: Machine): void {
-    this.wipe(machine);
-    this.#watchHealth(machine, null);
-  }
-
   wipe(machine: Machine): void {
     this.#wipes.set(machine.id, this.wipesOf(machine.id) + 1);
     this.#stage.cluster.kill(machine.id, { power: true });
@@ -82,22 +72,10 @@ export class Repair {
     if (!isMember) propose(this.#stage, leader!, { kind: "add", node: machine.id, promote: true });
     return isMember ? "join" : "add";
   }
-
-  #watchHealth(machine: Machine, refusedSinceMs: number | null): void {
-    const { scheduler } = this.#stage;
-    scheduler.after(REPAIR_EVERY_MS, () => {
-      if (this.#underWay.has(machine.id)) return;
-      const isRefused = machine.process?.introduction?.isRefused ?? refusedSinceMs !== null;
-      const sinceMs = isRefused ? (refusedSinceMs ?? scheduler.nowMs) : null;
-      if (sinceMs !== null && scheduler.nowMs - sinceMs >= REFUSED_FOR_MS) this.begin(machine);
-      else this.#watchHealth(machine, sinceMs);
-    });
-  }
 }
 
 type Step = "remove" | "add" | "join";
 
 const REPAIR_EVERY_MS = 1_000;
-const REFUSED_FOR_MS = 3_000;
 /** Then it begins anew: the cluster may have been without a leader for all of the time. */
 const REPAIR_WITHIN_MS = 30_000;
