@@ -76,7 +76,7 @@ export class Inbound {
    * and would be met only after it was wiped.
    */
   reconsider(): void {
-    for (const guest of [...this.#guests.values()]) if (!this.#admits(guest)) this.#askAnew(guest);
+    for (const guest of this.#guests.values()) if (!this.#admits(guest)) this.#askAnew(guest);
   }
 
   close(): void {
