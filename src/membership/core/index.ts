@@ -1,0 +1,22 @@
+/** Membership without sockets and clocks: SWIM with Lifeguard, and the detector of old. */
+export {
+  type Incarnation,
+  type Lifecycle,
+  type MemberRecord,
+  type MemberState,
+  type MemberView,
+  type MembershipView,
+  type Metadata,
+  type Reach,
+  type RejectReason,
+  type Seed,
+  type SwimCommand,
+  type SwimCore,
+  type SwimCounters,
+  type SwimEvent,
+  type Transmission,
+  Address,
+  Digest,
+  ProfileHash,
+  StreamId,
+} from "./swim/types.ts";
