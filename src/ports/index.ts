@@ -2,6 +2,7 @@
  * The contracts between the house and the world. Types only. `host/` fills them with the real world, `sim/` (later) with
  * a simulated one; nothing else differs between the two.
  */
+export type { Aead, AeadKey } from "./aead.ts";
 export type { Clock, Stamp, Timers, Timer } from "./clock.ts";
 export type { Disk, DiskFile, DirectoryLock } from "./disk.ts";
 export type { PeerLinks, PeerLinkEvents } from "./peer-link.ts";
