@@ -20,3 +20,8 @@ export {
   ProfileHash,
   StreamId,
 } from "./swim/types.ts";
+export { type SwimKnob, type SwimOptions, swimKnobs } from "./swim/options.ts";
+export { type SwimProfileName, swimProfiles, withoutLifeguard } from "./swim/profiles.ts";
+export { type BrokenRelation, checkSwimOptions, showKnob } from "./swim/relations.ts";
+export { type LossFigures, type Quantiles, type SwimFigures, explainSwim } from "./swim/explain.ts";
+export { profileHashOf } from "./swim/profile-hash.ts";

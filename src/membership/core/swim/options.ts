@@ -18,7 +18,7 @@ export interface SwimOptions {
   readonly probeTimeoutMs: number;
   /** The wait never shrinks below this: a fast peer may pause for a collection of garbage. At most `probeTimeoutMs`. */
   readonly probeTimeoutFloorMs: number;
-  /** How many p95 round trips a direct ping may take. Larger: relays are asked later. Smaller: they are asked for nothing. */
+  /** How many p95 round trips a direct ping may take. Larger: relays are asked later. Smaller: without need. */
   readonly rttMultiplier: number;
   /** k, members asked to ping a silent one. Each cuts the chance of a false suspicion and costs up to four packets then. */
   readonly indirectProbes: number;
@@ -40,7 +40,7 @@ export interface SwimOptions {
   readonly suspicionMaxMultiplier: number;
   /** K, independent confirmations that shorten a suspicion from its longest to its shortest. 0: always the shortest. */
   readonly suspicionConfirmations: number;
-  /** Highest local health score; period and probe timeout are multiplied by score + 1. 0 switches local health off. */
+  /** Highest local health score; period and probe timeout are multiplied by score + 1, so 7 means 8 times at most. 0: off. */
   readonly awarenessMax: number;
   /** An event loop later than this counts as sickness of this node. */
   readonly lagLimitMs: number;

@@ -13,7 +13,7 @@ const everywhere = {
   suspicionMultiplier: 4,
   suspicionMaxMultiplier: 6,
   suspicionConfirmations: 2,
-  awarenessMax: 8,
+  awarenessMax: 7,
   lagLimitMs: 500,
   buddy: true,
   retransmitMultiplier: 4,
