@@ -20,6 +20,7 @@ export {
   ProfileHash,
   StreamId,
 } from "./swim/types.ts";
+export { type Admission, type SwimSetup } from "./swim/setup.ts";
 export { type SwimKnob, type SwimOptions, swimKnobs } from "./swim/options.ts";
 export { type SwimProfileName, swimProfiles, withoutLifeguard } from "./swim/profiles.ts";
 export { type BrokenRelation, checkSwimOptions, showKnob } from "./swim/relations.ts";
