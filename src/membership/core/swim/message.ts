@@ -45,11 +45,15 @@ export type Message =
   | { readonly kind: "nack"; readonly probe: ProbeNumber; readonly target: NodeId }
   /** Gossip: a statement about one member. */
   | { readonly kind: "member"; readonly record: MemberRecord }
-  /** Streams only. `joining`: the sender has just started and should be believed about itself only. */
+  /**
+   * Streams only. `joining`: the sender has just started and should be believed about itself only. `more`: a frame is too
+   * short for all records, and another one of the same exchange follows; the last one is answered.
+   */
   | {
       readonly kind: "push-pull";
       readonly reply: boolean;
       readonly joining: boolean;
+      readonly more: boolean;
       readonly records: readonly MemberRecord[];
     }
   /** First frame on a stream that stays open: the sender asks the receiver to be its relay. */
