@@ -17,6 +17,9 @@ export interface AeadKey {
   readonly fingerprint: string;
   /** Writes the ciphertext of `plain` and then the tag to `out` from offset `at` on. A nonce serves once per key. */
   seal(nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array, out: Uint8Array, at: number): void;
-  /** The plaintext of `sealed` (ciphertext, then tag), or null when it was not sealed with this key, nonce and data. */
+  /**
+   * The plaintext of `sealed` (ciphertext, then tag), or null when it was not sealed with this key, nonce and data. It may be
+   * a view of `sealed`.
+   */
   open(nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array | null;
 }
