@@ -64,6 +64,14 @@ export function gossipBytes(record: MemberRecord): number {
   return 1 + varintBytes(length) + length;
 }
 
+const MAX_ID_BYTES = 65;
+/** Sender, incarnation, digest and profile of a packet, at most. */
+export const MAX_HEAD_BYTES = MAX_ID_BYTES + 18;
+/** A ping, and the kind and length of a record beside it, at most. */
+export const MAX_PING_BYTES = 2 + 5 + MAX_ID_BYTES + 3;
+/** What passing a packet on through a relay adds to it, at most: the relay's head, kind and length, origin and target. */
+export const MAX_RELAY_BYTES = MAX_HEAD_BYTES + 3 + 2 * MAX_ID_BYTES;
+
 /** Numbers on the wire: never reused. */
 const KINDS: readonly (Message["kind"] | undefined)[] = [
   undefined,
