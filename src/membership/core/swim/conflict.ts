@@ -7,8 +7,9 @@ import type { Address, MemberRecord } from "./types.ts";
  * said comes from a former life or from a rival. A former life does not answer: the first claim from an address is outbid
  * without more ado. A second one from there, not below our answer, is a rival that lives, and we yield.
  *
- * So the process that was there first stays, after two changes of address. Never both yield: each yields only to a claim
- * above its own last one, and on a tie only the one with the greater addresses does.
+ * So the one whose incarnation is higher when they meet stays, after three changes of address at most; a newcomer
+ * without a boot count of its own yields. Never both yield: each does only to a claim above its own last one, or, on a tie,
+ * if its addresses are the greater ones.
  */
 export class Rivals {
   readonly #outbid = new Set<string>();

@@ -180,7 +180,9 @@ export class MemberTable {
       seen,
     } as const;
     const repeated = { kind: "refute", incarnation: own.incarnation, raised: false, seen } as const;
-    if (own.state === "left") return { kind: "known" };
+    // At the end of the number space nothing stands above: nobody gets there honestly, and nothing said there can be refuted.
+    const final = age >= 0 && compareIncarnations(raised.incarnation, seen.incarnation) <= 0 && seen.state !== "removed";
+    if (own.state === "left" || final) return { kind: "known" };
     if (own.state === "removed") return age > 0 && seen.state === "left" ? raised : { kind: "known" };
     switch (seen.state) {
       case "alive":
