@@ -21,8 +21,31 @@ export {
   StreamId,
 } from "./swim/types.ts";
 export { type Admission, type SwimSetup } from "./swim/setup.ts";
-export { type SwimKnob, type SwimOptions, swimKnobs } from "./swim/options.ts";
+export { type BrokenRelation, type Knob, type Knobs, showKnob } from "./knobs.ts";
+export { type SwimOptions, swimKnobs } from "./swim/options.ts";
 export { type SwimProfileName, swimProfiles, withoutLifeguard } from "./swim/profiles.ts";
-export { type BrokenRelation, checkSwimOptions, showKnob } from "./swim/relations.ts";
+export { checkSwimOptions } from "./swim/relations.ts";
 export { type LossFigures, type Quantiles, type SwimFigures, explainSwim } from "./swim/explain.ts";
 export { profileHashOf } from "./swim/profile-hash.ts";
+export {
+  type HttpPollFigures,
+  type HttpPollOptions,
+  type HttpPollProfileName,
+  checkHttpPollOptions,
+  explainHttpPoll,
+  httpPollKnobs,
+  httpPollProfiles,
+} from "./http-poll/options.ts";
+export { createHttpPoll } from "./http-poll/core.ts";
+export type {
+  HttpPollCore,
+  HttpPollEvent,
+  HttpPollView,
+  Peer,
+  PeerState,
+  PeerView,
+  Poll,
+  PollFailure,
+  PollId,
+  PollResult,
+} from "./http-poll/types.ts";

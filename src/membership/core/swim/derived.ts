@@ -1,25 +1,11 @@
 import type { SwimOptions } from "./options.ts";
+import { suspicionBounds } from "./suspicion.ts";
 
 /** What the options become among `n` members, this node included. */
 
-/** Shortest suspicion, reached when K others confirm. It grows with the logarithm of n, as the time does that gossip needs. */
-export function suspicionMinMs({ suspicionMultiplier, periodMs }: SwimOptions, n: number): number {
-  return Math.round(suspicionMultiplier * Math.max(1, Math.log10(Math.max(1, n))) * periodMs);
-}
-
-/** Longest suspicion, while nobody confirms (Lifeguard). */
+/** Longest suspicion, while nobody confirms. */
 export function suspicionMaxMs(options: SwimOptions, n: number): number {
-  return Math.round(options.suspicionMaxMultiplier * suspicionMinMs(options, n));
-}
-
-/** K, or 0 where too few others exist to confirm: then every suspicion is of the shortest kind. */
-export function confirmationsNeeded({ suspicionConfirmations }: SwimOptions, n: number): number {
-  return n - 2 < suspicionConfirmations ? 0 : suspicionConfirmations;
-}
-
-/** How often each member passes one record on. */
-export function retransmitLimit({ retransmitMultiplier }: SwimOptions, n: number): number {
-  return retransmitMultiplier * Math.ceil(Math.log10(n + 1));
+  return suspicionBounds(n, options).maxMs;
 }
 
 /** Pause between two full exchanges: as set up to `pushPullScaleFrom` members, then longer with every doubling. */

@@ -1,5 +1,7 @@
-import { confirmationsNeeded, pushPullIntervalMs, retransmitLimit, suspicionMaxMs, suspicionMinMs } from "./derived.ts";
+import { retransmitLimit } from "./broadcast-queue.ts";
+import { pushPullIntervalMs } from "./derived.ts";
 import type { SwimOptions } from "./options.ts";
+import { suspicionBounds } from "./suspicion.ts";
 
 /** Times in whole milliseconds from the crash on. */
 export interface Quantiles {
@@ -45,19 +47,18 @@ const HOUR = 60 * MINUTE;
 
 export function explainSwim(options: SwimOptions, members: number): SwimFigures {
   const { periodMs, gossipFanOut, gossipIntervalMs, datagramBytes } = options;
+  const suspicion = suspicionBounds(members, options);
   const idle = (2 * MINUTE) / periodMs;
   const burst = (gossipFanOut * 1_000) / gossipIntervalMs;
   return {
     members,
-    suspicionMinMs: suspicionMinMs(options, members),
-    suspicionMaxMs: suspicionMaxMs(options, members),
-    confirmations: confirmationsNeeded(options, members),
-    retransmitLimit: retransmitLimit(options, members),
+    suspicionMinMs: suspicion.minMs,
+    suspicionMaxMs: suspicion.maxMs,
+    confirmations: suspicion.confirmations,
+    retransmitLimit: retransmitLimit(members, options),
     pushPullIntervalMs: pushPullIntervalMs(options, members),
     firstSuspicion: quantiles((q) => firstSuspicionMs(options, members, q)),
-    deadEverywhere: quantiles(
-      (q) => firstSuspicionMs(options, members, q) + suspicionMinMs(options, members) + spreadMs(options, members),
-    ),
+    deadEverywhere: quantiles((q) => firstSuspicionMs(options, members, q) + suspicion.minMs + spreadMs(options, members)),
     worstOwnProbeMs: longestRoundMs(options, members),
     idlePacketsPerMinute: Math.round(idle),
     clusterPacketsPerMinute: Math.round(idle * members),

@@ -1,3 +1,5 @@
+import type { Knob, Knobs } from "../knobs.ts";
+
 /**
  * Every number that the SWIM detector goes by. Nobody sets forty numbers: a profile (profiles.ts) does, and single ones are
  * overridden. Durations are whole milliseconds. Safe ranges stand in {@link swimKnobs}, what must hold between the numbers
@@ -115,14 +117,6 @@ export interface SwimOptions {
   readonly convergedShare: number;
 }
 
-/** One knob: how the configuration spells it and what it may be. Durations are written without the `Ms`, with a unit. */
-export interface SwimKnob {
-  readonly key: string;
-  readonly unit: "duration" | "count" | "bytes" | "share" | "factor" | "switch";
-  readonly min: number;
-  readonly max: number;
-}
-
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -169,8 +163,8 @@ export const swimKnobs = {
   maxMembers: knob("max_members", "count", 2, 100_000),
   convergedPeriods: knob("converged_periods", "count", 1, 100),
   convergedShare: knob("converged_share", "share", 0.5, 1),
-} as const satisfies Record<keyof SwimOptions, SwimKnob>;
+} as const satisfies Knobs<SwimOptions>;
 
-function knob<const K extends string, const U extends SwimKnob["unit"]>(key: K, unit: U, min: number, max: number) {
+function knob<const K extends string, const U extends Knob["unit"]>(key: K, unit: U, min: number, max: number) {
   return { key, unit, min, max } as const;
 }
