@@ -20,7 +20,9 @@ export {
   ProfileHash,
   StreamId,
 } from "./swim/types.ts";
-export { type Admission, type SwimSetup } from "./swim/setup.ts";
+export { removalBarrier } from "./swim/incarnation.ts";
+export { createSwim } from "./swim/core.ts";
+export { type SwimSetup } from "./swim/setup.ts";
 export { type BrokenRelation, type Knob, type Knobs, showKnob } from "./knobs.ts";
 export { type SwimOptions, swimKnobs } from "./swim/options.ts";
 export { type SwimProfileName, swimProfiles, withoutLifeguard } from "./swim/profiles.ts";
@@ -49,3 +51,14 @@ export type {
   PollId,
   PollResult,
 } from "./http-poll/types.ts";
+export {
+  type ComparisonView,
+  type Detector,
+  type DetectorFigures,
+  type Disagreement,
+  type Opinion,
+  type Statement,
+  Comparison,
+  statementOfHttp,
+  statementOfSwim,
+} from "./compare.ts";

@@ -1,3 +1,5 @@
+import { assertNever } from "#kernel";
+
 /** One number of a detector: how the configuration spells it and what it may be. Durations are written with a unit. */
 export interface Knob {
   readonly key: string;
@@ -61,6 +63,8 @@ export function showKnob({ unit }: Knob, value: number | boolean): string {
     case "share":
     case "factor":
       return String(value);
+    default:
+      return assertNever(unit, "unit");
   }
 }
 
