@@ -1,5 +1,6 @@
 import type { NodeId, Random } from "#kernel";
 import type { Aead } from "#ports";
+import type { AllowListOptions } from "./allow-list.ts";
 import type { SwimOptions } from "./options.ts";
 import type { Address, Metadata, Seed } from "./types.ts";
 
@@ -20,11 +21,5 @@ export interface SwimSetup {
   readonly aead: Aead;
   readonly random: Random;
   /** Who may be a member. */
-  readonly allow: Admission;
-}
-
-/** Patterns of ids and networks that are let in; an empty list lets everyone in who holds the key. */
-export interface Admission {
-  readonly ids: readonly string[];
-  readonly networks: readonly string[];
+  readonly allow: AllowListOptions;
 }

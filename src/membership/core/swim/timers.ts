@@ -14,9 +14,10 @@ export type Timer =
   | { readonly kind: "suspicion"; readonly id: NodeId; readonly number: number }
   | { readonly kind: "gossip" }
   | { readonly kind: "push-pull" }
+  | { readonly kind: "recheck"; readonly id: NodeId }
   | { readonly kind: "join"; readonly attempt: number }
   | { readonly kind: "heal" }
-  | { readonly kind: "reconnect"; readonly id: NodeId; readonly number: number }
+  | { readonly kind: "reconnect"; readonly id: NodeId; readonly attempt: number }
   | { readonly kind: "reap" }
   | { readonly kind: "leave-over" }
   | { readonly kind: "paths" }

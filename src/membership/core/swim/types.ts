@@ -28,7 +28,7 @@ export interface Incarnation {
 /**
  * - `dead`: declared by others; comes back with a higher incarnation.
  * - `left`: said goodbye itself (`accuser` is the member).
- * - `removed`: forgotten by the operator; only a new boot, which opens an epoch above the barrier, comes back.
+ * - `removed`: forgotten by the operator, and only the operator lets it back in.
  */
 export type MemberState = "alive" | "suspect" | "dead" | "left" | "removed";
 
@@ -82,6 +82,8 @@ export type SwimCommand =
   | { readonly kind: "set-addresses"; readonly addresses: readonly Address[] }
   /** The operator's word that a member is gone for good, with the barrier that whoever proposed it drew (`removalBarrier`). */
   | { readonly kind: "forget"; readonly member: NodeId; readonly barrier: Incarnation }
+  /** Takes a removal back: the member may come in again by itself. */
+  | { readonly kind: "readmit"; readonly member: NodeId }
   | { readonly kind: "install-key"; readonly key: Uint8Array }
   | { readonly kind: "use-key"; readonly key: Uint8Array }
   | { readonly kind: "remove-key"; readonly key: Uint8Array }
