@@ -33,6 +33,15 @@ test("a newer word about the same key replaces the older and starts over", () =>
   assert.deepEqual(queue.take(100, 9), ["a2", "b"]);
 });
 
+test("dropping the last of a line loses nobody behind it", () => {
+  const queue = queueOf("a", "b");
+  queue.take(20, 9);
+  queue.drop("a");
+  queue.put("c", "c", 10);
+  queue.take(10, 9);
+  assert.deepEqual(queue.take(100, 9), ["b", "c"]);
+});
+
 test("what does not fit is passed over for what does, and keeps its place", () => {
   const queue = new BroadcastQueue<string, string>();
   queue.put("small", "small", 10);
