@@ -23,8 +23,6 @@ test("a newer death counts from its own time; who rises is not buried", () => {
   tombstones.bury(MonotonicMs(20), c);
   tombstones.bury(MonotonicMs(50), a);
   tombstones.raise(b);
-  assert.equal(tombstones.buriedAt(a), 50);
-  assert.equal(tombstones.buriedAt(b), null);
   assert.deepEqual(tombstones.expire(MonotonicMs(120)), [c]);
   assert.deepEqual(tombstones.expire(MonotonicMs(149)), []);
   assert.deepEqual(tombstones.expire(MonotonicMs(150)), [a]);

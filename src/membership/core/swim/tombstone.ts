@@ -25,10 +25,6 @@ export class Tombstones {
     this.#buriedAt.delete(id);
   }
 
-  buriedAt(id: NodeId): MonotonicMs | null {
-    return this.#buriedAt.get(id) ?? null;
-  }
-
   /** Those whose time is over, once. */
   expire(now: MonotonicMs): NodeId[] {
     const over: NodeId[] = [];
