@@ -4,6 +4,8 @@ import { pingTo } from "./probe.ts";
 import { answer, sendDatagram, sendTo, type Source } from "./send.ts";
 import type { SwimState } from "./state.ts";
 
+type PingRequest = Extract<Message, { readonly kind: "ping-request" }>;
+
 /** One member's probe that this node makes for another. */
 export interface Help {
   readonly origin: Source;
@@ -15,10 +17,12 @@ export interface Help {
 /** Pings the target in the origin's stead, also under addresses that only the origin knows. */
 export function handlePingRequest(
   state: SwimState,
-  request: Extract<Message, { readonly kind: "ping-request" }>,
+  request: PingRequest,
+  sender: NodeId,
   origin: Source,
 ): void {
   if (state.helps.size >= state.options.maxMembers) return;
+  if (request.target === sender) return passOnRequest(state, request, sender);
   const number = state.newProbeNumber();
   state.helps.set(number, { origin, probe: request.probe, target: request.target });
   const target = state.members.get(request.target);
@@ -29,6 +33,15 @@ export function handlePingRequest(
   const nackAfterMs = request.timeoutMs * state.options.nackShare;
   state.timers.set(MonotonicMs(state.now + nackAfterMs), { kind: "help-nack", probe: number });
   state.timers.set(MonotonicMs(state.now + request.timeoutMs), { kind: "help-over", probe: number });
+}
+
+/**
+ * A member that asks to be pinged itself wants to know whether strangers reach it. We are none: its request has opened its
+ * NAT for us. So somebody else pings it.
+ */
+function passOnRequest(state: SwimState, request: PingRequest, sender: NodeId): void {
+  const [stranger] = state.order.sample(1, (id) => id !== sender && state.members.get(id)?.reach === "direct");
+  if (stranger !== undefined) sendTo(state, state.members.get(stranger)!, [request]);
 }
 
 /** True when the ack was for a probe made for another. */

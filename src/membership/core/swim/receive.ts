@@ -39,7 +39,7 @@ function handleMessage(state: SwimState, packet: Packet, message: Message, sourc
       learnOwnAddress(state, message.observed);
       return passOnAck(state, sender, message.probe) ? undefined : handleAck(state, sender, message.probe, source);
     case "ping-request":
-      return handlePingRequest(state, message, source);
+      return handlePingRequest(state, message, sender, source);
     case "indirect-ack":
       return handleIndirectAck(state, sender, message.probe);
     case "nack":

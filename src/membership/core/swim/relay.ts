@@ -73,8 +73,9 @@ function declare(state: SwimState): void {
   const { uplinks, members } = state;
   const { relays } = uplinks;
   if (relays.length === 0) return;
-  const reach: Reach = uplinks.takesStreams(state.now) ? "stream" : "relay";
   const own = members.self;
+  // Once there are relays nobody opens streams to see whether they still come in.
+  const reach: Reach = own.reach === "stream" || uplinks.takesStreams(state.now) ? "stream" : "relay";
   if (own.reach === "direct") uplinks.startCounting(state.now);
   if (own.reach !== reach || own.relays.join() !== relays.join()) claim(state, { reach, relays });
 }
@@ -102,7 +103,7 @@ function candidates(state: SwimState): MemberRecord[] {
   return drawn.toSorted((a, b) => Number(b.metadata.role === "voter") - Number(a.metadata.role === "voter"));
 }
 
-/** A ping-request whose target is its sender: each helper pings the addresses that this node gives for itself. */
+/** A ping-request whose target is its sender: each helper has a third member ping the addresses that this node gives. */
 function askToBePinged(state: SwimState): void {
   const { options, members } = state;
   const request = {
