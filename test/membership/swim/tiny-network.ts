@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MonotonicMs, NodeId, type Random, seededRandom } from "#kernel";
+import { MonotonicMs, NodeId, type Outcome, type Random, seededRandom } from "#kernel";
 import {
   Address,
   createSwim,
@@ -7,6 +7,7 @@ import {
   type MembershipView,
   type Seed,
   StreamId,
+  type SwimCommand,
   type SwimCore,
   type SwimEvent,
   type SwimOptions,
@@ -128,6 +129,13 @@ export class TinyNetwork {
     const member = this.get(name);
     member.running = false;
     for (const [key, end] of this.#ends) if (end.member === member) this.#breakStream(key, end);
+  }
+
+  command(name: string, command: SwimCommand): Outcome<void> {
+    const member = this.get(name);
+    const outcome = member.core.command(this.time, command);
+    this.settle(member);
+    return outcome;
   }
 
   /** Events of one kind, seen by those that run. */
