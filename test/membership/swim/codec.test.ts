@@ -22,50 +22,31 @@ function golden(message: Message): string {
 }
 
 test("golden bytes of every kind: kind, length, payload", () => {
-  const suspect =
-    "0e6c616d6264612d67683230302d31" + // lambda-gh200-1
-    "03ac02" + // epoch 3, counter 300
-    "11" + // suspect, by relay
-    "02046440000722431020010db8000000000000000000000007" +
-    "2243" + // two addresses
-    "010c6865747a6e65722d63707531" + // relay hetzner-cpu1
-    "0106776f726b6572066c616d62646105302e312e30" + // degraded, worker, lambda, 0.1.0
-    "0203677075056768323030" + // gpu, gh200
-    "06766173742d32"; // accused by vast-2
-  const left =
-    "0e6c616d6264612d67683230302d31" +
-    "03ac02" +
-    "03" +
-    "00" +
-    "00" +
-    "0106776f726b6572066c616d62646105302e312e300203677075056768323030";
-  const bytes = (text: string): number => text.length / 2;
-  const varint = (value: number): string =>
-    hex(value < 128 ? Uint8Array.of(value) : Uint8Array.of((value & 127) | 128, value >> 7));
-  const sized = (text: string): string => varint(bytes(text)) + text;
+  const worker = "0106776f726b6572066c616d62646105302e312e300203677075056768323030"; // degraded, worker, lambda, 0.1.0, gpu, gh200
+  const suspect = bytes(
+    "0e6c616d6264612d67683230302d31", // lambda-gh200-1
+    "03ac02", // epoch 3, counter 300
+    "11", // suspect, by relay
+    "02046440000722431020010db80000000000000000000000072243", // two addresses
+    "010c6865747a6e65722d63707531", // relay hetzner-cpu1
+    worker,
+    "06766173742d32", // accused by vast-2
+  );
+  const left = bytes("0e6c616d6264612d67683230302d31", "03ac02", "03", "00", "00", worker);
+  const toVast = "06766173742d32";
+  const toRunpod = "0872756e706f642d31";
+  const relayedPing = bytes("01", sized("09", toRunpod));
   assert.deepEqual(Object.fromEntries(Object.entries(messages).map(([kind, message]) => [kind, golden(message)])), {
-    ping: "01" + sized("07" + "06766173742d32"),
-    ack: "02" + sized("ffffffff0f" + "04c63364049c41"),
-    "ping-request": "03" + sized("e807" + "06766173742d32" + "de02" + "0104c00002012243"),
-    "indirect-ack": "04" + sized("e807" + "06766173742d32"),
-    nack: "05" + sized("e807" + "06766173742d32"),
-    member: "06" + sized(suspect),
-    "push-pull": "07" + sized("05" + "02" + suspect + left),
+    ping: bytes("01", sized("07", toVast)),
+    ack: bytes("02", sized("ffffffff0f", "04c63364049c41")),
+    "ping-request": bytes("03", sized("e807", toVast, "de02", "0104c00002012243")),
+    "indirect-ack": bytes("04", sized("e807", toVast)),
+    nack: bytes("05", sized("e807", toVast)),
+    member: bytes("06", sized(suspect)),
+    "push-pull": bytes("07", sized("05", "02", sized(suspect), sized(left))),
     "relay-request": "0800",
     "relay-answer": "090101",
-    relayed:
-      "0a" +
-      sized(
-        "06766173742d32" +
-          "0872756e706f642d31" +
-          "0100" +
-          "00000005" +
-          "00000006" +
-          "01" +
-          sized("09" + "0872756e706f642d31") +
-          "06" +
-          sized(suspect),
-      ),
+    relayed: bytes("0a", sized(toVast, toRunpod, "0100", "00000005", "00000006", relayedPing, "06", sized(suspect))),
   });
 });
 
@@ -237,4 +218,14 @@ function mutated(sample: Uint8Array, random: () => number): Uint8Array {
     body[at] = random() < 0.5 ? body[at]! ^ (1 << Math.floor(random() * 8)) : Math.floor(random() * 256);
   }
   return body;
+}
+
+function bytes(...parts: readonly string[]): string {
+  return parts.join("");
+}
+
+/** With the length in front, as a varint. */
+function sized(...parts: readonly string[]): string {
+  const length = bytes(...parts).length / 2;
+  return hex(length < 128 ? Uint8Array.of(length) : Uint8Array.of((length & 127) | 128, length >> 7)) + bytes(...parts);
 }

@@ -13,7 +13,7 @@ export const options = swimProfiles.mesh;
 export function knownAead(boot: number): Aead {
   let draws = 0;
   return {
-    importKey: nodeAead.importKey,
+    importKey: (secret) => nodeAead.importKey(secret),
     uniqueBytes(length) {
       draws++;
       return Uint8Array.from({ length }, (_, index) => (index % 2 === 0 ? boot : boot + draws));

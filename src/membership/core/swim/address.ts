@@ -37,6 +37,13 @@ export function canonicalAddress(text: string): Address | null {
   return endpoint === null ? null : formatEndpoint(endpoint.ip, endpoint.port);
 }
 
+/** ::ffff:0:0/96, an IPv4 address in disguise. */
+export function isMapped(ip: ArrayLike<number>): boolean {
+  if (ip.length !== 16 || ip[10] !== 0xff || ip[11] !== 0xff) return false;
+  for (let at = 0; at < 10; at++) if (ip[at] !== 0) return false;
+  return true;
+}
+
 const BRACKET = "[".charCodeAt(0);
 const CLOSING_BRACKET = "]".charCodeAt(0);
 const ZERO = "0".charCodeAt(0);
@@ -91,11 +98,6 @@ function groupsOf(half: string): number[] | null {
     }
   }
   return bytes;
-}
-
-/** ::ffff:0:0/96. */
-function isMapped(ip: readonly number[]): boolean {
-  return ip[10] === 0xff && ip[11] === 0xff && ip.slice(0, 10).every((byte) => byte === 0);
 }
 
 function formatIpv6(ip: ArrayLike<number>): string {

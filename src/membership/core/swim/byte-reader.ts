@@ -91,9 +91,11 @@ export class ByteReader {
     return this.#bytes.subarray(start, this.#at);
   }
 
-  /** Passes over what is left of the part. */
-  skip(): void {
+  /** What is left of the part: a view. */
+  rest(): Uint8Array {
+    const start = this.#at;
     this.#at = this.#end;
+    return this.#bytes.subarray(start, this.#end);
   }
 
   /** What `read` makes of a part whose length stands in front; it must use the part up. */

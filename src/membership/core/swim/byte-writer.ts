@@ -1,4 +1,4 @@
-import { invariant } from "#kernel";
+import { InvariantError } from "#kernel";
 
 /** Writes into one buffer that is kept from message to message. Not re-entrant, which synchronous encoding never needs. */
 export class ByteWriter {
@@ -30,14 +30,14 @@ export class ByteWriter {
   }
 
   u32(value: number): void {
-    invariant(value === value >>> 0, `cannot encode ${value} as an unsigned 32-bit number`);
+    if (value !== value >>> 0) throw notU32(value);
     this.u16(value >>> 16);
     this.u16(value);
   }
 
   /** An unsigned 32-bit number in one to five bytes, seven bits each, the low ones first. */
   varint(value: number): void {
-    invariant(value === value >>> 0, `cannot encode ${value} as an unsigned 32-bit number`);
+    if (value !== value >>> 0) throw notU32(value);
     let rest = value;
     for (; rest > 0x7f; rest >>>= 7) this.u8((rest & 0x7f) | 0x80);
     this.u8(rest);
@@ -45,12 +45,12 @@ export class ByteWriter {
 
   /** Length in one byte, then the characters, which are ASCII. */
   text(value: string): void {
-    invariant(value.length <= 0xff, `cannot encode a text of ${value.length} characters: at most 255`);
+    if (value.length > 0xff) throw notText(value);
     this.#room(value.length + 1);
     this.#buffer[this.#end++] = value.length;
     for (let i = 0; i < value.length; i++) {
       const unit = value.charCodeAt(i);
-      invariant(unit < 0x80, `cannot encode ${JSON.stringify(value)}: the wire takes ASCII`);
+      if (unit > 0x7f) throw notText(value);
       this.#buffer[this.#end++] = unit;
     }
   }
@@ -90,4 +90,13 @@ export class ByteWriter {
 
 export function varintBytes(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
+}
+
+// Made only when needed: a message costs more than the number it would be about.
+function notU32(value: number): InvariantError {
+  return new InvariantError(`cannot encode ${value} as an unsigned 32-bit number`);
+}
+
+function notText(value: string): InvariantError {
+  return new InvariantError(`cannot encode ${JSON.stringify(value)}: the wire takes at most 255 ASCII characters`);
 }

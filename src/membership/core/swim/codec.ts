@@ -15,6 +15,7 @@ import {
   writeId,
   writeIncarnation,
   writeList,
+  writeRecord,
 } from "./record-codec.ts";
 import { Digest, type MemberRecord, ProfileHash } from "./types.ts";
 
@@ -47,7 +48,7 @@ export function decodePacket(body: Uint8Array, carrier: Carrier): Packet | null 
   while (reader.more) {
     const kind = KINDS[reader.u8()];
     if (carrier === "datagram" && kind !== undefined && STREAM_ONLY.has(kind)) reader.fail();
-    const message = reader.sized(() => readMessage(reader, kind));
+    const message = readMessage(reader, kind);
     if (message !== null) messages.push(message);
   }
   return reader.failed ? null : { sender, ...head, messages };
@@ -117,12 +118,13 @@ function readHead(reader: ByteReader): Pick<Packet, "incarnation" | "digest" | "
 
 function writeMessage(message: Message): void {
   writer.u8(KINDS.indexOf(message.kind));
+  if (message.kind === "member") return writeRecord(writer, message.record);
   writer.sized(() => {
     writePayload(message);
   });
 }
 
-function writePayload(message: Message): void {
+function writePayload(message: Exclude<Message, { readonly kind: "member" }>): void {
   switch (message.kind) {
     case "ping":
     case "indirect-ack":
@@ -140,14 +142,9 @@ function writePayload(message: Message): void {
       writer.varint(message.timeoutMs);
       writeList(writer, message.addresses, writeAddress);
       return;
-    case "member":
-      writer.bytes(recordBytes(message.record));
-      return;
     case "push-pull":
       writer.u8((message.reply ? REPLY : 0) | (message.joining ? JOINING : 0) | (message.more ? MORE : 0));
-      writeList(writer, message.records, (to, record) => {
-        to.bytes(recordBytes(record));
-      });
+      writeList(writer, message.records, writeRecord);
       return;
     case "relay-request":
       return;
@@ -167,6 +164,11 @@ function writePayload(message: Message): void {
 
 /** Null for a kind that this version does not know: its bytes are passed over. */
 function readMessage(reader: ByteReader, kind: Message["kind"] | undefined): Message | null {
+  if (kind === "member") return { kind, record: readRecord(reader) };
+  return reader.sized(() => readPayload(reader, kind));
+}
+
+function readPayload(reader: ByteReader, kind: Exclude<Message["kind"], "member"> | undefined): Message | null {
   switch (kind) {
     case "ping":
     case "indirect-ack":
@@ -180,8 +182,6 @@ function readMessage(reader: ByteReader, kind: Message["kind"] | undefined): Mes
       const timeoutMs = reader.count(MAX_TIMEOUT_MS);
       return { kind, probe, target, addresses: readList(reader, MAX_ADDRESSES, readAddress), timeoutMs };
     }
-    case "member":
-      return { kind, record: readRecord(reader) };
     case "push-pull": {
       const flags = reader.u8();
       if (flags > (REPLY | JOINING | MORE)) reader.fail();
@@ -195,7 +195,7 @@ function readMessage(reader: ByteReader, kind: Message["kind"] | undefined): Mes
     case "relayed":
       return { kind, origin: readId(reader), target: readId(reader), packet: readRelayed(reader) };
     case undefined:
-      reader.skip();
+      reader.rest();
       return null;
     default:
       return assertNever(kind, "message");
@@ -208,7 +208,7 @@ function readRelayed(reader: ByteReader): RelayedPacket {
   while (reader.more) {
     const kind = KINDS[reader.u8()];
     if (kind !== undefined && !RELAYABLE.has(kind)) reader.fail();
-    const message = reader.sized(() => readMessage(reader, kind));
+    const message = readMessage(reader, kind);
     if (message !== null) messages.push(message as RelayableMessage);
   }
   return { ...head, messages };

@@ -1,5 +1,7 @@
 import { invariant } from "#kernel";
 import type { Aead } from "#ports";
+import { putU32, u32At } from "./big-endian.ts";
+import { fnv1a } from "./fnv1a.ts";
 import { type Keyring, type RingKey } from "./keyring.ts";
 import { NONCE_BYTES, type NonceSequence } from "./nonce-sequence.ts";
 import type { RejectReason } from "./types.ts";
@@ -85,17 +87,6 @@ export function rejected(reason: RejectReason): Rejected {
   return { ok: false, reason };
 }
 
-export function putU32(out: Uint8Array, at: number, value: number): void {
-  out[at] = value >>> 24;
-  out[at + 1] = value >>> 16;
-  out[at + 2] = value >>> 8;
-  out[at + 3] = value;
-}
-
-export function u32At(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
-}
-
 /** What everything that seals and opens is built from. */
 export interface SealingSetup {
   readonly label: string;
@@ -109,9 +100,3 @@ export function isLabel(label: string): boolean {
 
 const NONCE_AT = 8;
 const KINDS = { datagram: 1, frame: 2 } as const satisfies Record<EnvelopeKind, number>;
-
-function fnv1a(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
-}

@@ -1,4 +1,5 @@
-import { invariant } from "#kernel";
+import { InvariantError } from "#kernel";
+import { putU32, u32At } from "./big-endian.ts";
 import {
   ENVELOPE_BYTES,
   Envelope,
@@ -7,9 +8,7 @@ import {
   type Rejected,
   type SealingSetup,
   nonceOf,
-  putU32,
   rejected,
-  u32At,
 } from "./envelope.ts";
 import { NonceSequence, bootOf, counterOf } from "./nonce-sequence.ts";
 import { ReplayWindow } from "./replay-window.ts";
@@ -58,7 +57,9 @@ export class FrameWriter {
 
   /** The frame, in memory of its own. `body` has at most {@link MAX_FRAME_BODY_BYTES}. */
   seal(body: Uint8Array): Uint8Array {
-    invariant(body.length <= MAX_FRAME_BODY_BYTES, `a body of ${body.length} bytes is over the frame's ${MAX_FRAME_BODY_BYTES}`);
+    if (body.length > MAX_FRAME_BODY_BYTES) {
+      throw new InvariantError(`a body of ${body.length} bytes is over the frame's ${MAX_FRAME_BODY_BYTES}`);
+    }
     const frame = new Uint8Array(LENGTH_BYTES + ENVELOPE_BYTES + body.length);
     putU32(frame, 0, ENVELOPE_BYTES + body.length);
     this.#envelope.seal(this.#nonces, body, frame, LENGTH_BYTES);

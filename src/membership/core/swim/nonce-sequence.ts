@@ -1,4 +1,5 @@
 import type { Aead } from "#ports";
+import { putU32, u32At } from "./big-endian.ts";
 
 export const NONCE_BYTES = 12;
 const PREFIX_BYTES = 8;
@@ -26,12 +27,8 @@ export class NonceSequence {
       this.#prefix = this.#aead.uniqueBytes(PREFIX_BYTES);
       this.#next = 0;
     }
-    const counter = this.#next++;
     out.set(this.#prefix, at);
-    out[at + PREFIX_BYTES] = counter >>> 24;
-    out[at + PREFIX_BYTES + 1] = counter >>> 16;
-    out[at + PREFIX_BYTES + 2] = counter >>> 8;
-    out[at + PREFIX_BYTES + 3] = counter;
+    putU32(out, at + PREFIX_BYTES, this.#next++);
   }
 
   /** Whose nonces these are; see {@link bootOf}. */
@@ -47,8 +44,4 @@ export function bootOf(nonce: Uint8Array): number {
 
 export function counterOf(nonce: Uint8Array): number {
   return u32At(nonce, PREFIX_BYTES);
-}
-
-function u32At(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

@@ -1,7 +1,9 @@
 import { NodeId, invariant } from "#kernel";
-import { formatEndpoint, parseEndpoint } from "./address.ts";
-import type { ByteReader } from "./byte-reader.ts";
+import { formatEndpoint, isMapped, parseEndpoint } from "./address.ts";
+import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
+import { fnv1a } from "./fnv1a.ts";
+import { RecentMap } from "./recent-map.ts";
 import type { Address, Incarnation, MemberRecord, MemberState, Metadata, Reach } from "./types.ts";
 
 export const MAX_ADDRESSES = 8;
@@ -24,18 +26,31 @@ export function recordBytes(record: MemberRecord): Uint8Array {
   return bytes;
 }
 
+/** The record that takes up the part of the message whose length stands in front. */
 export function readRecord(reader: ByteReader): MemberRecord {
-  const id = readId(reader);
-  const incarnation = readIncarnation(reader);
-  const flags = reader.u8();
-  const state = STATES[flags & 7];
-  const reach = REACHES[flags >> 3];
-  if (state === undefined || reach === undefined) reader.fail();
-  const addresses = readList(reader, MAX_ADDRESSES, readAddress);
-  const relays = readList(reader, MAX_RELAYS, readId);
-  const metadata = readMetadata(reader);
-  const accuser = readAccuser(reader, id, state ?? "alive");
-  return { id, incarnation, state: state ?? "alive", addresses, reach: reach ?? "direct", relays, metadata, accuser };
+  return reader.sized(() => {
+    const bytes = reader.rest();
+    const hash = fnv1a(bytes);
+    const known = decoded.get(hash);
+    if (known !== undefined && isSame(known.bytes, bytes)) return known.record;
+    const inner = new ByteReader(bytes);
+    const record = decodeRecord(inner);
+    if (inner.failed || inner.more) {
+      reader.fail();
+    } else {
+      // One value has one spelling, so these are also the bytes with which it is sent on.
+      const own = bytes.slice();
+      decoded.set(hash, { bytes: own, record });
+      encoded.set(record, own);
+    }
+    return record;
+  });
+}
+
+export function writeRecord(to: ByteWriter, record: MemberRecord): void {
+  const bytes = recordBytes(record);
+  to.varint(bytes.length);
+  to.bytes(bytes);
 }
 
 /** Why `record` cannot be sent in a datagram with room for a record of `roomBytes`; null when it can. */
@@ -94,7 +109,7 @@ export function readOptionalAddress(reader: ByteReader): Address | null {
   if (length !== 4 && length !== 16) reader.fail();
   const ip = reader.bytes(length);
   const port = reader.u16();
-  if (port === 0) reader.fail();
+  if (port === 0 || isMapped(ip)) reader.fail();
   return reader.failed ? NO_ADDRESS : formatEndpoint(ip, port);
 }
 
@@ -118,8 +133,12 @@ const TEXT_CHARACTERS = characters((character) => /[\x20-\x7e]/.test(character))
 const NO_ADDRESS = formatEndpoint([0, 0, 0, 0], 0);
 const DEGRADED = 1;
 
+/** Nearly every record that arrives has arrived before: in gossip from several sides, and in each full exchange. */
+const RECENT_RECORDS = 16_384;
+
 const writer = new ByteWriter();
 const encoded = new WeakMap<MemberRecord, Uint8Array>();
+const decoded = new RecentMap<number, { readonly bytes: Uint8Array; readonly record: MemberRecord }>(RECENT_RECORDS);
 
 function encodeRecord(record: MemberRecord): Uint8Array {
   writer.reset();
@@ -132,6 +151,20 @@ function encodeRecord(record: MemberRecord): Uint8Array {
   // Nobody accuses the living, and who left said so itself.
   if (record.state !== "alive" && record.state !== "left") writer.text(record.accuser ?? "");
   return writer.written().slice();
+}
+
+function decodeRecord(reader: ByteReader): MemberRecord {
+  const id = readId(reader);
+  const incarnation = readIncarnation(reader);
+  const flags = reader.u8();
+  const state = STATES[flags & 7];
+  const reach = REACHES[flags >> 3];
+  if (state === undefined || reach === undefined) reader.fail();
+  const addresses = readList(reader, MAX_ADDRESSES, readAddress);
+  const relays = readList(reader, MAX_RELAYS, readId);
+  const metadata = readMetadata(reader);
+  const accuser = readAccuser(reader, id, state ?? "alive");
+  return { id, incarnation, state: state ?? "alive", addresses, reach: reach ?? "direct", relays, metadata, accuser };
 }
 
 function writeMetadata(metadata: Metadata): void {
@@ -191,4 +224,10 @@ function isText(text: string, least: number, allowed: Uint8Array): boolean {
 
 function characters(holds: (character: string) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, code) => (holds(String.fromCharCode(code)) ? 1 : 0));
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;
+  return true;
 }

@@ -1,4 +1,4 @@
-import { type MonotonicMs, invariant } from "#kernel";
+import { InvariantError, type MonotonicMs } from "#kernel";
 import { ENVELOPE_BYTES, Envelope, type Opened, type SealingSetup, nonceOf, rejected } from "./envelope.ts";
 import { NonceSequence, bootOf, counterOf } from "./nonce-sequence.ts";
 import type { SwimOptions } from "./options.ts";
@@ -41,7 +41,9 @@ export class DatagramSealing {
 
   /** The datagram, in memory of its own. `body` may be reused. */
   seal(body: Uint8Array): Uint8Array {
-    invariant(body.length <= this.maxBodyBytes, `a body of ${body.length} bytes is over the datagram's ${this.maxBodyBytes}`);
+    if (body.length > this.maxBodyBytes) {
+      throw new InvariantError(`a body of ${body.length} bytes is over the datagram's ${this.maxBodyBytes}`);
+    }
     const datagram = new Uint8Array(body.length + ENVELOPE_BYTES);
     this.#envelope.seal(this.#nonces, body, datagram, 0);
     return datagram;

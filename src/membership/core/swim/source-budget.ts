@@ -1,5 +1,6 @@
 import type { MonotonicMs } from "#kernel";
 import { parseEndpoint } from "./address.ts";
+import { RecentMap } from "./recent-map.ts";
 import type { Address } from "./types.ts";
 
 export interface SourceBudgetOptions {
@@ -19,14 +20,14 @@ export interface SourceBudgetOptions {
  */
 export class SourceBudget {
   readonly #options: SourceBudgetOptions;
-  readonly #genuine: RecentBuckets<Address>;
-  readonly #strangers: RecentBuckets<string>;
+  readonly #genuine: RecentMap<Address, Bucket>;
+  readonly #strangers: RecentMap<string, Bucket>;
   readonly #allStrangers: Bucket;
 
   constructor(options: SourceBudgetOptions) {
     this.#options = options;
-    this.#genuine = new RecentBuckets(options.maxSources);
-    this.#strangers = new RecentBuckets(options.maxSources);
+    this.#genuine = new RecentMap(options.maxSources);
+    this.#strangers = new RecentMap(options.maxSources);
     this.#allStrangers = { left: options.burst * STRANGERS, at: 0 };
   }
 
@@ -78,35 +79,8 @@ interface Bucket {
   at: number;
 }
 
-/** Holds the `max` keys used last, and up to as many more: a new generation begins when the young one is full. */
-class RecentBuckets<Key> {
-  readonly #max: number;
-  #young = new Map<Key, Bucket>();
-  #old = new Map<Key, Bucket>();
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  get(key: Key): Bucket | undefined {
-    const young = this.#young.get(key);
-    if (young !== undefined) return young;
-    const old = this.#old.get(key);
-    if (old !== undefined) this.set(key, old);
-    return old;
-  }
-
-  set(key: Key, bucket: Bucket): void {
-    if (this.#young.size >= this.#max) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(key, bucket);
-  }
-}
-
 /** Whoever has an IPv6 address has its /64, and whoever has an IPv4 address has all of its ports. */
 function hostOf(from: Address): string {
-  const ip = parseEndpoint(from)?.ip;
-  return ip === undefined ? from : ip.slice(0, 8).join(".");
+  if (!from.startsWith("[")) return from.slice(0, from.lastIndexOf(":"));
+  return parseEndpoint(from)?.ip.slice(0, 8).join(".") ?? from;
 }
