@@ -2,6 +2,7 @@ import { accepted, assertNever, MonotonicMs, type Outcome, refusal, refused } fr
 import { createAllowList } from "./allow-list.ts";
 import { obey } from "./command.ts";
 import { pushPullIntervalMs } from "./derived.ts";
+import { isLabel } from "./envelope.ts";
 import { gossipTick } from "./gossip.ts";
 import { reportSilence } from "./help.ts";
 import { askSeeds, heal, join } from "./join.ts";
@@ -24,6 +25,10 @@ import { viewOf } from "./view.ts";
 
 /** A member that starts to join by its seeds at once. Refused: keys, label, networks or patterns that cannot be used. */
 export function createSwim(now: MonotonicMs, setup: SwimSetup): Outcome<SwimCore> {
+  if (!isLabel(setup.label)) {
+    const shown = JSON.stringify(setup.label);
+    return refused(refusal("INVALID_ARGUMENT", `the cluster label must be 1 to 64 printable ASCII characters, got ${shown}`));
+  }
   const keyring = Keyring.of(setup.aead, setup.keys);
   if (!keyring.ok) return keyring;
   const allow = createAllowList(setup.allow);
