@@ -28,7 +28,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
   api: { rooms: ["kernel", "ports", "gen", "codec", "replica", "statemachine", "observe"], packages: [] },
   client: { rooms: ["kernel", "gen", "codec", "statemachine", "client/core"], packages: ["@grpc/grpc-js"] },
   agent: { rooms: ["kernel", "ports", "client", "statemachine", "agent/core", "config"], packages: [] },
-  config: { rooms: ["kernel"], packages: ["yaml", "zod", "node:fs", "node:path", "node:os"] },
+  config: { rooms: ["kernel", "membership/core"], packages: ["yaml", "zod", "node:fs", "node:path", "node:os"] },
   node: {
     rooms: ["kernel", "ports", "codec", "raft", "statemachine", "storage", "consensus", "replica", "observe", "config"],
     packages: [],

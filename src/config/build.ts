@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, resolve } from "node:path";
 import { ClusterId, NodeId } from "#kernel";
 import { addressOf, electionOf, listenOf, portsOf, raftOf, sessionsOf, timingOf, votersOf, workerOf } from "./effective.ts";
+import { membershipOf } from "./membership.ts";
 import type { FileShape, HostShape } from "./schema.ts";
 import type { HandlerConfig, HostConfig, NodeConfig, TlsFiles, WorkerConfig } from "./types.ts";
 
@@ -20,6 +21,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
   const tls = host.ringraft?.tls ?? shape.tls;
   const dataDirectory = host.ringraft?.data_dir ?? shape.data_dir ?? `ringraft-data/${nodeId}`;
   const adminKeyFile = host.ringraft?.admin?.key_file ?? shape.admin?.key_file;
+  const keyFile = shape.membership?.key_file;
   return deepFreeze({
     file: resolve(file),
     nodeId,
@@ -32,6 +34,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
     tls: { peer: role === "voter" ? tlsFiles(tls?.peer, directory) : null, client: tlsFiles(tls?.client, directory) },
     insecure: shape.insecure?.grpc ?? false,
     modes: { membership: "swim", consensus: "raft" },
+    membership: { ...membershipOf(shape, host), keyFile: keyFile === undefined ? null : resolve(directory, keyFile) },
     timing: timingOf(shape),
     raft: raftOf(shape),
     election: electionOf(shape),

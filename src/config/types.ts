@@ -1,4 +1,5 @@
 import type { ClusterId, NodeId } from "#kernel";
+import type { AllowListOptions, HttpPollOptions, SwimOptions } from "#membership/core";
 
 /** A node's whole configuration: validated, complete, frozen. No room sees `undefined`. One YAML file describes every node of a cluster. */
 export interface NodeConfig {
@@ -25,6 +26,7 @@ export interface NodeConfig {
   /** The peer and client listeners may be reached from other machines without TLS. */
   readonly insecure: boolean;
   readonly modes: { readonly membership: "swim"; readonly consensus: "raft" };
+  readonly membership: MembershipConfig;
   readonly timing: Timing;
   readonly raft: {
     readonly maxMessageBytes: number;
@@ -56,6 +58,24 @@ export interface HostConfig {
   /** Address that others dial (`host`, else `tailscale_ip`). */
   readonly address: string;
   readonly ports: { readonly http: number; readonly peer: number; readonly client: number };
+}
+
+/** What the detectors of membership are made from. This version runs none yet and refuses a file that sets any of it. */
+export interface MembershipConfig {
+  /** The cluster's name in the clear at the head of every packet. */
+  readonly label: string;
+  /** Holds the gossip keys; null = none given. */
+  readonly keyFile: string | null;
+  /** `address:port` of datagrams and streams. */
+  readonly bind: string;
+  /** Where others reach this node, in order of preference; names are resolved by whoever dials. */
+  readonly advertise: readonly string[];
+  /** The voters, where the file names none. */
+  readonly seeds: readonly { readonly id: NodeId | null; readonly addresses: readonly string[] }[];
+  /** Whoever stands under `hosts`, and the patterns of the file. */
+  readonly allow: AllowListOptions;
+  readonly swim: SwimOptions;
+  readonly httpPoll: HttpPollOptions;
 }
 
 export interface TlsFiles {

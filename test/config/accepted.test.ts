@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { loadConfig, parseDuration, profiles, validateConfig, type ProfileName } from "#config";
 import { NodeId } from "#kernel";
+import { httpPollProfiles, swimProfiles } from "#membership/core";
 import { load, loaded, valid, warned, writeConfig } from "./load.ts";
 
 const example = fileURLToPath(new URL("../../config/distributed_hosts.yaml", import.meta.url));
@@ -14,8 +15,10 @@ const addresses = /^(?:\d{1,3}\.){3}\d{1,3}$/;
 
 test("a small file becomes a complete, frozen configuration", () => {
   const config = loaded(valid);
+  const { swim, httpPoll, ...membership } = config.membership;
+  assert.deepEqual([swim, httpPoll], [swimProfiles.local, httpPollProfiles.failover]);
   assert.deepEqual(
-    { ...config, file: "", dataDirectory: "", hosts: [...config.hosts.keys()] },
+    { ...config, file: "", dataDirectory: "", hosts: [...config.hosts.keys()], membership },
     {
       file: "",
       dataDirectory: "",
@@ -28,6 +31,14 @@ test("a small file becomes a complete, frozen configuration", () => {
       tls: { peer: null, client: null },
       insecure: false,
       modes: { membership: "swim", consensus: "raft" },
+      membership: {
+        label: "ringraft",
+        keyFile: null,
+        bind: "127.0.0.1:8771",
+        advertise: ["127.0.0.1:8771"],
+        seeds: ["a", "b", "c"].map((id) => ({ id, addresses: ["127.0.0.1:8771"] })),
+        allow: { ids: ["a", "b", "c", "w"], networks: [] },
+      },
       timing: { profile: "local", tickMs: 20, heartbeatMs: 100, electionMs: 600 },
       raft: {
         maxMessageBytes: 1_048_576,

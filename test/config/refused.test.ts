@@ -187,7 +187,7 @@ test("sources of the node's name that disagree are all named", () => {
 test("a node without a name does not fall back to its hostname", () => {
   assert.match(
     refused(valid.replace("node_id: a\n", "")).join(),
-    /node_id: this node has no name\n {2}set RINGRIFT_NODE_ID, or write/,
+    /node_id: this node has no name\n {2}set RINGRIFT_NODE_ID, or write .* canonical_node_id .*, or set node_id in it$/,
   );
 });
 

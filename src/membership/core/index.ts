@@ -62,3 +62,5 @@ export {
   statementOfHttp,
   statementOfSwim,
 } from "./compare.ts";
+export { type AllowList, type AllowListOptions, createAllowList } from "./swim/allow-list.ts";
+export { parseIp } from "./swim/address.ts";

@@ -95,26 +95,24 @@ export interface SwimOptions {
 
   /** Relays that a member without a direct path keeps open. Two: the death of one costs nothing. */
   readonly relays: number;
-  /** Something is sent over an otherwise silent path at least this often; NATs forget a UDP mapping after 30 s. */
+  /** Longest silence of a stream to a relay; NATs forget a mapping after 30 s, some earlier. */
   readonly keepaliveMs: number;
 
   // Bounds.
 
-  /** Datagrams per second and source that are looked at; those above are dropped before the cipher. */
+  /** Datagrams per second and source that reach the cipher without proving genuine; those above are dropped before it. */
   readonly sourcePacketsPerSecond: number;
-  /** Datagrams of one source at once. At least `sourcePacketsPerSecond`. */
+  /** As many at once. At least `sourcePacketsPerSecond`. */
   readonly sourceBurst: number;
   /** Counters behind the newest of a sender at which a late datagram is still taken, once. */
   readonly replayWindow: number;
   /** Members, the dead included, beyond which unknown ones are refused. */
   readonly maxMembers: number;
 
-  // Convergence, as /health?converged judges it.
+  // Convergence.
 
-  /** Peers heard in the last this many periods are asked for their digest. */
+  /** Peers heard in the last this many periods are compared with this node's digest. */
   readonly convergedPeriods: number;
-  /** Share of them that must agree. */
-  readonly convergedShare: number;
 }
 
 const SECOND = 1_000;
@@ -162,7 +160,6 @@ export const swimKnobs = {
   replayWindow: knob("replay_window", "count", 64, 65_536),
   maxMembers: knob("max_members", "count", 2, 100_000),
   convergedPeriods: knob("converged_periods", "count", 1, 100),
-  convergedShare: knob("converged_share", "share", 0.5, 1),
 } as const satisfies Knobs<SwimOptions>;
 
 function knob<const K extends string, const U extends Knob["unit"]>(key: K, unit: U, min: number, max: number) {

@@ -41,7 +41,6 @@ const everywhere = {
   replayWindow: 1_024,
   maxMembers: 20_000,
   convergedPeriods: 4,
-  convergedShare: 0.8,
 } as const satisfies Partial<SwimOptions>;
 
 /**

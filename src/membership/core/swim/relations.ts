@@ -29,14 +29,6 @@ const relations: readonly Relation<Field, SwimOptions>[] = [
   atMost("gossipToDeadMs", "tombstoneMs", "who is forgotten is told nothing"),
   atMost("gossipIntervalMs", "leaveTimeoutMs", "a goodbye must be told at least once"),
   atMost("sourcePacketsPerSecond", "sourceBurst", "the burst holds at least what one second may bring"),
-  {
-    field: "gossipFanOut",
-    other: "sourcePacketsPerSecond",
-    rule: "at most one gossip_interval's share of",
-    holds: ({ gossipFanOut, gossipIntervalMs, sourcePacketsPerSecond }) =>
-      gossipFanOut * 1_000 <= sourcePacketsPerSecond * gossipIntervalMs,
-    why: "members would drop each other's gossip",
-  },
 ];
 
 function atMost(field: NumberField, other: NumberField, why: string): Relation<Field, SwimOptions> {
