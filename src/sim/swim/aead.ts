@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, createSecretKey } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createHmac, createSecretKey } from "node:crypto";
 import type { Aead } from "#ports";
 import type { Dice } from "../time/random.ts";
 
@@ -45,7 +45,7 @@ export function realAead(dice: Dice): Aead {
     importKey(secret) {
       const key = createSecretKey(secret);
       return {
-        fingerprint: createHash("sha256").update(secret).digest("hex").slice(0, 16),
+        fingerprint: createHmac("sha256", key).update("ringraft gossip key fingerprint").digest("hex").slice(0, 16),
         seal(nonce, associated, plain, out, at) {
           const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
           cipher.setAAD(associated);
