@@ -13,8 +13,14 @@ test("the halves of a cut network find each other again by themselves", () => {
   assert.equal(alive(net, "n9"), 8);
   assert.ok(net.view("n0").partition !== null);
   net.passes = () => true;
+  const healed = net.now;
   net.run(60_000);
   for (const name of net.members.keys()) assert.equal(alive(net, name), 12, name);
+  assert.deepEqual(
+    net.events("died").filter(({ at }) => at > healed),
+    [],
+    "neither half's verdicts spread through the other",
+  );
   assert.equal(net.view("n0").partition, null);
 });
 
@@ -28,9 +34,15 @@ test("a member that was alone for an hour is back within a minute and a half, an
   net.run(3_600_000);
   assert.ok((net.get("n7").datagramsSent - before) / 3_600 < 2);
   net.passes = () => true;
+  const restored = net.now;
   net.run(90_000);
   assert.equal(alive(net, "n7"), 12);
   assert.equal(net.stateAt("n3", "n7"), "alive");
+  assert.deepEqual(
+    net.events("died").filter(({ at }) => at > restored),
+    [],
+    "its verdicts of that hour are nobody's news",
+  );
 });
 
 test("a member that all took for dead refutes it within a period of being heard again", () => {

@@ -109,15 +109,15 @@ test("a goodbye in a full sync is the member's own word and holds", () => {
   assert.equal(told(table.get(NodeId("x"))), "left@1.3");
 });
 
-test("memberlist#311: whoever says alive below a tombstone is told of it", () => {
+test("memberlist#311: a member that says alive below its tombstone is told of it, and nobody else is", () => {
   const table = tableOf("dead@100");
-  const summary = table.apply(T0, statement("alive@1"), "gossip");
+  const summary = table.apply(T0, statement("alive@1"), "first-hand");
   assert.ok(summary.kind === "outdated" && summary.tell);
   assert.equal(told(summary.held), "dead@1.100");
   const restarted = tableOf("alive@100").apply(T0, statement("alive@1"), "first-hand");
   assert.ok(restarted.kind === "outdated" && restarted.tell, "the member itself must learn how far it once was");
-  const echo = tableOf("alive@100").apply(T0, statement("alive@1"), "gossip");
-  assert.ok(echo.kind === "outdated" && !echo.tell, "old gossip about a present member is no news to anybody");
+  const echo = tableOf("dead@100").apply(T0, statement("alive@1"), "gossip");
+  assert.ok(echo.kind === "outdated" && !echo.tell, "told to a third, an old verdict would be taken for a new one");
 });
 
 test("a changed address under a higher incarnation is an update, not a leaving and a joining", () => {

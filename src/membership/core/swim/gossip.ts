@@ -1,4 +1,5 @@
 import { MonotonicMs, type NodeId } from "#kernel";
+import { BroadcastQueue } from "./broadcast-queue.ts";
 import { gossipBytes } from "./codec.ts";
 import { sendTo } from "./send.ts";
 import type { SwimState } from "./state.ts";
@@ -13,6 +14,8 @@ export function spread(state: SwimState, record: MemberRecord): void {
 /** Tells a few members what is new, beside what rides on probes. Rests while there is nothing to tell. */
 export function gossipTick(state: SwimState): void {
   state.gossiping = false;
+  // Verdicts of a node that is alone: kept until somebody is there to hear them, they would kill a healthy cluster.
+  if (state.order.size === 0) state.broadcasts = new BroadcastQueue();
   for (const member of listeners(state)) {
     if (state.broadcasts.size > 0) sendTo(state, member, []);
   }

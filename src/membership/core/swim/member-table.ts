@@ -38,7 +38,7 @@ export type ApplySummary =
   /** Another accuser of the same incarnation: for `Suspicion.confirm`, and to be passed on if that counts it. */
   | { readonly kind: "confirmed"; readonly member: MemberRecord; readonly accuser: NodeId }
   | { readonly kind: "known" }
-  /** `tell`: send `held` back, the sender believes what is overruled, and may be its subject. */
+  /** `tell`: send `held` back, its subject says something about itself that is overruled. */
   | { readonly kind: "outdated"; readonly held: MemberRecord; readonly tell: boolean }
   /** Two processes claim one name; nothing is changed. Tell each claimant of the other. */
   | { readonly kind: "contested"; readonly held: MemberRecord; readonly claimed: MemberRecord }
@@ -165,9 +165,9 @@ export class MemberTable {
       return confirms ? { kind: "confirmed", member: held, accuser: seen.accuser } : { kind: "known" };
     }
     // A restarted node that lost its state says alive@1 while dead@100 is remembered: unless told, it stays dead for good
-    // (memberlist#311). In a full sync both sides show all they have anyway.
-    const tell = via === "first-hand" || (via === "gossip" && isPresent(seen) && !isPresent(held));
-    return { kind: "outdated", held, tell };
+    // (memberlist#311). Nobody but the member is told: others would take an old verdict of ours, made while this node was cut
+    // off perhaps, for news. They overrule it by what the member answers.
+    return { kind: "outdated", held, tell: via === "first-hand" };
   }
 
   #applyToSelf(now: MonotonicMs, seen: MemberRecord): ApplySummary {

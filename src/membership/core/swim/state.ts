@@ -46,7 +46,7 @@ export class SwimState {
   readonly order: ProbeOrder;
   readonly awareness: Awareness;
   readonly flaps: FlapDamping;
-  readonly broadcasts = new BroadcastQueue<NodeId, RelayableMessage>();
+  broadcasts = new BroadcastQueue<NodeId, RelayableMessage>();
   readonly suspicions = new Map<NodeId, RunningSuspicion>();
   readonly #paths = new Map<NodeId, Path>();
 
