@@ -93,15 +93,27 @@ test("a dead peer that calls itself is asked at once instead of after its pause"
   assert.equal(world.events.at(-1), "recovered b");
 });
 
-test("a poller that stood still for ten minutes declares nobody dead", () => {
+test("a poller that stood still for ten minutes declares nobody dead, even if its first poll fails, and does not catch up", () => {
   const world = watch([B, C], failover);
   world.run(40_000);
   world.now = MonotonicMs(world.now + 600_000);
+  world.silence("b");
+  assert.ok(world.run(16_000).length <= 4, "the polls that it missed are not made up for");
+  world.restore("b");
   world.run(60_000);
   assert.deepEqual(
-    world.events.filter((event) => !event.startsWith("joined")),
-    [],
+    world.events.map((event) => event.split(" at ")[0]).filter((event) => !event.startsWith("joined")),
+    ["suspected b", "refuted b"],
   );
+});
+
+test("failed polls alone are no death before the peer timeout, however few of them are asked for", () => {
+  const world = watch([B], { ...failover, failures: 1 });
+  world.run(40_000);
+  const lastAnswer = world.heardAt("b");
+  world.fail("b", "refused");
+  world.run(120_000);
+  assert.equal(world.events.at(-1), `died b at ${lastAnswer + 60_000 + 1}`);
 });
 
 test("a poll whose end the driver never tells is given up, so that the peer is asked again", () => {
