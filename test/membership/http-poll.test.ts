@@ -102,7 +102,7 @@ test("a poller that stood still for ten minutes declares nobody dead, even if it
   world.restore("b");
   world.run(60_000);
   assert.deepEqual(
-    world.events.map((event) => event.split(" at ")[0]).filter((event) => !event.startsWith("joined")),
+    world.events.filter((event) => !event.startsWith("joined")).map((event) => event.split(" at ")[0]),
     ["suspected b", "refuted b"],
   );
 });
