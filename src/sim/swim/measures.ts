@@ -8,6 +8,8 @@ import { Traffic } from "./traffic.ts";
 /** What one run gave. Moments count from the end of the warm-up. */
 export interface RunMeasures {
   readonly samples: Readonly<Record<MetricOf<"samples">, readonly Sample[]>>;
+  /** When each happened. */
+  readonly events: Readonly<Record<MetricOf<"events">, readonly number[]>>;
   readonly counts: Readonly<Record<MetricOf<"count">, number>>;
   readonly traffic: Traffic;
 }
@@ -71,15 +73,17 @@ export class Measures {
     converged: [],
     missing: [],
   };
-  readonly #counts: Record<Exclude<MetricOf<"count">, DerivedCount>, number> = {
-    undetected: 0,
-    crashes: 0,
-    "false-deaths": 0,
-    "false-deaths-at-healthy": 0,
-    "false-deaths-at-faulty": 0,
-    "deaths-of-running": 0,
-    flaps: 0,
-    conflicts: 0,
+  /** The moments of what is counted. */
+  readonly #events: Record<MetricOf<"events">, number[]> = {
+    undetected: [],
+    crashes: [],
+    "false-deaths": [],
+    "false-deaths-at-healthy": [],
+    "false-deaths-at-faulty": [],
+    "deaths-of-running": [],
+    suspicions: [],
+    flaps: [],
+    conflicts: [],
   };
   #isMeasuring = false;
   #startMs = 0;
@@ -157,7 +161,7 @@ export class Measures {
     this.#forgetObserver(index);
     this.changed();
     if (!this.#isMeasuring || index >= this.#nodes) return;
-    this.#counts.crashes += 1;
+    this.#happened("crashes");
     this.#closeDetection(index);
     const waiting = new Set<number>();
     for (const { index: observer } of this.#machines) {
@@ -208,7 +212,7 @@ export class Measures {
         return;
       }
       case "conflict":
-        if (this.#isMeasuring && event.id === observer.machine.id && !event.survives) this.#counts.conflicts += 1;
+        if (this.#isMeasuring && event.id === observer.machine.id && !event.survives) this.#happened("conflicts");
         return;
       case "profile-mismatch":
         this.#mismatched.add(event.peer);
@@ -265,13 +269,12 @@ export class Measures {
 
   result(): RunMeasures {
     const views = this.#machines.flatMap(({ process }) => (process === null || process.isPaused ? [] : [process.view()]));
-    for (const index of [...this.#detections.keys()]) this.#closeDetection(index);
+    for (const index of this.#detections.keys()) this.#closeDetection(index);
     const counters = views.map((view) => view.counters);
     return {
       samples: this.#samples,
+      events: this.#events,
       counts: {
-        ...this.#counts,
-        suspicions: this.#suspicions.size,
         "not-rejoined": this.#announcements.size,
         "not-converged": agree(views) ? 0 : 1,
         "profile-mismatches": this.#mismatched.size,
@@ -301,7 +304,9 @@ export class Measures {
         }
         if (this.isHealthy(member)) {
           const { epoch, counter } = event.member.incarnation;
-          this.#suspicions.add(`${member}:${epoch}.${counter}`);
+          const suspicion = `${member}:${epoch}.${counter}`;
+          if (!this.#suspicions.has(suspicion)) this.#happened("suspicions");
+          this.#suspicions.add(suspicion);
         }
         return;
       case "died":
@@ -313,7 +318,7 @@ export class Measures {
         break;
       case "recovered": {
         const { process } = this.#machines[member]!;
-        if (before === HELD.dead && process !== null && this.#now() - process.startedMs > RECOVERY_MS) this.#counts.flaps += 1;
+        if (before === HELD.dead && process !== null && this.#now() - process.startedMs > RECOVERY_MS) this.#happened("flaps");
         return;
       }
       default:
@@ -326,10 +331,10 @@ export class Measures {
     if (process === null || process.isPaused || this.#now() - process.resumedMs < THAW_MS) return;
     const { life, startedMs } = process;
     if (epoch < life.epoch || (life.hasLostState && this.#now() - startedMs < FORMER_LIFE_MS)) return;
-    this.#counts["deaths-of-running"] += 1;
+    this.#happened("deaths-of-running");
     if (!this.isHealthy(member)) return;
-    this.#counts["false-deaths"] += 1;
-    this.#counts[this.isHealthy(observer) ? "false-deaths-at-healthy" : "false-deaths-at-faulty"] += 1;
+    this.#happened("false-deaths");
+    this.#happened(this.isHealthy(observer) ? "false-deaths-at-healthy" : "false-deaths-at-faulty");
   }
 
   #hold(observer: number, member: number, state: number): void {
@@ -366,7 +371,7 @@ export class Measures {
   #closeDetection(index: number): void {
     const detection = this.#detections.get(index);
     if (detection === undefined) return;
-    if (detection.waiting.size > 0) this.#counts.undetected += 1;
+    if (detection.waiting.size > 0) this.#happened("undetected");
     this.#detections.delete(index);
   }
 
@@ -387,22 +392,14 @@ export class Measures {
     return this.#faults[observer] === 0;
   }
 
+  #happened(metric: MetricOf<"events">): void {
+    this.#events[metric].push(this.atMs);
+  }
+
   #sample(metric: MetricOf<"samples">, value: number): void {
     if (this.#isMeasuring) this.#samples[metric].push({ atMs: this.atMs, value });
   }
 }
-
-/** Counts that are worked out at the end. */
-type DerivedCount =
-  | "suspicions"
-  | "not-rejoined"
-  | "not-converged"
-  | "profile-mismatches"
-  | "address-flips"
-  | "rejected-packets"
-  | "self-healed"
-  | "late-packets-to-old-addresses"
-  | "packets-in-any-second";
 
 function holdsThisLife(held: MemberView | undefined, { machine, life }: SimMember, own: MembershipView["self"]): boolean {
   if (held === undefined || held.record.state !== "alive") return false;

@@ -2,7 +2,9 @@
  * What a run is measured by, and what a scenario can expect something of.
  *
  * - `samples`: many numbers a run; expectations name a statistic, taken over all runs together.
- * - `count`: one number a run, expected of every run; `mean` and `total` are taken over all runs.
+ * - `events`: how many there were, in the whole run or in a time of it (`from`, `to`); expected of every run, or as `mean`
+ *   or `total` of all runs.
+ * - `count`: one number of the whole run, expected likewise.
  * - `traffic`: a count that can be asked of some nodes (`of`) and of a time (`from`, `to`).
  */
 export const METRICS = {
@@ -18,21 +20,21 @@ export const METRICS = {
     "from the last change to equal digests at all running members, who hold those that run and no others",
   ),
   missing: metric("samples", "number", "running members that a running member does not hold running: the worst of every second"),
-  undetected: metric("count", "number", "crashes not known everywhere when the member returned or the run ended"),
+  undetected: metric("events", "number", "crashes not known everywhere when the member returned or the run ended"),
   "not-rejoined": metric("count", "number", "starts and changes of address not known everywhere when the run ended"),
   "not-converged": metric("count", "number", "1 when the digests of the running members differed at the end"),
-  crashes: metric("count", "number", "crashes, kills included"),
-  "false-deaths": metric("count", "number", "verdicts about healthy members, one for every observer"),
-  "false-deaths-at-healthy": metric("count", "number", "those of them at healthy observers"),
-  "false-deaths-at-faulty": metric("count", "number", "those of them at observers that a fault held"),
+  crashes: metric("events", "number", "crashes, kills included"),
+  "false-deaths": metric("events", "number", "verdicts about healthy members, one for every observer"),
+  "false-deaths-at-healthy": metric("events", "number", "those of them at healthy observers"),
+  "false-deaths-at-faulty": metric("events", "number", "those of them at observers that a fault held"),
   "deaths-of-running": metric(
-    "count",
+    "events",
     "number",
     "verdicts about members whose process ran, healthy or not, one for every observer",
   ),
-  suspicions: metric("count", "number", "suspected incarnations of healthy members"),
-  flaps: metric("count", "number", "returns from the dead of members that had not restarted, one for every observer"),
-  conflicts: metric("count", "number", "processes that gave way to another of the same id"),
+  suspicions: metric("events", "number", "suspected incarnations of healthy members"),
+  flaps: metric("events", "number", "returns from the dead of members that had not restarted, one for every observer"),
+  conflicts: metric("events", "number", "processes that gave way to another of the same id"),
   "address-flips": metric("count", "number", "most changes of address of one member that one observer reported"),
   "profile-mismatches": metric("count", "number", "members that some other member found to run by other numbers"),
   "rejected-packets": metric("count", "number", "datagrams and frames that members refused"),
@@ -46,7 +48,7 @@ export const METRICS = {
 } as const satisfies Readonly<Record<string, Metric>>;
 
 export interface Metric {
-  readonly kind: "samples" | "count" | "traffic";
+  readonly kind: "samples" | "events" | "count" | "traffic";
   readonly unit: "ms" | "number";
   readonly meaning: string;
 }

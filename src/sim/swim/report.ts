@@ -59,7 +59,7 @@ export function printReport(report: Report, tookMs: number, print: (line: string
     const { kind, unit } = METRICS[metric];
     const text = (value: number): string => show(value, unit);
     print(
-      kind === "count"
+      kind === "count" || kind === "events"
         ? `  ${metric.padEnd(30)} total ${text(summary.total)}, most in a run ${text(summary.max)}`
         : kind === "traffic"
           ? `  ${metric.padEnd(30)} mean ${text(summary.mean)}, most in a run ${text(summary.max)}`

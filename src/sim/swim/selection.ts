@@ -50,6 +50,10 @@ export class Selection {
         return this.#nodes.slice(term.from, term.to + 1);
       case "group":
         return this.#groups.get(term.name)!;
+      case "relay-of": {
+        const best = this.#nodes[term.node]!.process?.view().self.relays[0];
+        return this.#nodes.filter(({ id }) => id === best);
+      }
       case "random":
         return this.#dice.shuffled(this.#nodes.filter(mayBeDrawn)).slice(0, term.count);
       default:

@@ -1,3 +1,4 @@
+import { assertNever } from "#kernel";
 import { METRICS, type MetricOf } from "./metrics.ts";
 import { statisticOf } from "./percentiles.ts";
 import type { SwimRun } from "./run.ts";
@@ -21,19 +22,23 @@ export function failuresOf(script: SwimScript, runs: readonly SwimRun[]): readon
 
 /** What a single run says to an expectation: its samples in the window, or its one number. */
 export function numbersOf({ metric, of, fromMs, toMs }: Asked, { measures, asked }: SwimRun, runMs: number): readonly number[] {
-  switch (METRICS[metric].kind) {
+  const { kind } = METRICS[metric];
+  const isWithin = (atMs: number): boolean => atMs >= (fromMs ?? 0) && atMs <= (toMs ?? Number.POSITIVE_INFINITY);
+  switch (kind) {
     case "samples": {
       const samples = measures.samples[metric as MetricOf<"samples">];
-      return samples
-        .filter(({ atMs }) => atMs >= (fromMs ?? 0) && atMs <= (toMs ?? Number.POSITIVE_INFINITY))
-        .map(({ value }) => value);
+      return samples.filter(({ atMs }) => isWithin(atMs)).map(({ value }) => value);
     }
+    case "events":
+      return [measures.events[metric as MetricOf<"events">].filter(isWithin).length];
     case "count":
       return [measures.counts[metric as MetricOf<"count">]];
     case "traffic": {
       const nodes = of === null ? null : asked.get(of)!;
       return [measures.traffic.perNodeMinute(metric as MetricOf<"traffic">, nodes, fromMs ?? 0, toMs ?? runMs)];
     }
+    default:
+      return assertNever(kind, "kind of metric");
   }
 }
 
@@ -78,6 +83,8 @@ function holds(found: number, comparison: Comparison, value: number): boolean {
       return found > value;
     case ">=":
       return found >= value;
+    default:
+      return assertNever(comparison, "comparison");
   }
 }
 

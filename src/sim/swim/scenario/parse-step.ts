@@ -1,3 +1,4 @@
+import { assertNever } from "#kernel";
 import type { Words } from "../../scenario/words.ts";
 import { METRIC_NAMES, METRICS } from "../metrics.ts";
 import type { Action, Expectation, Sight, StateKept, Statistic, Step } from "./script.ts";
@@ -113,6 +114,8 @@ function parseAction(words: Words, known: Known, planes: readonly string[]): Act
       words.require("see");
       return { kind: "see", observers, of: of(), sight: sight(words) };
     }
+    default:
+      return assertNever(kind, "action");
   }
 }
 
@@ -147,7 +150,7 @@ export function parseExpectation(words: Words, known: Known): Expectation {
     words.fail(`${metric} is one number a run: only mean and total are taken of it`);
   }
   const of = words.take("of") ? selector(words, known) : null;
-  if (of !== null && (kind !== "traffic" || of.some((term) => term.kind === "random")))
+  if (of !== null && (kind !== "traffic" || of.some((term) => term.kind === "random" || term.kind === "relay-of")))
     words.fail(`${metric} cannot be asked of nodes that way`);
   const compared = comparison(words);
   const value = unit === "ms" && statistic !== "count" ? duration(words, "a duration") : decimal(words, "a number");

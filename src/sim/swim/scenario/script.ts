@@ -73,6 +73,8 @@ export type SelectorTerm =
   | { readonly kind: "nodes"; readonly from: number; readonly to: number }
   | { readonly kind: "group"; readonly name: string }
   | { readonly kind: "all" }
+  /** The member that is the node's best relay at the moment; none if it needs none. */
+  | { readonly kind: "relay-of"; readonly node: number }
   /** Running nodes that no fault holds. */
   | { readonly kind: "random"; readonly count: number };
 

@@ -74,6 +74,7 @@ function selectorTerm(words: Words, known: Known): SelectorTerm | null {
     if (count < 1 || count > known.nodes) words.fail(`random ${count}: there are ${known.nodes} nodes`);
     return { kind: "random", count };
   }
+  if (words.take("relay-of")) return { kind: "relay-of", node: oneNode(words, known) };
   if (known.groups.has(text)) return { kind: "group", name: words.next("a group") };
   const match = /^n(\d+)(?:\.\.n(\d+))?$/.exec(text);
   if (match === null) return null;
@@ -82,4 +83,11 @@ function selectorTerm(words: Words, known: Known): SelectorTerm | null {
   if (from < 1 || to < from || to > known.nodes) words.fail(`${text}: the nodes are n1 to n${known.nodes}`);
   words.next("a node");
   return { kind: "nodes", from: from - 1, to: to - 1 };
+}
+
+function oneNode(words: Words, known: Known): number {
+  const node = Number(/^n(\d+)$/.exec(words.peek ?? "")?.[1] ?? 0);
+  if (node < 1 || node > known.nodes) return words.unexpected(`one node, n1 to n${known.nodes}`);
+  words.next("a node");
+  return node - 1;
 }
