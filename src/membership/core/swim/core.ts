@@ -48,13 +48,13 @@ class Swim implements SwimCore {
     const { options, random, timers, now } = state;
     const some = (ms: number): MonotonicMs => MonotonicMs(now + ms * random());
     timers.set(some(options.periodMs), { kind: "period" });
-    timers.set(some(options.periodMs), { kind: "paths" });
     timers.set(some(pushPullIntervalMs(options, 1)), { kind: "push-pull" });
     timers.set(some(options.healIntervalMs), { kind: "heal" });
     join(state, setup.seeds);
   }
 
   get nextDeadline(): MonotonicMs | null {
+    this.#state.timers.skip(this.#isMoot);
     return this.#state.timers.next;
   }
 
@@ -115,6 +115,7 @@ class Swim implements SwimCore {
   handleTimeout(now: MonotonicMs): void {
     const state = this.#at(now);
     const { timers, options } = state;
+    timers.skip(this.#isMoot);
     const lateMs = timers.next === null ? 0 : now - timers.next;
     if (lateMs > options.verdictSlackMs) noteStall(state, lateMs);
     const waiting: Timer[] = [];
@@ -142,6 +143,12 @@ class Swim implements SwimCore {
     return viewOf(this.#at(now));
   }
 
+  readonly #isMoot = (timer: Timer): boolean => {
+    const { probe, helps } = this.#state;
+    if (timer.kind === "probe-timeout") return probe === null || probe.number !== timer.probe || probe.answered;
+    return (timer.kind === "help-nack" || timer.kind === "help-over") && !helps.has(timer.probe);
+  };
+
   #at(now: MonotonicMs): SwimState {
     this.#state.now = now;
     return this.#state;
@@ -159,7 +166,8 @@ function noteStall(state: SwimState, lateMs: number): void {
 function handleTimer(state: SwimState, timer: Timer): void {
   switch (timer.kind) {
     case "period":
-      return beginPeriod(state);
+      beginPeriod(state);
+      return tendPaths(state);
     case "probe-timeout":
       return probeTimedOut(state, timer.probe);
     case "help-nack":
@@ -185,8 +193,6 @@ function handleTimer(state: SwimState, timer: Timer): void {
       return reap(state);
     case "leave-over":
       return fallSilent(state, "left");
-    case "paths":
-      return tendPaths(state);
     case "stream-over":
       return endStream(state, timer.stream);
     default:

@@ -15,12 +15,7 @@ export interface Help {
 }
 
 /** Pings the target in the origin's stead, also under addresses that only the origin knows. */
-export function handlePingRequest(
-  state: SwimState,
-  request: PingRequest,
-  sender: NodeId,
-  origin: Source,
-): void {
+export function handlePingRequest(state: SwimState, request: PingRequest, sender: NodeId, origin: Source): void {
   if (state.helps.size >= state.options.maxMembers) return;
   if (request.target === sender) return passOnRequest(state, request, sender);
   const number = state.newProbeNumber();

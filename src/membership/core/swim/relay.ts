@@ -16,7 +16,6 @@ const CLIENTS_MAX = 256;
 /** Once a period: is this node reachable, and does it hold as many relays as it needs? */
 export function tendPaths(state: SwimState): void {
   const { options, uplinks, now, members } = state;
-  state.timers.set(MonotonicMs(now + options.periodMs), { kind: "paths" });
   if (state.lifecycle !== "joined" || options.relays === 0 || state.order.size === 0) return;
   const { reach } = members.self;
   const quiet = uplinks.quietPeriods(now);

@@ -20,7 +20,6 @@ export type Timer =
   | { readonly kind: "reconnect"; readonly id: NodeId; readonly attempt: number }
   | { readonly kind: "reap" }
   | { readonly kind: "leave-over" }
-  | { readonly kind: "paths" }
   | { readonly kind: "stream-over"; readonly stream: StreamId };
 
 /** A verdict is given on silence; after a stall the answer may lie unread in the socket. */
@@ -65,6 +64,11 @@ export class TimerHeap {
     const last = this.#heap.pop()!;
     if (last !== first) this.#sink(last);
     return first;
+  }
+
+  /** Takes whatever stands first and will mean nothing when it is due, so that nobody is woken for it. */
+  skip(isMoot: (timer: Timer) => boolean): void {
+    while (this.#heap.length > 0 && isMoot(this.#heap[0]!.timer)) this.take(this.#heap[0]!.at);
   }
 
   clear(): void {
