@@ -63,16 +63,16 @@ test("a forgotten member stays forgotten when it starts again, until it is readm
 
 test("two members that never return cost less than a packet in ten seconds", () => {
   const net = new TinyNetwork(5);
-  net.startMany(6);
+  net.startMany(4);
   net.run(10_000);
-  net.kill("n4");
-  net.kill("n5");
-  net.run(3_600_000);
+  net.kill("n2");
+  net.kill("n3");
+  net.run(1_800_000);
   let packets = 0;
   net.passes = (_kind, _from, to) => {
-    if (to === "10.0.0.5:8771" || to === "10.0.0.6:8771") packets += 1;
+    if (to === "10.0.0.3:8771" || to === "10.0.0.4:8771") packets += 1;
     return true;
   };
-  net.run(3_600_000);
-  assert.ok(packets > 0 && packets / 3_600 < 0.1, `${packets} packets in an hour`);
+  net.run(1_800_000);
+  assert.ok(packets > 0 && packets / 1_800 < 0.1, `${packets} packets in half an hour`);
 });

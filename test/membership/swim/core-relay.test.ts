@@ -66,3 +66,18 @@ test("two members without UDP reach each other through two relays", () => {
     [],
   );
 });
+
+test("a relay whose machine vanishes without closing a stream is replaced once it is suspected", () => {
+  const net = new TinyNetwork(5);
+  net.hidden.add(addressOf("n7"));
+  net.startMany(12);
+  net.run(60_000);
+  const [relay] = net.view("n7").self.relays;
+  net.get(relay!).paused = true;
+  net.run(8_000);
+  const { relays } = net.view("n7").self;
+  assert.equal(relays.length, 2);
+  assert.ok(!relays.includes(relay!));
+  net.run(30_000);
+  assert.deepEqual([...new Set(net.events("died").map(({ event }) => event.member.id))], [relay]);
+});

@@ -79,7 +79,6 @@ class Swim implements SwimCore {
       else acceptStream(state, id, from);
       return;
     }
-    stream.open = true;
     const { use } = stream;
     if (use.kind === "push-pull") return sendPushPull(state, id, false);
     if (use.kind === "uplink") return askForRelay(state, stream);

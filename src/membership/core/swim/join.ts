@@ -3,6 +3,8 @@ import type { SwimState } from "./state.ts";
 import { openStream } from "./streams.ts";
 import type { Address, Seed } from "./types.ts";
 
+const RECALLED_AT_ONCE = 8;
+
 /**
  * Asks every address of every seed at once; the first answer is enough. Seeds were once only reachable by an address that
  * some nodes had no route to, so none is waited for, and none is ever given up.
@@ -10,7 +12,7 @@ import type { Address, Seed } from "./types.ts";
 export function join(state: SwimState, seeds: readonly Seed[]): void {
   state.seeds = seeds.filter((seed) => seed.id !== state.id);
   state.joinAttempt = 0;
-  if (state.lifecycle === "joined") return;
+  if (state.lifecycle === "joined" && state.order.size > 0) return;
   const strangers = state.seeds.flatMap((seed) => strange(state, seed));
   state.lifecycle = strangers.length === 0 && state.recalled.length === 0 ? "joined" : "joining";
   if (state.lifecycle === "joining") askSeeds(state, 0);
@@ -20,8 +22,7 @@ export function join(state: SwimState, seeds: readonly Seed[]): void {
 export function askSeeds(state: SwimState, attempt: number): void {
   if (state.lifecycle !== "joining" || attempt !== state.joinAttempt) return;
   const { joinBackoffMinMs, joinBackoffMaxMs, streamTimeoutMs } = state.options;
-  const recalled: readonly Seed[] = state.recalled;
-  const addresses = [...state.seeds, ...recalled].flatMap((seed) => strange(state, seed));
+  const addresses = [...state.seeds, ...someRecalled(state)].flatMap((seed) => strange(state, seed));
   const asked = new Set([...state.streams.values()].filter(({ use }) => use.kind === "push-pull").map(({ peer }) => peer));
   for (const to of new Set(addresses)) {
     if (!asked.has(to)) openStream(state, to, streamTimeoutMs, { kind: "push-pull", purpose: "join", peer: null });
@@ -56,6 +57,12 @@ function isMissing(state: SwimState, seed: Seed): boolean {
   if (seed.id !== null) return !state.order.has(seed.id);
   const living = [...state.members.records()].filter((record) => state.order.has(record.id));
   return !living.some((record) => record.addresses.some((address) => seed.addresses.includes(address)));
+}
+
+/** Other ones in every attempt: hundreds of streams at once would help nobody. */
+function someRecalled({ recalled, random }: SwimState): readonly Seed[] {
+  const from = Math.floor(random() * recalled.length);
+  return [...recalled.slice(from), ...recalled.slice(0, from)].slice(0, RECALLED_AT_ONCE);
 }
 
 function strange(state: SwimState, seed: Seed): readonly Address[] {

@@ -128,7 +128,8 @@ function nextTarget(state: SwimState): MemberRecord | null {
 }
 
 function canHelp(state: SwimState, id: NodeId, target: NodeId): boolean {
-  return id !== target && state.members.get(id)?.state === "alive";
+  const record = state.members.get(id);
+  return id !== target && record?.state === "alive" && record.reach === "direct";
 }
 
 function notePath(state: SwimState, id: NodeId, before: MemberRecord["reach"]): void {

@@ -27,6 +27,7 @@ export function tendPaths(state: SwimState): void {
     claim(state, { reach: "direct", relays: [] });
     return;
   } else {
+    for (const stream of uplinks.unfit((relay) => canRelay(state, relay))) closeStream(state, stream);
     seekRelays(state);
   }
   keepAlive(state);
@@ -94,12 +95,13 @@ function seekRelays(state: SwimState): void {
 /** Voters first: they are meant to stay, and to have an address. */
 function candidates(state: SwimState): MemberRecord[] {
   const { uplinks, order } = state;
-  const suits = (id: NodeId): boolean => {
-    const record = state.members.get(id)!;
-    return record.state === "alive" && record.reach === "direct" && !uplinks.asked(id);
-  };
-  const drawn = order.sample(order.size, suits).map((id) => state.members.get(id)!);
+  const drawn = order.sample(order.size, (id) => canRelay(state, id) && !uplinks.asked(id)).map((id) => state.members.get(id)!);
   return drawn.toSorted((a, b) => Number(b.metadata.role === "voter") - Number(a.metadata.role === "voter"));
+}
+
+function canRelay(state: SwimState, id: NodeId): boolean {
+  const record = state.members.get(id);
+  return record !== null && record.state === "alive" && record.reach === "direct";
 }
 
 /** A ping-request whose target is its sender: each helper has a third member ping the addresses that this node gives. */

@@ -3,6 +3,9 @@ import type { ProbeNumber } from "./message.ts";
 import type { SwimState } from "./state.ts";
 import { type Address, StreamId } from "./types.ts";
 
+/** Far above what a cluster of thousands has open at one time. */
+const STREAMS_MAX = 1_024;
+
 /** Why a full exchange is made; all of them are the same exchange. */
 export type PushPullPurpose = "join" | "periodic" | "repair" | "heal" | "reconnect";
 
@@ -20,21 +23,25 @@ export interface Stream {
   readonly id: StreamId;
   readonly peer: Address;
   use: StreamUse;
-  open: boolean;
 }
 
 /** Asks the driver for a stream, which it must have served its purpose on within `timeoutMs`. */
 export function openStream(state: SwimState, to: Address, timeoutMs: number, use: StreamUse): StreamId {
   const id = StreamId(state.nextStream);
   state.nextStream += 2;
-  state.streams.set(id, { id, peer: to, use, open: false });
+  state.streams.set(id, { id, peer: to, use });
   state.transmissions.push({ kind: "open-stream", stream: id, to, timeoutMs: Math.ceil(timeoutMs) });
   state.timers.set(MonotonicMs(state.now + timeoutMs), { kind: "stream-over", stream: id });
   return id;
 }
 
+/** Refused while too many are open: nobody has shown a key yet. */
 export function acceptStream(state: SwimState, id: StreamId, peer: Address): void {
-  state.streams.set(id, { id, peer, use: { kind: "inbound" }, open: true });
+  if (state.streams.size >= STREAMS_MAX) {
+    state.transmissions.push({ kind: "close-stream", stream: id });
+    return;
+  }
+  state.streams.set(id, { id, peer, use: { kind: "inbound" } });
   state.timers.set(MonotonicMs(state.now + state.options.streamTimeoutMs), { kind: "stream-over", stream: id });
 }
 

@@ -91,6 +91,11 @@ export class Uplinks {
     return this.#streams.get(stream)?.granted === true;
   }
 
+  /** Streams to relays that `serves` does not hold fit any more. A crashed machine closes no streams. */
+  unfit(serves: (relay: NodeId) => boolean): readonly StreamId[] {
+    return [...this.#streams].filter(([, { relay }]) => !serves(relay)).map(([stream]) => stream);
+  }
+
   get streams(): readonly StreamId[] {
     return [...this.#streams.keys()];
   }
