@@ -80,6 +80,7 @@ test("memberlist#311: a member that pings under an incarnation below its tombsto
   const node = new NodeUnderTest();
   node.hearOf("a", record("x", "alive", 100));
   node.hearOf("a", record("x", "dead", 100));
+  node.run(2_000);
   node.sent();
   node.hear("x", [{ kind: "ping", probe: 7 as never, target: node.self.id }], { epoch: 1, counter: 1 });
   const [answer] = node.sent();
@@ -88,5 +89,18 @@ test("memberlist#311: a member that pings under an incarnation below its tombsto
       .map((message) => (message.kind === "member" ? `${message.record.id} ${message.record.state}` : message.kind))
       .slice(0, 2),
     ["ack", "x dead"],
+  );
+});
+
+test("what a node concluded while it was alone is no news for whoever comes next", () => {
+  const node = new NodeUnderTest();
+  node.hearOf("a", record("a", "alive", 0));
+  node.run(10_000);
+  assert.equal(node.held("a")?.state, "dead");
+  node.sent();
+  node.hear("b", [{ kind: "ping", probe: 7 as never, target: node.self.id }]);
+  assert.deepEqual(
+    node.sent().map(({ messages }) => messages.map(({ kind }) => kind)),
+    [["ack"]],
   );
 });

@@ -97,6 +97,16 @@ test("a helper pings for another, passes the ack on, and otherwise reports at fo
   ]);
 });
 
+test("a member that asks to be pinged itself is pinged by a stranger: its NAT is open for whom it asked", () => {
+  const node = nodeKnowing("ab");
+  settle(node);
+  const request = { kind: "ping-request", probe: ProbeNumber(9), target: NodeId("a"), addresses: [], timeoutMs: 500 } as const;
+  node.hear("a", [request]);
+  const sent = node.sent();
+  assert.deepEqual(messagesOf(sent, "ping"), []);
+  assert.deepEqual(messagesOf(sent, "ping-request"), [{ to: peerAddress("b"), message: request }]);
+});
+
 test("a suspect is told in the very ping that it is one", () => {
   const node = nodeKnowing("a");
   settle(node);
