@@ -93,7 +93,7 @@ test("memberlist#311: a member that pings under an incarnation below its tombsto
 });
 
 test("what a node concluded while it was alone is no news for whoever comes next", () => {
-  const node = new NodeUnderTest();
+  const node = new NodeUnderTest({ gossipToDeadMs: 0 });
   node.hearOf("a", record("a", "alive", 0));
   node.run(10_000);
   assert.equal(node.held("a")?.state, "dead");

@@ -5,6 +5,9 @@ import { sendTo } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import type { MemberRecord } from "./types.ts";
 
+/** Of the ticks in which one of the receivers is a dead one. */
+const TO_DEAD_SHARE = 0.25;
+
 /** Has the word passed on, with probes and by the gossip tick, until enough members were told. */
 export function spread(state: SwimState, record: MemberRecord): void {
   state.broadcasts.put(record.id, { kind: "member", record }, gossipBytes(record));
@@ -14,9 +17,10 @@ export function spread(state: SwimState, record: MemberRecord): void {
 /** Tells a few members what is new, beside what rides on probes. Rests while there is nothing to tell. */
 export function gossipTick(state: SwimState): void {
   state.gossiping = false;
-  // Verdicts of a node that is alone: kept until somebody is there to hear them, they would kill a healthy cluster.
-  if (state.order.size === 0) state.broadcasts = new BroadcastQueue();
-  for (const member of listeners(state)) {
+  const dead = latelyDead(state);
+  // What a node concludes while it is alone stays with it: kept until somebody is there to hear it, it would be spread as news.
+  if (state.order.size === 0 && dead.length === 0) state.broadcasts = new BroadcastQueue();
+  for (const member of listeners(state, dead)) {
     if (state.broadcasts.size > 0) sendTo(state, member, []);
   }
   if (state.broadcasts.size > 0) setTick(state, state.options.gossipIntervalMs);
@@ -33,15 +37,15 @@ function setTick(state: SwimState, waitMs: number): void {
 }
 
 /** Members present, and now and then in place of one of them one that died lately, so that it hears of it if it lives. */
-function listeners(state: SwimState): MemberRecord[] {
-  const dead = state.random() < 0.25 ? lateDead(state) : null;
-  const fanOut = state.options.gossipFanOut - (dead === null ? 0 : 1);
+function listeners(state: SwimState, dead: readonly NodeId[]): MemberRecord[] {
+  const drawn = state.random() < TO_DEAD_SHARE ? dead[Math.floor(state.random() * dead.length)] : undefined;
+  const fanOut = state.options.gossipFanOut - (drawn === undefined ? 0 : 1);
   const ids = state.order.sample(fanOut, () => true);
-  return [...(dead === null ? ids : [...ids, dead])].map((id) => state.members.get(id)!);
+  return [...ids, ...(drawn === undefined ? [] : [drawn])].map((id) => state.members.get(id)!);
 }
 
-function lateDead(state: SwimState): NodeId | null {
-  const late = state.deaths.filter(({ at }) => state.now - at <= state.options.gossipToDeadMs);
-  const drawn = late[Math.floor(state.random() * late.length)];
-  return drawn !== undefined && state.members.get(drawn.id)?.state === "dead" ? drawn.id : null;
+function latelyDead({ deaths, members, now, options }: SwimState): NodeId[] {
+  return deaths
+    .filter(({ id, at }) => now - at <= options.gossipToDeadMs && members.get(id)?.state === "dead")
+    .map(({ id }) => id);
 }
