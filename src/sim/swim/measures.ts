@@ -41,6 +41,8 @@ const RECOVERY_MS = 60_000;
 const THAW_MS = 5_000;
 const FORMER_LIFE_MS = 30_000;
 
+const GROWN_MS = 10_000;
+
 const HELD: Readonly<Record<MemberState, number>> = { alive: 1, suspect: 2, dead: 3, left: 4, removed: 5 };
 const UNKNOWN = 0;
 
@@ -85,6 +87,9 @@ export class Measures {
     flaps: [],
     conflicts: [],
   };
+  #missing = 0;
+  /** Someone's view, or the set of those that run, has changed since it was last counted who is missing. */
+  #isDirty = true;
   #isMeasuring = false;
   #startMs = 0;
   #fingerprint = 0;
@@ -154,6 +159,7 @@ export class Measures {
 
   /** Something changed in the cluster: from now on its members have to agree anew. */
   changed(): void {
+    this.#isDirty = true;
     this.#unsettledSinceMs = this.#faults.every((count) => count === 0) ? this.#now() : null;
   }
 
@@ -232,14 +238,27 @@ export class Measures {
   second(): void {
     if (!this.#isMeasuring) return;
     const running = this.#machines.filter(({ process, index }) => process !== null && index < this.#nodes);
+    for (const machine of running) this.#traffic.add("runningMs", this.atMs, machine, 1_000);
+    // A look at everyone by everyone is dear, and in a quiet cluster nothing has changed since the last one.
+    if (this.#isDirty) this.#missing = this.#worstMissing(running);
+    this.#isDirty = running.some((machine) => !this.#isGrown(machine));
+    this.#sample("missing", this.#missing);
+  }
+
+  #worstMissing(running: readonly Machine[]): number {
+    const grown = running.filter((machine) => this.#isGrown(machine));
     let worst = 0;
-    for (const observer of running) {
-      this.#traffic.add("runningMs", this.atMs, observer, 1_000);
+    for (const observer of grown) {
       let missing = 0;
-      for (const member of running) if (member !== observer && !this.#holdsRunning(observer.index, member.index)) missing += 1;
+      for (const member of grown) if (member !== observer && !this.#holdsRunning(observer.index, member.index)) missing += 1;
       worst = Math.max(worst, missing);
     }
-    this.#sample("missing", worst);
+    return worst;
+  }
+
+  /** Whoever has only just started knows nobody yet, and is known by nobody. */
+  #isGrown({ process }: Machine): boolean {
+    return process !== null && this.#now() - process.startedMs >= GROWN_MS;
   }
 
   /** Looks at what the members show: asked often while something is on its way, and never otherwise. */
@@ -342,6 +361,7 @@ export class Measures {
     const before = this.#held[at]!;
     if (before === state) return;
     this.#held[at] = state;
+    this.#isDirty = true;
     if (state === HELD.suspect && this.#suspectedBy[member]!++ === 0) this.#suspectedSinceMs[member] = this.#now();
     if (before !== HELD.suspect || --this.#suspectedBy[member]! > 0) return;
     const { process } = this.#machines[member]!;

@@ -19,7 +19,11 @@ export const METRICS = {
     "ms",
     "from the last change to equal digests at all running members, who hold those that run and no others",
   ),
-  missing: metric("samples", "number", "running members that a running member does not hold running: the worst of every second"),
+  missing: metric(
+    "samples",
+    "number",
+    "members that one does not hold running, both having run for 10 s: the worst of every second",
+  ),
   undetected: metric("events", "number", "crashes not known everywhere when the member returned or the run ended"),
   "not-rejoined": metric("count", "number", "starts and changes of address not known everywhere when the run ended"),
   "not-converged": metric("count", "number", "1 when the digests of the running members differed at the end"),

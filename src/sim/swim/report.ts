@@ -2,7 +2,7 @@ import { METRIC_NAMES, METRICS } from "./metrics.ts";
 import { statisticOf } from "./percentiles.ts";
 import type { SwimRun } from "./run.ts";
 import type { SwimScript } from "./scenario/script.ts";
-import { type Failure, numbersOf, show } from "./verdict.ts";
+import { type Failure, numbersOf, samplesFor, show } from "./verdict.ts";
 
 /** What all runs of one script gave, by metric; null where there was nothing to measure. Durations are milliseconds. */
 export interface Report {
@@ -12,6 +12,8 @@ export interface Report {
   readonly runs: number;
   readonly metrics: Readonly<Record<string, Summary | null>>;
   readonly failures: readonly Failure[];
+  /** Expectations of a percentile or a mean for which the runs gave too few numbers. */
+  readonly unjudged: readonly string[];
   readonly simulatedMs: number;
   readonly events: number;
   /** Of the first run: a seed and a commit give the same one on every machine. */
@@ -42,6 +44,10 @@ export function reportOf(script: SwimScript, runs: readonly SwimRun[], failures:
     runs: runs.length,
     metrics: Object.fromEntries(metrics),
     failures,
+    unjudged: script.expectations.flatMap(({ metric, statistic, text }) => {
+      const count = metrics.find(([name]) => name === metric)?.[1]?.count ?? 0;
+      return count > 0 && count < samplesFor(statistic) ? [text] : [];
+    }),
     simulatedMs: runs.reduce((total, run) => total + run.simulatedMs, 0),
     events: runs.reduce((total, run) => total + run.events, 0),
     fingerprint: runs[0]?.fingerprint ?? "",
@@ -66,6 +72,7 @@ export function printReport(report: Report, tookMs: number, print: (line: string
           : `  ${metric.padEnd(30)} p50 ${text(summary.p50)} p90 ${text(summary.p90)} p99 ${text(summary.p99)} max ${text(summary.max)} (${summary.count})`,
     );
   }
+  for (const text of report.unjudged) print(`  not judged, too few numbers (more --seeds): ${text}`);
 }
 
 function summaryOf(numbers: readonly number[]): Summary | null {

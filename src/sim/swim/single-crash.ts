@@ -12,5 +12,6 @@ run 60s
 expect undetected = 0
 expect known-everywhere p50 <= 7s
 expect known-everywhere p99 <= 10s
+expect known-everywhere max <= 40s
 expect false-deaths = 0
 `;

@@ -2,7 +2,7 @@ import { assertNever } from "#kernel";
 import { METRICS, type MetricOf } from "./metrics.ts";
 import { statisticOf } from "./percentiles.ts";
 import type { SwimRun } from "./run.ts";
-import type { Comparison, Expectation, SwimScript } from "./scenario/script.ts";
+import type { Comparison, Expectation, Statistic, SwimScript } from "./scenario/script.ts";
 
 /** An expectation that does not hold, and the run that shows it best. */
 export interface Failure {
@@ -54,10 +54,9 @@ function judge(expectation: Expectation, { runMs }: SwimScript, runs: readonly S
       ? null
       : { line, expected: text, found: `${metric} is ${show(worst.numbers[0]!, unit)}`, seed: worst.seed };
   }
-  const found = statisticOf(
-    statistic,
-    perRun.flatMap(({ numbers }) => numbers),
-  );
+  const numbers = perRun.flatMap((each) => each.numbers);
+  if (numbers.length > 0 && numbers.length < samplesFor(statistic)) return null;
+  const found = statisticOf(statistic, numbers);
   if (found !== null && holds(found, comparison, value)) return null;
   return {
     line,
@@ -65,6 +64,21 @@ function judge(expectation: Expectation, { runMs }: SwimScript, runs: readonly S
     found: found === null ? `no ${metric} was measured` : `${metric} ${statistic} is ${show(found, unit)}`,
     seed: extremeSeed(perRun, comparison),
   };
+}
+
+/** Below so many numbers a percentile or a mean is chance: it is shown, and not judged. */
+export function samplesFor(statistic: Statistic | null): number {
+  switch (statistic) {
+    case "p50":
+    case "mean":
+      return 20;
+    case "p90":
+      return 50;
+    case "p99":
+      return 100;
+    default:
+      return 0;
+  }
 }
 
 export function show(value: number, unit: "ms" | "number"): string {
