@@ -190,3 +190,15 @@ function settle(node: NodeUnderTest): void {
   node.run(2_000);
   node.sent();
 }
+
+test("a record that is longer than our datagrams is kept, and what cannot be sent of it is left out without harm", () => {
+  const node = nodeKnowing("b", { datagramBytes: 576 });
+  settle(node);
+  const long = record("x", "suspect", 0, { accuser: "b" });
+  const capabilities = Array.from({ length: 12 }, (_, index) => String.fromCharCode(97 + index).repeat(38));
+  const addresses = Array.from("abcdefgh", peerAddress);
+  node.hearOf("b", { ...long, addresses, metadata: { ...long.metadata, capabilities } });
+  node.run(5_000);
+  assert.ok(node.events().some(({ kind }) => kind === "self-healed"));
+  assert.ok(node.core.nextDeadline !== null);
+});

@@ -126,7 +126,7 @@ export class NodeUnderTest {
   #wire(peer: string): Wire {
     const known = this.#wires.get(peer);
     if (known !== undefined) return known;
-    const made = wire(this.options);
+    const made = wire({ ...this.options, datagramBytes: 1_200 });
     this.#wires.set(peer, made);
     return made;
   }

@@ -8,8 +8,8 @@ import type { SwimState } from "./state.ts";
 import { type PushPullPurpose, type Stream, closeStream, openStream } from "./streams.ts";
 import type { Digest, MemberRecord, StreamId } from "./types.ts";
 
-/** At 512 bytes of metadata and a few addresses each, well under the longest frame. */
-const RECORDS_PER_FRAME = 1_000;
+/** Under the longest frame (1 MiB) even if each record were as long as one can be. */
+const RECORDS_PER_FRAME = 500;
 
 type PushPull = Extract<Message, { readonly kind: "push-pull" }>;
 

@@ -69,7 +69,8 @@ export function sendByRelay(
 
 /** On a stream of ours: of any length, and without gossip. */
 export function sendFrame(state: SwimState, stream: StreamId, messages: readonly Message[]): void {
-  if (state.isSilent) return;
+  // The stream may have ended since the question came on it.
+  if (state.isSilent || !state.streams.has(stream)) return;
   const bytes = state.wire.frame(stream, { sender: state.id, ...head(state), messages });
   state.counters.bytesSent += bytes.length;
   state.transmissions.push({ kind: "stream-bytes", stream, bytes });
@@ -109,7 +110,11 @@ function relaysOf(state: SwimState, member: MemberRecord): MemberRecord[] {
 }
 
 function sendSealed(state: SwimState, to: Address, messages: readonly Message[]): void {
-  const bytes = state.wire.datagram({ sender: state.id, ...head(state), messages });
+  const packet: Packet = { sender: state.id, ...head(state), messages };
+  // What others made is as long as their datagrams may be; ours may be set shorter.
+  const foreign = messages.some(({ kind }) => kind === "relayed" || kind === "member");
+  if (foreign && packetBytes(packet) > state.wire.room) return state.selfHealed("a foreign record or packet over our datagram");
+  const bytes = state.wire.datagram(packet);
   state.counters.datagramsSent += 1;
   state.counters.bytesSent += bytes.length;
   state.transmissions.push({ kind: "datagram", to, bytes });
