@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { runBatch } from "../../../src/sim/swim/batch.ts";
 import { realCore } from "../../../src/sim/swim/real-core.ts";
+import { METRIC_NAMES } from "../../../src/sim/swim/metrics.ts";
 import { statisticOf } from "../../../src/sim/swim/percentiles.ts";
 import { parseSwimScenario } from "../../../src/sim/swim/scenario/parse.ts";
 import type { SwimScript } from "../../../src/sim/swim/scenario/script.ts";
@@ -104,6 +106,16 @@ test("an option that does not exist, or that breaks a relation, is a mistake of 
   };
   assert.throws(wrong("set perod 1s"), /there is no option "perod"/);
   assert.throws(wrong("set probe_timeout 700ms"), /probe_timeout 700 ms must be at most half of period 750 ms/);
+});
+
+test("the page about scenario files has an example that can be read, and names every metric", () => {
+  const page = readFileSync(new URL("../../../docs/membership-simulator.md", import.meta.url), "utf8");
+  const example = /```swim\n([\s\S]*?)```/.exec(page)![1]!;
+  assert.equal(parseSwimScenario(example).rows.length, 1);
+  assert.deepEqual(
+    METRIC_NAMES.filter((name) => !page.includes(`| \`${name}\` |`)),
+    [],
+  );
 });
 
 test("percentiles are of the nearest rank", () => {
