@@ -163,7 +163,7 @@ export interface MembershipView {
   /** Distinct peers heard within the last four periods, and how many of them hold our digest. */
   readonly sampled: number;
   readonly agreeing: number;
-  /** 1 is healthy; up to 8. */
+  /** 1 is healthy; the period and the probe timeout are multiplied by it. */
   readonly healthMultiplier: number;
   /** When the youngest suspicion began, or null. */
   readonly youngestSuspicion: MonotonicMs | null;
