@@ -20,6 +20,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
   storage: { rooms: ["kernel", "ports", "raft"], packages: ["node:zlib", "node:crypto"] },
   consensus: { rooms: ["kernel", "ports", "raft", "storage"], packages: [] },
   replica: { rooms: ["kernel", "ports", "codec", "consensus", "statemachine", "raft"], packages: [] },
+  membership: { rooms: ["kernel", "ports", "membership/core"], packages: [] },
   observe: { rooms: ["kernel", "ports"], packages: [] },
   "api/grpc": {
     rooms: ["kernel", "ports", "gen", "codec", "replica", "statemachine", "observe"],
@@ -64,6 +65,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
       "api",
       "client",
       "agent",
+      "membership",
       "membership/core",
       "config",
       "observe",

@@ -4,7 +4,10 @@
  */
 export type { Aead, AeadKey } from "./aead.ts";
 export type { Clock, Stamp, Timers, Timer } from "./clock.ts";
+export type { DatagramSocket, Endpoint } from "./datagram.ts";
 export type { Disk, DiskFile, DirectoryLock } from "./disk.ts";
+export type { HttpGet, HttpGetFailure, HttpGetResult } from "./http-get.ts";
 export type { PeerLinks, PeerLinkEvents } from "./peer-link.ts";
 export type { Log, LogFields } from "./log.ts";
 export type { PulseFeed, PulseRequest, PulseSnapshot } from "./pulse.ts";
+export type { ByteStream, StreamEvents, StreamPort } from "./stream.ts";
