@@ -1,5 +1,5 @@
 import { NodeId } from "#kernel";
-import { Address, type Incarnation, type MemberRecord } from "#membership/core";
+import type { Address, Incarnation, MemberRecord } from "#membership/core";
 import { canonicalAddress, splitPlace } from "./address.ts";
 
 const FORMAT_VERSION = 1;

@@ -37,7 +37,7 @@ test("a file that others may open, or that holds something else, stops the start
   };
   assert.match(wrong(secret.toString("hex"), 0o640), /membership\.key_file: .* may be opened by others \(mode 0640\)/);
   assert.match(wrong("\n# none\n"), /holds no key/);
-  const mistyped = `${secret.toString("base64").slice(0, 40)}`;
+  const mistyped = secret.toString("base64").slice(0, 40);
   assert.match(wrong(`${secret.toString("hex")}\n${mistyped}`), /line 2 is not a key of 32 bytes/);
   assert.ok(!wrong(mistyped).includes(mistyped));
   assert.match(wrong(`${secret.toString("hex")}\n`.repeat(9)), /holds 9 keys, at most 8/);

@@ -36,7 +36,8 @@ test("inbound streams have a limit for each host and one for all; a place is fre
   const { loop, datagrams } = network.node(addressOf("n0"));
   let accept: ((from: Endpoint, stream: { write(): void; close(): void }) => StreamEvents | null) | null = null;
   const started = SwimDriver.start(swimSetup("n0", []), [], {
-    ...loop,
+    clock: loop.clock,
+    timers: loop.timers,
     datagrams,
     streams: { accept: (handler) => void (accept = handler), dial: () => assert.fail() },
     onEvent: () => {},
