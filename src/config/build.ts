@@ -13,7 +13,13 @@ export interface Overrides {
 }
 
 /** A checked file → the complete, frozen configuration of one of its nodes. */
-export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, overrides: Overrides): NodeConfig {
+export function buildNodeConfig(
+  file: string,
+  shape: FileShape,
+  nodeId: NodeId,
+  membershipMode: NodeConfig["modes"]["membership"],
+  overrides: Overrides,
+): NodeConfig {
   const directory = dirname(resolve(file));
   const host = shape.hosts[nodeId] ?? {};
   const voters = votersOf(shape);
@@ -33,7 +39,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
     listen: { ...listenOf(shape, host), ...portsOf(shape, host) },
     tls: { peer: role === "voter" ? tlsFiles(tls?.peer, directory) : null, client: tlsFiles(tls?.client, directory) },
     insecure: shape.insecure?.grpc ?? false,
-    modes: { membership: "swim", consensus: "raft" },
+    modes: { membership: membershipMode, consensus: "raft" },
     membership: { ...membershipOf(shape, host), keyFile: keyFile === undefined ? null : resolve(directory, keyFile) },
     timing: timingOf(shape),
     raft: raftOf(shape),
@@ -46,7 +52,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
 }
 
 function hostConfig(shape: FileShape, name: string, host: HostShape): HostConfig {
-  return { name: NodeId(name), address: addressOf(host) ?? "", ports: portsOf(shape, host) };
+  return { name: NodeId(name), address: addressOf(host) ?? "", provider: host.provider ?? "", ports: portsOf(shape, host) };
 }
 
 function tlsFiles(files: TlsFiles | undefined, directory: string): TlsFiles | null {

@@ -3,7 +3,7 @@ import { buildNodeConfig, type Overrides } from "./build.ts";
 import { parseConfigDocument, type ConfigDocument } from "./document.ts";
 import { checkTlsFiles, readSmallFile } from "./files.ts";
 import { canonicalIdFile, type Identity, resolveIdentity, whyNotNodeId } from "./identity.ts";
-import { checkModes, type Environment } from "./modes.ts";
+import { checkGossipKey, checkModes, type Environment } from "./modes.ts";
 import type { Finding, Problem } from "./problem.ts";
 import { checkCluster, checkHost, checkNode } from "./relations.ts";
 import type { FileShape } from "./schema.ts";
@@ -33,7 +33,7 @@ export function loadConfig(request: LoadRequest): Loaded {
   if (!identity.ok) return { ok: false, problems: [document.locate(identity.finding)] };
   const node = checkNode(shape, identity.nodeId);
   if (node.findings.length > 0) return { ok: false, problems: node.findings.map(document.locate) };
-  const config = buildNodeConfig(request.file, shape, identity.nodeId, request.overrides ?? {});
+  const config = buildNodeConfig(request.file, shape, identity.nodeId, file.membershipMode, request.overrides ?? {});
   const tls = checkTlsFiles(config.tls);
   if (tls.length > 0) return { ok: false, problems: tls.map(document.locate) };
   return { ok: true, config, warnings: [...warnings, ...node.warnings.map(document.locate)] };
@@ -83,7 +83,7 @@ export function validateConfig(request: LoadRequest): Validated {
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
-    nodes: ids.map((id) => buildNodeConfig(request.file, shape, id, request.overrides ?? {})),
+    nodes: ids.map((id) => buildNodeConfig(request.file, shape, id, file.membershipMode, request.overrides ?? {})),
     warnings: [...file.warnings, ...checked.flatMap((node) => node.warnings.map(document.locate))],
   };
 }
@@ -93,8 +93,8 @@ export type LoadedMembership =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /**
- * The membership section alone, with profile and defaults put in, as `ringraft swim explain` shows it. Unlike a start it takes
- * settings that this version does not act on yet.
+ * The membership section alone, with profile and defaults put in, as `ringraft swim explain` shows it. Unlike a start it needs
+ * no gossip key.
  */
 export function loadMembership(file: string): LoadedMembership {
   const read = readShape(file);
@@ -103,7 +103,7 @@ export function loadMembership(file: string): LoadedMembership {
   const { findings } = checkCluster(shape);
   if (findings.length > 0) return { ok: false, problems: findings.map(document.locate) };
   const first = Object.keys(shape.hosts)[0] as NodeId;
-  const { membership, timing } = buildNodeConfig(file, shape, first, {});
+  const { membership, timing } = buildNodeConfig(file, shape, first, "none", {});
   return { ok: true, membership, members: Object.keys(shape.hosts).length, profile: timing.profile };
 }
 
@@ -113,6 +113,7 @@ type ClusterFile =
       readonly document: ConfigDocument;
       readonly shape: FileShape;
       readonly canonicalNodeId: string | null;
+      readonly membershipMode: NodeConfig["modes"]["membership"];
       readonly warnings: readonly Problem[];
     }
   | { readonly ok: false; readonly problems: readonly Problem[] };
@@ -138,13 +139,15 @@ function readClusterFile(request: LoadRequest): ClusterFile {
   const env = withoutEmpty(request.env);
   const modes = checkModes(env, shape);
   const cluster = checkCluster(shape);
-  const broken: readonly Finding[] = [...checkClusterId(shape), ...modes.findings, ...cluster.findings];
+  const wrong: readonly Finding[] = [...checkClusterId(shape), ...modes.findings, ...cluster.findings];
+  const broken = wrong.length > 0 ? wrong : checkGossipKey(modes.membership, shape);
   if (broken.length > 0) return { ok: false, problems: broken.map(document.locate) };
   return {
     ok: true,
     document,
     shape,
     canonicalNodeId: canonical.ok ? canonical.text.trim() : null,
+    membershipMode: modes.membership,
     warnings: [...warnings, ...modes.warnings.map(document.locate), ...cluster.warnings.map(document.locate)],
   };
 }

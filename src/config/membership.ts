@@ -32,13 +32,11 @@ const adrNames: ReadonlyMap<keyof SwimOptions, "gossip_interval_ms" | "ping_time
 /** The file's section with profile and defaults put in. `key_file` is resolved by the caller, which knows the folder. */
 export function membershipOf(shape: FileShape, host: HostShape): Omit<MembershipConfig, "keyFile"> {
   const section = shape.membership;
-  const own = host.ringraft?.membership;
-  const bind = own?.bind ?? section?.bind ?? listenOf(shape, host).host;
   const seeds = section?.seeds?.map(({ id, addrs }) => ({ id: id ?? null, addrs })) ?? votersAsSeeds(shape);
   return {
     label: section?.label ?? shape.cluster?.id ?? "ringraft",
-    bind: withPort(bind) ?? bind,
-    advertise: (own?.advertise ?? addressesOf(host)).map((address) => withPort(address) ?? address),
+    bind: bindOf(shape, host),
+    advertise: advertiseOf(shape, host),
     seeds: seeds.map(({ id, addrs }) => ({
       id: id === null ? null : NodeId(id),
       addresses: addrs.map((address) => withPort(address) ?? address),
@@ -57,9 +55,7 @@ export function checkMembership(shape: FileShape): {
   readonly findings: readonly Finding[];
   readonly warnings: readonly Finding[];
 } {
-  if (shape.membership === undefined && Object.values(shape.hosts).every(({ ringraft }) => ringraft?.membership === undefined)) {
-    return { findings: [], warnings: [] };
-  }
+  if (!setsMembership(shape)) return { findings: [], warnings: [] };
   return {
     findings: [
       ...checkSwim(shape),
@@ -72,11 +68,9 @@ export function checkMembership(shape: FileShape): {
   };
 }
 
-/** Every setting of the detectors that the file holds: this version runs none of them, and nothing is taken and ignored. */
-export function detectorSettings(shape: FileShape): readonly (readonly string[])[] {
-  const ofCluster = Object.keys(shape.membership ?? {}).filter((key) => key !== "mode");
-  const ofHosts = Object.entries(shape.hosts).filter(([, { ringraft }]) => ringraft?.membership !== undefined);
-  return [...ofCluster.map((key) => ["membership", key]), ...ofHosts.map(([name]) => ["hosts", name, "ringraft", "membership"])];
+/** The file says something about membership: then a detector runs, in the mode `swim` where it names none. */
+export function setsMembership(shape: FileShape): boolean {
+  return shape.membership !== undefined || Object.values(shape.hosts).some(({ ringraft }) => ringraft?.membership !== undefined);
 }
 
 function swimOf(shape: FileShape): SwimOptions {
@@ -200,8 +194,21 @@ function isAllowed(shape: FileShape, id: string): boolean {
   return patterns.length > 0 && (!list.ok || list.value.allowsId(NodeId(id)));
 }
 
+function bindOf(shape: FileShape, host: HostShape): string {
+  const bind = host.ringraft?.membership?.bind ?? shape.membership?.bind ?? listenOf(shape, host).host;
+  return withPort(bind) ?? bind;
+}
+
+/** What the inventory knows is reached on the port that is bound; an address that is written out has its own. */
+function advertiseOf(shape: FileShape, host: HostShape): readonly string[] {
+  const written = host.ringraft?.membership?.advertise;
+  if (written !== undefined) return written.map((address) => withPort(address) ?? address);
+  const port = Number(/:(\d+)$/.exec(bindOf(shape, host))?.[1] ?? DEFAULT_PORT);
+  return addressesOf(host).map((address) => withPort(address, port) ?? address);
+}
+
 function votersAsSeeds(shape: FileShape): readonly { readonly id: string; readonly addrs: readonly string[] }[] {
-  return votersOf(shape).map((id) => ({ id, addrs: addressesOf(shape.hosts[id] ?? {}) }));
+  return votersOf(shape).map((id) => ({ id, addrs: advertiseOf(shape, shape.hosts[id] ?? {}) }));
 }
 
 /** All that the inventory knows, since one of them may be closed to the one who dials (a mesh address outside the mesh). */
@@ -211,9 +218,9 @@ function addressesOf(host: HostShape): readonly string[] {
 }
 
 /** `address` as `host:port`, with the default port where it names none; null when it cannot be read. */
-function withPort(address: string): string | null {
-  if (address.includes(":") && !address.startsWith("[") && parseIp(address) !== null) return `[${address}]:${DEFAULT_PORT}`;
-  const [, host, port = String(DEFAULT_PORT)] = /^(\[[^\]]+\]|[^:[\]]+)(?::([1-9]\d{0,4}))?$/.exec(address) ?? [];
+function withPort(address: string, otherwise: number = DEFAULT_PORT): string | null {
+  if (address.includes(":") && !address.startsWith("[") && parseIp(address) !== null) return `[${address}]:${otherwise}`;
+  const [, host, port = String(otherwise)] = /^(\[[^\]]+\]|[^:[\]]+)(?::([1-9]\d{0,4}))?$/.exec(address) ?? [];
   if (host === undefined || Number(port) > 65_535) return null;
   const readable = host.startsWith("[") ? parseIp(host.slice(1, -1)) !== null : isNameOrIpv4(host);
   return readable ? `${host}:${port}` : null;

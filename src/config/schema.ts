@@ -183,6 +183,9 @@ const host = z.looseObject({
   port: port.optional(),
   bandwidth_mbps: z.number().positive("must be above 0 (megabytes per second)").optional(),
   role: z.string().optional(),
+  provider: text(64)
+    .regex(/^[\x20-\x7e]*$/, "must be printable ASCII")
+    .optional(),
   ringraft: overrides.optional(),
 });
 

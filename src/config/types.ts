@@ -25,7 +25,8 @@ export interface NodeConfig {
   readonly tls: { readonly peer: TlsFiles | null; readonly client: TlsFiles | null };
   /** The peer and client listeners may be reached from other machines without TLS. */
   readonly insecure: boolean;
-  readonly modes: { readonly membership: "swim"; readonly consensus: "raft" };
+  /** Membership `none`: the file says nothing about it, so no detector runs. */
+  readonly modes: { readonly membership: "none" | "http" | "swim" | "hybrid"; readonly consensus: "raft" };
   readonly membership: MembershipConfig;
   readonly timing: Timing;
   readonly raft: {
@@ -57,14 +58,16 @@ export interface HostConfig {
   readonly name: NodeId;
   /** Address that others dial (`host`, else `tailscale_ip`). */
   readonly address: string;
+  /** Who runs the machine, in the inventory's own word; "" where it does not say. */
+  readonly provider: string;
   readonly ports: { readonly http: number; readonly peer: number; readonly client: number };
 }
 
-/** What the detectors of membership are made from. This version runs none yet and refuses a file that sets any of it. */
+/** What the detectors of membership are made from. */
 export interface MembershipConfig {
   /** The cluster's name in the clear at the head of every packet. */
   readonly label: string;
-  /** Holds the gossip keys; null = none given. */
+  /** Holds the gossip keys; null = none given, and then SWIM does not run. */
   readonly keyFile: string | null;
   /** `address:port` of datagrams and streams. */
   readonly bind: string;

@@ -30,7 +30,7 @@ test("a small file becomes a complete, frozen configuration", () => {
       listen: { host: "127.0.0.1", httpHost: "127.0.0.1", http: 8770, peer: 8772, client: 8773 },
       tls: { peer: null, client: null },
       insecure: false,
-      modes: { membership: "swim", consensus: "raft" },
+      modes: { membership: "none", consensus: "raft" },
       membership: {
         label: "ringraft",
         keyFile: null,
@@ -179,9 +179,21 @@ test("an even number of voters, and a single one, are warned about", () => {
   assert.match(warned(valid.replace("[a, b, c]", "[a]")).join(), /one voter: its loss stops the cluster/);
 });
 
-test("the defaults of the flags are accepted; asking for swim by name says what stands in for it", () => {
+test("the defaults of the flags are accepted", () => {
   assert.deepEqual(warned(valid, { env: { RINGRIFT_CONSENSUS_MODE: "raft", RINGRIFT_RAFT_ENABLED: "true" } }), []);
-  assert.match(warned(valid, { env: { RINGRIFT_MEMBERSHIP_MODE: "swim" } }).join(), /until the SWIM detector exists/);
+});
+
+test("a detector runs where the file or a flag says something about membership; the MODE decides which", () => {
+  const mode = (section: string, env: Record<string, string> = {}) => loaded(valid + section, { env }).modes.membership;
+  assert.equal(mode(""), "none");
+  assert.equal(mode("membership: {key_file: k}\n"), "swim");
+  assert.equal(mode("membership: {key_file: k, mode: hybrid}\n"), "hybrid");
+  assert.equal(mode("membership: {mode: http}\n"), "http");
+  assert.equal(mode("membership: {key_file: k, mode: hybrid}\n", { RINGRIFT_MEMBERSHIP_MODE: "http" }), "http");
+  assert.equal(mode("membership: {key_file: k}\n", { RINGRIFT_SWIM_ENABLED: "true" }), "swim");
+  assert.equal(mode("", { RINGRIFT_SWIM_ENABLED: "false" }), "http");
+  const halfway = { RINGRIFT_MEMBERSHIP_MODE: "http", RINGRIFT_SWIM_ENABLED: "true" };
+  assert.match(warned(valid, { env: halfway }).join(), /RINGRIFT_SWIM_ENABLED=true has no effect: RINGRIFT_MEMBERSHIP_MODE=http/);
 });
 
 test("durations are milliseconds or text with a unit, sizes bytes or text with a unit", () => {

@@ -124,16 +124,18 @@ test("whoever stands under hosts may be a member, and whoever a pattern names", 
   });
 });
 
-test("no detector runs in this version: a start refuses each of its settings by name, and takes none silently", () => {
-  const section = "membership: {mode: swim, label: x, swim: {period: 1s}, seeds: [{id: a, addrs: [x]}]}";
-  assert.deepEqual(
-    refused(`${mesh}${section}\n`).map((problem) => /UNIMPLEMENTED: (\S+) is not in this version/.exec(problem)?.[1]),
-    ["membership.label", "membership.seeds", "membership.swim"],
-  );
+test("SWIM does not run without the cluster's key; polling needs none", () => {
+  for (const section of ["{mode: swim}", "{mode: hybrid}", "{allow_ids: [vast-1]}"]) {
+    assert.match(refused(`${mesh}membership: ${section}\n`).join(), /membership mode \w+ needs membership\.key_file/, section);
+  }
   const ofHost = mesh.replace("a: {host: 127.0.0.1}", "a: {host: 127.0.0.1, ringraft: {membership: {bind: x}}}");
-  assert.match(refused(ofHost).join(), /UNIMPLEMENTED: hosts\.a\.ringraft\.membership is not in this version/);
-  assert.match(refused(`${mesh}membership: {mode: hybrid}\n`).join(), /UNIMPLEMENTED: membership\.mode=hybrid/);
-  assert.match(warned(`${mesh}membership: {mode: swim}\n`).join(), /until the SWIM detector exists/);
+  assert.match(refused(ofHost).join(), /needs membership\.key_file/);
+  assert.deepEqual(warned(`${mesh}membership: {mode: http}\n`), warned(mesh));
+});
+
+test("a host that binds another port is reached there, unless its addresses are written out", () => {
+  const file = mesh.replace("a: {host: 127.0.0.1}", "a: {host: 127.0.0.1, ringraft: {membership: {bind: 127.0.0.1:9}}}");
+  assert.deepEqual(membership("", file).seeds[0], { id: "a", addresses: ["127.0.0.1:9"] });
 });
 
 test("the membership section of every profile file says the profile's numbers", () => {

@@ -233,20 +233,12 @@ test("ADR-013: modes that this version does not do are refused with UNIMPLEMENTE
   );
   assert.match(set({ RINGRIFT_CONSENSUS_MODE: "etcd" }), /UNIMPLEMENTED/);
   assert.match(
-    set({ RINGRIFT_MEMBERSHIP_MODE: "http", RINGRIFT_SWIM_ENABLED: "true" }),
-    /UNIMPLEMENTED: RINGRIFT_MEMBERSHIP_MODE=http/,
-  );
-  assert.match(
     set({ RINGRIFT_RAFT_ENABLED: "false" }),
     /UNIMPLEMENTED: RINGRIFT_RAFT_ENABLED=false \(which means consensus mode bully\)/,
   );
   assert.match(
     refused(`${valid}consensus: {mode: hybrid}\n`).join(),
     /^9:19 consensus\.mode: UNIMPLEMENTED: consensus\.mode=hybrid/,
-  );
-  assert.match(
-    refused(`${valid}membership: {allow_ids: [vast-]}\n`).join(),
-    /UNIMPLEMENTED: membership\.allow_ids is not in this version/,
   );
   const busyVoter = valid.replace("a: {host: 127.0.0.1}", "a: {host: 127.0.0.1, ringraft: {worker: {slots: 1}}}");
   assert.match(refused(busyVoter).join(), /UNIMPLEMENTED: a is a voter, and a voter that also runs work is not in this version/);

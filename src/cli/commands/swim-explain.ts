@@ -24,8 +24,8 @@ export const swimExplain: Command = {
       --config FILE         the profile, the overrides and the number of hosts of this file
       --nodes N             members to reckon with (default 36, or the file's hosts)
 ${outputHelp}
-The figures come from a model of the protocol, not from a measurement. No detector runs in this version: a start refuses the
-settings that this command shows. Exit code 78 when the file, or its numbers together, cannot be used.`,
+The figures come from a model of the protocol, not from a measurement. Exit code 78 when the file, or its numbers together,
+cannot be used.`,
   run: async (args) => {
     const { values } = parse(
       args,
