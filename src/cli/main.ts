@@ -7,11 +7,14 @@ import { jobGet, jobList, jobSubmit } from "./commands/job.ts";
 import { leaderTransfer } from "./commands/leader-transfer.ts";
 import { lockList } from "./commands/lock-list.ts";
 import { memberAdd, memberDemote, memberList, memberPromote, memberRemove, memberReplace } from "./commands/member.ts";
+import { members } from "./commands/members.ts";
+import { membershipCompare } from "./commands/membership-compare.ts";
 import { modelList } from "./commands/model-list.ts";
 import { nodeInit } from "./commands/node-init.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
 import { swimExplain } from "./commands/swim-explain.ts";
+import { wait } from "./commands/wait.ts";
 import { traceVerify } from "./offline/trace.ts";
 import { recover } from "./offline/recover.ts";
 import { snapshotRestore, snapshotSave, snapshotVerify } from "./offline/snapshot.ts";
@@ -26,6 +29,9 @@ const commands: readonly Command[] = [
   configValidate,
   swimExplain,
   status,
+  members,
+  membershipCompare,
+  wait,
   memberList,
   memberAdd,
   memberPromote,
