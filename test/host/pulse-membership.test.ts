@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import type { PulseSnapshot } from "#ports";
+import { Detectors } from "../../src/host/pulse/detectors.ts";
 import { startPulse } from "../../src/host/pulse/index.ts";
 import type { MembershipEvent, PulseMembership } from "../../src/host/pulse/messages.ts";
 import { bindUdp } from "../../src/host/udp.ts";
@@ -45,6 +47,37 @@ test("the pulse thread answers for membership: everyone it sees, whether that ha
     assert.equal(left.membership.lifecycle, "left");
   } finally {
     await pulse.close();
+  }
+});
+
+test("a main thread that is late is told to the others; one that is silent too long ends this life, and its return begins another", async () => {
+  const events: MembershipEvent["kind"][] = [];
+  const detectors = await Detectors.open(membershipOn("127.0.0.1:0"), ({ kind }) => events.push(kind));
+  const limits = { degradedAfterMs: 2_000, stalledAfterMs: 30_000 };
+  const self = async () => {
+    await pause(20);
+    return detectors.pages.look()!.swim!.view;
+  };
+  try {
+    detectors.mainSilent(40_000, limits);
+    detectors.join({ epoch: 3, members: [], wallMs: null });
+    assert.equal((await self()).self.metadata.degraded, false);
+    detectors.mainSilent(2_200, limits);
+    assert.equal((await self()).self.metadata.degraded, true);
+    detectors.mainSilent(0, limits);
+    assert.equal((await self()).self.metadata.degraded, false);
+    detectors.mainSilent(30_200, limits);
+    detectors.mainSilent(30_400, limits);
+    assert.equal((await self()).lifecycle, "left");
+    assert.ok(!events.includes("life-wanted"));
+    detectors.mainSilent(0, limits);
+    detectors.mainSilent(0, limits);
+    assert.equal(events.filter((kind) => kind === "life-wanted").length, 1);
+    detectors.join({ epoch: 4, members: [], wallMs: null });
+    const { lifecycle, self: own } = await self();
+    assert.deepEqual([lifecycle, own.incarnation.epoch], ["joined", 4]);
+  } finally {
+    detectors.close();
   }
 });
 
