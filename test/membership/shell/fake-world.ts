@@ -1,6 +1,6 @@
 import { MonotonicMs, type NodeId, seededRandom, WallTimeMs } from "#kernel";
 import { type MembershipSetup } from "#membership";
-import { httpPollProfiles, type SwimEvent, type SwimOptions, type SwimSetup, Address, swimProfiles } from "#membership/core";
+import { httpPollProfiles, type SwimOptions, type SwimSetup, Address, swimProfiles } from "#membership/core";
 import type { ByteStream, Clock, DatagramSocket, Endpoint, StreamEvents, StreamPort, Timers } from "#ports";
 import { nodeAead } from "../../../src/host/aead.ts";
 import { Scheduler } from "../../../src/sim/time/scheduler.ts";
@@ -117,6 +117,14 @@ export class FakeNetwork {
     this.#nodes.delete(address);
   }
 
+  /** Datagrams of a stranger, now. */
+  flood(to: string, count: number): void {
+    const peer = this.#nodes.get(to)!;
+    for (let sent = 0; sent < count; sent++) {
+      peer.loop.arrive(() => peer.onDatagram?.({ host: "198.51.100.9", port: 9 }, new Uint8Array(64)));
+    }
+  }
+
   run(ms: number): void {
     const until = this.scheduler.nowMs + ms;
     while (this.scheduler.step(until));
@@ -194,5 +202,3 @@ export function membershipSetup(name: string, more: Partial<MembershipSetup> = {
     ...more,
   };
 }
-
-export type Told = { readonly by: string; readonly event: SwimEvent };
