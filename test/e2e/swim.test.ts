@@ -74,7 +74,7 @@ async function knownAs(state: string, name: string, observers: readonly string[]
 
 test(
   "five real nodes find each other through the voters, agree on one digest, and say that they have converged",
-  { timeout: 60_000 },
+  { timeout: 150_000 },
   async () => {
     for (const name of names) {
       const url = `http://127.0.0.1:${cluster.httpPort(name)}/health?converged=true&timeout=30s`;
