@@ -15,10 +15,12 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
   statemachine: { rooms: ["kernel"], packages: [] },
   "client/core": { rooms: ["kernel"], packages: [] },
   "agent/core": { rooms: ["kernel"], packages: [] },
+  "membership/core": { rooms: ["kernel", "ports"], packages: [] },
   codec: { rooms: ["kernel", "gen", "raft", "statemachine"], packages: ["@protobuf-ts/runtime"] },
   storage: { rooms: ["kernel", "ports", "raft"], packages: ["node:zlib", "node:crypto"] },
   consensus: { rooms: ["kernel", "ports", "raft", "storage"], packages: [] },
   replica: { rooms: ["kernel", "ports", "codec", "consensus", "statemachine", "raft"], packages: [] },
+  membership: { rooms: ["kernel", "ports", "membership/core"], packages: [] },
   observe: { rooms: ["kernel", "ports"], packages: [] },
   "api/grpc": {
     rooms: ["kernel", "ports", "gen", "codec", "replica", "statemachine", "observe"],
@@ -27,7 +29,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
   api: { rooms: ["kernel", "ports", "gen", "codec", "replica", "statemachine", "observe"], packages: [] },
   client: { rooms: ["kernel", "gen", "codec", "statemachine", "client/core"], packages: ["@grpc/grpc-js"] },
   agent: { rooms: ["kernel", "ports", "client", "statemachine", "agent/core", "config"], packages: [] },
-  config: { rooms: ["kernel"], packages: ["yaml", "zod", "node:fs", "node:path", "node:os"] },
+  config: { rooms: ["kernel", "membership/core"], packages: ["yaml", "zod", "node:fs", "node:path", "node:os"] },
   node: {
     rooms: ["kernel", "ports", "codec", "raft", "statemachine", "storage", "consensus", "replica", "observe", "config"],
     packages: [],
@@ -44,6 +46,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
       "replica",
       "client/core",
       "agent/core",
+      "membership/core",
       "node",
     ],
     packages: ["node:"],
@@ -62,6 +65,8 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
       "api",
       "client",
       "agent",
+      "membership",
+      "membership/core",
       "config",
       "observe",
     ],
@@ -78,6 +83,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
       "statemachine",
       "storage",
       "consensus",
+      "membership/core",
       "node",
       "host",
       "sim",
@@ -122,7 +128,9 @@ test("pure rooms have no clock, no randomness and no promise", () => {
   const banned =
     /\b(Date\.now|new Date|performance\.|Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|Promise|async |await )/;
   const found = source
-    .filter((path) => ["kernel", "raft", "statemachine", "client/core", "agent/core"].includes(roomOf(path) ?? ""))
+    .filter((path) =>
+      ["kernel", "raft", "statemachine", "client/core", "agent/core", "membership/core"].includes(roomOf(path) ?? ""),
+    )
     .flatMap((path) =>
       withoutComments(readFileSync(join(root, path), "utf8"))
         .split("\n")

@@ -7,9 +7,14 @@ import { jobGet, jobList, jobSubmit } from "./commands/job.ts";
 import { leaderTransfer } from "./commands/leader-transfer.ts";
 import { lockList } from "./commands/lock-list.ts";
 import { memberAdd, memberDemote, memberList, memberPromote, memberRemove, memberReplace } from "./commands/member.ts";
+import { members } from "./commands/members.ts";
+import { membershipCompare } from "./commands/membership-compare.ts";
 import { modelList } from "./commands/model-list.ts";
+import { nodeInit } from "./commands/node-init.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
+import { swimExplain } from "./commands/swim-explain.ts";
+import { wait } from "./commands/wait.ts";
 import { traceVerify } from "./offline/trace.ts";
 import { recover } from "./offline/recover.ts";
 import { snapshotRestore, snapshotSave, snapshotVerify } from "./offline/snapshot.ts";
@@ -20,8 +25,13 @@ const commands: readonly Command[] = [
   dev,
   serve,
   clusterInit,
+  nodeInit,
   configValidate,
+  swimExplain,
   status,
+  members,
+  membershipCompare,
+  wait,
   memberList,
   memberAdd,
   memberPromote,
@@ -94,7 +104,7 @@ function overview(): string {
     "",
     "Exit codes of client commands: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict or fenced, 5 no leader or quorum,",
     "6 timeout or unknown outcome, 7 not authorised, 8 unhealthy, 9 over a limit.",
-    "Exit codes of serve, dev, cluster, config, wal, snapshot and recover: 74 input/output or corrupt data, 75 temporary, 78 configuration;",
+    "Exit codes of serve, dev, cluster, node, config, wal, snapshot and recover: 74 input/output or corrupt data, 75 temporary, 78 configuration;",
     "a wrong command line is 64 for serve and 2 for the others.",
     "",
   ].join("\n");

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, resolve } from "node:path";
 import { ClusterId, NodeId } from "#kernel";
 import { addressOf, electionOf, listenOf, portsOf, raftOf, sessionsOf, timingOf, votersOf, workerOf } from "./effective.ts";
+import { membershipOf } from "./membership.ts";
 import type { FileShape, HostShape } from "./schema.ts";
 import type { HandlerConfig, HostConfig, NodeConfig, TlsFiles, WorkerConfig } from "./types.ts";
 
@@ -12,7 +13,13 @@ export interface Overrides {
 }
 
 /** A checked file → the complete, frozen configuration of one of its nodes. */
-export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, overrides: Overrides): NodeConfig {
+export function buildNodeConfig(
+  file: string,
+  shape: FileShape,
+  nodeId: NodeId,
+  membershipMode: NodeConfig["modes"]["membership"],
+  overrides: Overrides,
+): NodeConfig {
   const directory = dirname(resolve(file));
   const host = shape.hosts[nodeId] ?? {};
   const voters = votersOf(shape);
@@ -20,6 +27,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
   const tls = host.ringraft?.tls ?? shape.tls;
   const dataDirectory = host.ringraft?.data_dir ?? shape.data_dir ?? `ringraft-data/${nodeId}`;
   const adminKeyFile = host.ringraft?.admin?.key_file ?? shape.admin?.key_file;
+  const keyFile = shape.membership?.key_file;
   return deepFreeze({
     file: resolve(file),
     nodeId,
@@ -31,7 +39,8 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
     listen: { ...listenOf(shape, host), ...portsOf(shape, host) },
     tls: { peer: role === "voter" ? tlsFiles(tls?.peer, directory) : null, client: tlsFiles(tls?.client, directory) },
     insecure: shape.insecure?.grpc ?? false,
-    modes: { membership: "swim", consensus: "raft" },
+    modes: { membership: membershipMode, consensus: "raft" },
+    membership: { ...membershipOf(shape, host), keyFile: keyFile === undefined ? null : resolve(directory, keyFile) },
     timing: timingOf(shape),
     raft: raftOf(shape),
     election: electionOf(shape),
@@ -43,7 +52,7 @@ export function buildNodeConfig(file: string, shape: FileShape, nodeId: NodeId, 
 }
 
 function hostConfig(shape: FileShape, name: string, host: HostShape): HostConfig {
-  return { name: NodeId(name), address: addressOf(host) ?? "", ports: portsOf(shape, host) };
+  return { name: NodeId(name), address: addressOf(host) ?? "", provider: host.provider ?? "", ports: portsOf(shape, host) };
 }
 
 function tlsFiles(files: TlsFiles | undefined, directory: string): TlsFiles | null {

@@ -1,3 +1,4 @@
+import { dirname, join } from "node:path";
 import { NodeId } from "#kernel";
 import type { Finding } from "./problem.ts";
 
@@ -14,7 +15,11 @@ export interface IdentitySources {
 
 export type Identity = { readonly ok: true; readonly nodeId: NodeId } | { readonly ok: false; readonly finding: Finding };
 
-const HOW = "set RINGRIFT_NODE_ID, or write the name into the file canonical_node_id beside the configuration";
+/** Beside the configuration, so that whoever starts the node finds both. */
+export const canonicalIdFile = (configFile: string): string => join(dirname(configFile), "canonical_node_id");
+
+const HOW =
+  "set RINGRIFT_NODE_ID, or write the name into the file canonical_node_id beside the configuration (ringraft node init does), or set node_id in it";
 
 /**
  * Containers once joined the cluster under their container ids because one source was read and the other was not; so a

@@ -1,15 +1,14 @@
-import { dirname, join } from "node:path";
 import type { NodeId } from "#kernel";
 import { buildNodeConfig, type Overrides } from "./build.ts";
 import { parseConfigDocument, type ConfigDocument } from "./document.ts";
 import { checkTlsFiles, readSmallFile } from "./files.ts";
-import { resolveIdentity, whyNotNodeId } from "./identity.ts";
-import { checkModes, type Environment } from "./modes.ts";
+import { canonicalIdFile, type Identity, resolveIdentity, whyNotNodeId } from "./identity.ts";
+import { checkGossipKey, checkModes, type Environment } from "./modes.ts";
 import type { Finding, Problem } from "./problem.ts";
-import { checkCluster, checkNode } from "./relations.ts";
+import { checkCluster, checkHost, checkNode } from "./relations.ts";
 import type { FileShape } from "./schema.ts";
 import { checkShape } from "./shape.ts";
-import type { NodeConfig } from "./types.ts";
+import type { MembershipConfig, NodeConfig, Timing } from "./types.ts";
 
 export interface LoadRequest {
   readonly file: string;
@@ -30,19 +29,40 @@ export function loadConfig(request: LoadRequest): Loaded {
   const file = readClusterFile(request);
   if (!file.ok) return file;
   const { document, shape, warnings } = file;
-  const identity = resolveIdentity({
-    flag: request.overrides?.nodeId ?? null,
-    environment: request.env["RINGRIFT_NODE_ID"]?.trim() || null,
-    canonicalFile: file.canonicalNodeId,
-    configured: shape.node_id ?? null,
-  });
+  const identity = identityIn(file, request);
   if (!identity.ok) return { ok: false, problems: [document.locate(identity.finding)] };
   const node = checkNode(shape, identity.nodeId);
   if (node.findings.length > 0) return { ok: false, problems: node.findings.map(document.locate) };
-  const config = buildNodeConfig(request.file, shape, identity.nodeId, request.overrides ?? {});
+  const config = buildNodeConfig(request.file, shape, identity.nodeId, file.membershipMode, request.overrides ?? {});
   const tls = checkTlsFiles(config.tls);
   if (tls.length > 0) return { ok: false, problems: tls.map(document.locate) };
   return { ok: true, config, warnings: [...warnings, ...node.warnings.map(document.locate)] };
+}
+
+export type NamedNode =
+  | {
+      readonly ok: true;
+      readonly nodeId: NodeId;
+      /** Where the name belongs, and whether it stands there already. */
+      readonly canonicalFile: string;
+      readonly written: boolean;
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/**
+ * Which node this machine is, by the same rules as a start: all sources that are given agree, and the name stands under
+ * `hosts`. For provisioning (`ringraft node init`), so nothing else that a start needs has to be there yet.
+ */
+export function nameNode(request: LoadRequest): NamedNode {
+  const file = readClusterFile(request);
+  if (!file.ok) return file;
+  const { document, shape } = file;
+  const identity = identityIn(file, request);
+  if (!identity.ok) return { ok: false, problems: [document.locate(identity.finding)] };
+  const { nodeId } = identity;
+  const unknown = checkHost(shape, nodeId);
+  if (unknown !== null) return { ok: false, problems: [document.locate(unknown)] };
+  return { ok: true, nodeId, canonicalFile: canonicalIdFile(request.file), written: file.canonicalNodeId !== null };
 }
 
 export type Validated =
@@ -63,9 +83,28 @@ export function validateConfig(request: LoadRequest): Validated {
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
-    nodes: ids.map((id) => buildNodeConfig(request.file, shape, id, request.overrides ?? {})),
+    nodes: ids.map((id) => buildNodeConfig(request.file, shape, id, file.membershipMode, request.overrides ?? {})),
     warnings: [...file.warnings, ...checked.flatMap((node) => node.warnings.map(document.locate))],
   };
+}
+
+export type LoadedMembership =
+  | { readonly ok: true; readonly membership: MembershipConfig; readonly members: number; readonly profile: Timing["profile"] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/**
+ * The membership section alone, with profile and defaults put in, as `ringraft swim explain` shows it. Unlike a start it needs
+ * no gossip key.
+ */
+export function loadMembership(file: string): LoadedMembership {
+  const read = readShape(file);
+  if (!read.ok) return read;
+  const { document, shape } = read;
+  const { findings } = checkCluster(shape);
+  if (findings.length > 0) return { ok: false, problems: findings.map(document.locate) };
+  const first = Object.keys(shape.hosts)[0] as NodeId;
+  const { membership, timing } = buildNodeConfig(file, shape, first, "none", {});
+  return { ok: true, membership, members: Object.keys(shape.hosts).length, profile: timing.profile };
 }
 
 type ClusterFile =
@@ -74,36 +113,58 @@ type ClusterFile =
       readonly document: ConfigDocument;
       readonly shape: FileShape;
       readonly canonicalNodeId: string | null;
+      readonly membershipMode: NodeConfig["modes"]["membership"];
       readonly warnings: readonly Problem[];
     }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
+function identityIn(file: Extract<ClusterFile, { readonly ok: true }>, request: LoadRequest): Identity {
+  return resolveIdentity({
+    flag: request.overrides?.nodeId ?? null,
+    environment: request.env["RINGRIFT_NODE_ID"]?.trim() || null,
+    canonicalFile: file.canonicalNodeId,
+    configured: file.shape.node_id ?? null,
+  });
+}
+
 /** The steps that no node's name can change: read, parse, shapes, then the relations within the cluster. */
 function readClusterFile(request: LoadRequest): ClusterFile {
-  const source = readSmallFile(request.file);
-  if (!source.ok) return { ok: false, problems: [unreadable(request.file, source.why)] };
-  const canonicalFile = join(dirname(request.file), "canonical_node_id");
+  const canonicalFile = canonicalIdFile(request.file);
   const canonical = readSmallFile(canonicalFile);
   if (!canonical.ok && !canonical.missing) return { ok: false, problems: [unreadable(canonicalFile, canonical.why)] };
-
-  const parsed = parseConfigDocument(request.file, source.text);
-  if (!parsed.ok) return parsed;
-  const { document } = parsed;
-  const { shape, findings, warnings } = checkShape(document.value);
-  if (shape === null) return { ok: false, problems: findings.map(document.locate) };
+  const read = readShape(request.file);
+  if (!read.ok) return read;
+  const { document, shape, warnings } = read;
 
   const env = withoutEmpty(request.env);
   const modes = checkModes(env, shape);
   const cluster = checkCluster(shape);
-  const broken: readonly Finding[] = [...checkClusterId(shape), ...modes.findings, ...cluster.findings];
+  const wrong: readonly Finding[] = [...checkClusterId(shape), ...modes.findings, ...cluster.findings];
+  const broken = wrong.length > 0 ? wrong : checkGossipKey(modes.membership, shape);
   if (broken.length > 0) return { ok: false, problems: broken.map(document.locate) };
   return {
     ok: true,
     document,
     shape,
     canonicalNodeId: canonical.ok ? canonical.text.trim() : null,
-    warnings: [...warnings, ...modes.warnings, ...cluster.warnings].map(document.locate),
+    membershipMode: modes.membership,
+    warnings: [...warnings, ...modes.warnings.map(document.locate), ...cluster.warnings.map(document.locate)],
   };
+}
+
+type ShapedFile =
+  | { readonly ok: true; readonly document: ConfigDocument; readonly shape: FileShape; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+function readShape(file: string): ShapedFile {
+  const source = readSmallFile(file);
+  if (!source.ok) return { ok: false, problems: [unreadable(file, source.why)] };
+  const parsed = parseConfigDocument(file, source.text);
+  if (!parsed.ok) return parsed;
+  const { document } = parsed;
+  const { shape, findings, warnings } = checkShape(document.value);
+  if (shape === null) return { ok: false, problems: findings.map(document.locate) };
+  return { ok: true, document, shape, warnings: warnings.map(document.locate) };
 }
 
 function checkClusterId(shape: FileShape): readonly Finding[] {

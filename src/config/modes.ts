@@ -1,9 +1,12 @@
+import { setsMembership } from "./membership.ts";
 import type { Finding } from "./problem.ts";
 import type { FileShape } from "./schema.ts";
+import type { NodeConfig } from "./types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Modes {
+  readonly membership: NodeConfig["modes"]["membership"];
   readonly findings: readonly Finding[];
   readonly warnings: readonly Finding[];
 }
@@ -13,8 +16,8 @@ interface Axis {
   readonly modeVariable: string;
   readonly enabledVariable: string;
   readonly modes: readonly string[];
-  /** The one that this version does, and the default. */
-  readonly done: string;
+  /** What this version does, its default first: what ENABLED=true stands for. */
+  readonly done: readonly [string, ...string[]];
   /** What ENABLED=false falls back to. */
   readonly fallback: string;
 }
@@ -24,7 +27,7 @@ const membership: Axis = {
   modeVariable: "RINGRIFT_MEMBERSHIP_MODE",
   enabledVariable: "RINGRIFT_SWIM_ENABLED",
   modes: ["http", "swim", "hybrid"],
-  done: "swim",
+  done: ["swim", "hybrid", "http"],
   fallback: "http",
 };
 const consensus: Axis = {
@@ -32,7 +35,7 @@ const consensus: Axis = {
   modeVariable: "RINGRIFT_CONSENSUS_MODE",
   enabledVariable: "RINGRIFT_RAFT_ENABLED",
   modes: ["bully", "raft", "hybrid", "etcd"],
-  done: "raft",
+  done: ["raft"],
   fallback: "bully",
 };
 
@@ -41,15 +44,32 @@ const consensus: Axis = {
  * contradicts the MODE it would switch off is an error. What this version does not do yet is refused, never ignored.
  */
 export function checkModes(env: Environment, shape: FileShape): Modes {
-  const axes = [check(membership, env, shape.membership?.mode), check(consensus, env, shape.consensus?.mode)];
-  const findings = axes.flatMap((axis) => axis.findings);
-  if (shape.membership?.allow_ids !== undefined) {
-    findings.push(unimplemented(["membership", "allow_ids"], "membership.allow_ids", "list every node under hosts"));
-  }
-  return { findings, warnings: axes.flatMap((axis) => axis.warnings) };
+  const detector = check(membership, env, shape.membership?.mode);
+  const order = check(consensus, env, shape.consensus?.mode);
+  const mode = (detector.mode ?? (setsMembership(shape) ? "swim" : "none")) as Modes["membership"];
+  return {
+    membership: mode,
+    findings: [...detector.findings, ...order.findings],
+    warnings: [...detector.warnings, ...order.warnings],
+  };
 }
 
-function check(axis: Axis, env: Environment, configured: string | undefined): { findings: Finding[]; warnings: Finding[] } {
+/** Asked once everything else is right: whoever has a wrong number in the section is told of the number first. */
+export function checkGossipKey(mode: Modes["membership"], shape: FileShape): readonly Finding[] {
+  if ((mode !== "swim" && mode !== "hybrid") || shape.membership?.key_file !== undefined) return [];
+  const message = `membership mode ${mode} needs membership.key_file: every packet is sealed with the cluster's key`;
+  const hint = "openssl rand -base64 32 > gossip.key && chmod 600 gossip.key, the same file on every node";
+  return [{ path: ["membership"], message, hint }];
+}
+
+interface Checked {
+  /** Null: nobody asked for one. */
+  readonly mode: string | null;
+  readonly findings: readonly Finding[];
+  readonly warnings: readonly Finding[];
+}
+
+function check(axis: Axis, env: Environment, configured: string | undefined): Checked {
   const asked = env[axis.modeVariable] ?? configured;
   const source = env[axis.modeVariable] === undefined ? `${axis.section}.mode` : axis.modeVariable;
   const enabled = env[axis.enabledVariable];
@@ -60,21 +80,26 @@ function check(axis: Axis, env: Environment, configured: string | undefined): { 
   if (asked !== undefined && !axis.modes.includes(asked)) {
     findings.push({ path: [source], message: `${JSON.stringify(asked)} must be one of ${axis.modes.join(", ")}` });
   }
-  if (findings.length > 0) return { findings, warnings: [] };
-  if (enabled === "false" && asked === axis.done) {
+  if (findings.length > 0) return { mode: null, findings, warnings: [] };
+  const [main] = axis.done;
+  if (enabled === "false" && asked === main) {
     const message = `${axis.enabledVariable}=false contradicts ${source}=${asked}`;
-    return { findings: [{ path: [axis.enabledVariable], message, hint: "unset one of the two" }], warnings: [] };
+    return { mode: null, findings: [{ path: [axis.enabledVariable], message, hint: "unset one of the two" }], warnings: [] };
   }
-  const mode = asked ?? (enabled === "false" ? axis.fallback : axis.done);
-  if (mode !== axis.done) {
+  const mode = asked ?? (enabled === undefined ? null : enabled === "false" ? axis.fallback : main);
+  if (mode !== null && !axis.done.includes(mode)) {
     const why =
       asked === undefined ? `${axis.enabledVariable}=false (which means ${axis.section} mode ${mode})` : `${source}=${mode}`;
     const path = asked === undefined ? [axis.enabledVariable] : source.split(".");
-    return { findings: [unimplemented(path, why, `this version does ${axis.done} only: leave it out`)], warnings: [] };
+    return { mode, findings: [unimplemented(path, why, `this version does ${main} only: leave it out`)], warnings: [] };
   }
-  if (axis.section === "consensus" || (asked === undefined && enabled === undefined)) return { findings: [], warnings: [] };
-  const message = `${asked === undefined ? axis.enabledVariable : source} asks for swim: until the SWIM detector exists, liveness comes from voters' streams and from sessions`;
-  return { findings: [], warnings: [{ path: asked === undefined ? [axis.enabledVariable] : source.split("."), message }] };
+  return { mode, findings: [], warnings: warnHalfway(axis, enabled, source, mode) };
+}
+
+/** The state in the middle of the ADR's rollback: switched on, and the MODE says the legacy one. */
+function warnHalfway(axis: Axis, enabled: string | undefined, source: string, mode: string | null): readonly Finding[] {
+  if (enabled !== "true" || mode !== axis.fallback) return [];
+  return [{ path: [axis.enabledVariable], message: `${axis.enabledVariable}=true has no effect: ${source}=${mode} decides` }];
 }
 
 function unimplemented(path: readonly string[], what: string, hint: string): Finding {

@@ -14,6 +14,7 @@ import {
   type Listener,
 } from "./effective.ts";
 import { whyNotNodeId } from "./identity.ts";
+import { checkMembership } from "./membership.ts";
 import type { Finding } from "./problem.ts";
 import { formatDuration } from "./quantities.ts";
 import type { FileShape, HostShape } from "./schema.ts";
@@ -26,6 +27,7 @@ export interface Related {
 
 /** What must hold between the values of the whole cluster's file, whichever node reads it. */
 export function checkCluster(shape: FileShape): Related {
+  const membership = checkMembership(shape);
   return {
     findings: [
       ...checkNames(shape),
@@ -34,26 +36,31 @@ export function checkCluster(shape: FileShape): Related {
       ...checkRaft(shape),
       ...checkSessions(shape),
       ...checkPorts(shape),
+      ...membership.findings,
     ],
-    warnings: [...warnVoters(shape), ...warnElection(shape)],
+    warnings: [...warnVoters(shape), ...warnElection(shape), ...membership.warnings],
   };
 }
 
 /** What must hold for the one node that is about to start. */
 export function checkNode(shape: FileShape, nodeId: NodeId): Related {
-  const host = shape.hosts[nodeId];
-  if (host === undefined) {
-    const known = Object.keys(shape.hosts);
-    const meant = nearest(nodeId, known);
-    const message = `this node's id ${JSON.stringify(nodeId)} is not under hosts`;
-    const hint = meant === null ? `hosts has: ${shortList(known)}` : `did you mean ${meant}?`;
-    return { findings: [{ path: ["hosts"], message, hint }], warnings: [] };
-  }
+  const unknown = checkHost(shape, nodeId);
+  if (unknown !== null) return { findings: [unknown], warnings: [] };
+  const host = shape.hosts[nodeId] ?? {};
   const voter = votersOf(shape).includes(nodeId);
   return {
     findings: [...checkListeners(shape, nodeId, host, voter), ...checkWork(nodeId, host, voter)],
     warnings: voter ? [] : warnWorker(shape, nodeId, host),
   };
+}
+
+/** Null when the inventory has a node of this name. */
+export function checkHost(shape: FileShape, nodeId: NodeId): Finding | null {
+  if (Object.hasOwn(shape.hosts, nodeId)) return null;
+  const known = Object.keys(shape.hosts);
+  const meant = nearest(nodeId, known);
+  const message = `this node's id ${JSON.stringify(nodeId)} is not under hosts`;
+  return { path: ["hosts"], message, hint: meant === null ? `hosts has: ${shortList(known)}` : `did you mean ${meant}?` };
 }
 
 function checkNames(shape: FileShape): readonly Finding[] {

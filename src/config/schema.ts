@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { assertNever } from "#kernel";
+import { httpPollKnobs, type Knob, swimKnobs } from "#membership/core";
 import { formatDuration, parseBytes, parseDuration } from "./quantities.ts";
 
 /** Shapes only; how the values relate to each other is checked in relations.ts. Every message ends up behind a path. */
@@ -108,12 +110,65 @@ const admin = z.strictObject({ key_file: text(4_096).optional() });
 
 const log = z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() });
 
+/** A detector's numbers as its own table lists them, so that a knob is declared once. */
+type KnobShape<K extends Readonly<Record<string, Knob>>> = {
+  readonly [F in keyof K as K[F]["key"]]: z.ZodOptional<z.ZodType<K[F]["unit"] extends "switch" ? boolean : number>>;
+};
+
+function knobShape<K extends Readonly<Record<string, Knob>>>(knobs: K): KnobShape<K> {
+  const shape: Record<string, z.ZodOptional> = {};
+  for (const knob of Object.values(knobs)) shape[knob.key] = knobSchema(knob).optional();
+  return shape as KnobShape<K>;
+}
+
+function knobSchema({ unit, min, max }: Knob): z.ZodType<number | boolean> {
+  switch (unit) {
+    case "duration":
+      return duration(min, max);
+    case "bytes":
+      return bytes(min, max);
+    case "count":
+      return count(min, max);
+    case "switch":
+      return z.boolean();
+    case "share":
+    case "factor":
+      return z.number().min(min, `must be from ${min} to ${max}`).max(max, `must be from ${min} to ${max}`);
+    default:
+      return assertNever(unit, "unit");
+  }
+}
+
+const swim = z.strictObject({
+  ...knobShape(swimKnobs),
+  // ADR-013's names for three of them, in milliseconds.
+  gossip_interval_ms: duration(1, HOUR).optional(),
+  ping_timeout_ms: duration(1, HOUR).optional(),
+  indirect_ping_count: count(0, 1_000).optional(),
+});
+
+const httpPoll = z.strictObject({
+  profile: z.enum(["failover", "connectivity"]).optional(),
+  ...knobShape(httpPollKnobs),
+});
+
+const seed = z.strictObject({
+  id: text(64).optional(),
+  addrs: z.array(text(300)).min(1, "must name at least one address").max(8, "must name at most 8 addresses"),
+});
+
+const membershipOverrides = z.strictObject({
+  bind: text(300).optional(),
+  advertise: z.array(text(300)).min(1, "must name at least one address").max(8, "must name at most 8 addresses").optional(),
+});
+
 /** What one machine may have different from the rest of its cluster. Timing, voters and limits are the cluster's. */
 const overrides = z.strictObject({
   data_dir: text(4_096).optional(),
   listen: listen.optional(),
   ports: ports.optional(),
   tls: tls.optional(),
+  membership: membershipOverrides.optional(),
   worker: worker.optional(),
   admin: admin.optional(),
   log: log.optional(),
@@ -128,6 +183,9 @@ const host = z.looseObject({
   port: port.optional(),
   bandwidth_mbps: z.number().positive("must be above 0 (megabytes per second)").optional(),
   role: z.string().optional(),
+  provider: text(64)
+    .regex(/^[\x20-\x7e]*$/, "must be printable ASCII")
+    .optional(),
   ringraft: overrides.optional(),
 });
 
@@ -148,7 +206,17 @@ const owned = {
     })
     .optional(),
   membership: z
-    .strictObject({ mode: z.enum(["http", "swim", "hybrid"]).optional(), allow_ids: z.array(text(64)).optional() })
+    .strictObject({
+      mode: z.enum(["http", "swim", "hybrid"]).optional(),
+      label: text(64).optional(),
+      key_file: text(4_096).optional(),
+      bind: text(300).optional(),
+      seeds: z.array(seed).max(100, "must name at most 100 seeds").optional(),
+      allow_ids: z.array(text(64)).max(1_000, "must have at most 1000 patterns").optional(),
+      allow_cidrs: z.array(text(64)).max(1_000, "must have at most 1000 networks").optional(),
+      swim: swim.optional(),
+      http_poll: httpPoll.optional(),
+    })
     .optional(),
   consensus: z.strictObject({ mode: z.enum(["bully", "raft", "hybrid", "etcd"]).optional() }).optional(),
   timing: z

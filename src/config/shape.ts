@@ -116,8 +116,16 @@ function fromIssue(issue: z.core.$ZodIssue, document: unknown): readonly Finding
   }
 }
 
+/** ADR-013's parameters that are no key here, with what stands in their place. */
+const replaced: ReadonlyMap<string, string> = new Map([
+  ["suspicion_timeout_ms", "it follows from period, suspicion_multiplier and the number of members: see ringraft swim explain"],
+  ["bind_port", "write it into membership.bind, as address:port"],
+]);
+
 function unknownKey(path: readonly (string | number)[], meant: string | null): Finding {
   const key = path.at(-1);
+  const instead = path[0] === "membership" ? replaced.get(String(key)) : undefined;
+  if (instead !== undefined) return { path, message: `unknown key ${String(key)}`, hint: instead, atKey: true };
   const known = meant === null ? keysAt(path.slice(0, -1)) : [];
   const hint = meant !== null ? `did you mean ${meant}?` : known.length > 0 ? `known here: ${known.join(", ")}` : null;
   return { path, message: `unknown key ${String(key)}`, hint, atKey: true };
@@ -130,6 +138,7 @@ function keysAt(path: readonly (string | number)[]): readonly string[] {
     schema = unwrap(schema);
     if (schema instanceof z.ZodObject) schema = schema.shape[part];
     else if (schema instanceof z.ZodRecord) schema = schema.valueType;
+    else if (schema instanceof z.ZodArray) schema = schema.element;
     else return [];
   }
   schema = unwrap(schema);

@@ -1,4 +1,5 @@
 import type { ClusterId, NodeId } from "#kernel";
+import type { AllowListOptions, HttpPollOptions, SwimOptions } from "#membership/core";
 
 /** A node's whole configuration: validated, complete, frozen. No room sees `undefined`. One YAML file describes every node of a cluster. */
 export interface NodeConfig {
@@ -24,7 +25,9 @@ export interface NodeConfig {
   readonly tls: { readonly peer: TlsFiles | null; readonly client: TlsFiles | null };
   /** The peer and client listeners may be reached from other machines without TLS. */
   readonly insecure: boolean;
-  readonly modes: { readonly membership: "swim"; readonly consensus: "raft" };
+  /** Membership `none`: the file says nothing about it, so no detector runs. */
+  readonly modes: { readonly membership: "none" | "http" | "swim" | "hybrid"; readonly consensus: "raft" };
+  readonly membership: MembershipConfig;
   readonly timing: Timing;
   readonly raft: {
     readonly maxMessageBytes: number;
@@ -55,7 +58,27 @@ export interface HostConfig {
   readonly name: NodeId;
   /** Address that others dial (`host`, else `tailscale_ip`). */
   readonly address: string;
+  /** Who runs the machine, in the inventory's own word; "" where it does not say. */
+  readonly provider: string;
   readonly ports: { readonly http: number; readonly peer: number; readonly client: number };
+}
+
+/** What the detectors of membership are made from. */
+export interface MembershipConfig {
+  /** The cluster's name in the clear at the head of every packet. */
+  readonly label: string;
+  /** Holds the gossip keys; null = none given, and then SWIM does not run. */
+  readonly keyFile: string | null;
+  /** `address:port` of datagrams and streams. */
+  readonly bind: string;
+  /** Where others reach this node, in order of preference; names are resolved by whoever dials. */
+  readonly advertise: readonly string[];
+  /** The voters, where the file names none. */
+  readonly seeds: readonly { readonly id: NodeId | null; readonly addresses: readonly string[] }[];
+  /** Whoever stands under `hosts`, and the patterns of the file. */
+  readonly allow: AllowListOptions;
+  readonly swim: SwimOptions;
+  readonly httpPoll: HttpPollOptions;
 }
 
 export interface TlsFiles {

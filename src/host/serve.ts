@@ -7,6 +7,7 @@ import { adminKeyHash } from "./admin-key.ts";
 import { type ConfigurationRequest, loadNodeConfig } from "./configuration.ts";
 import { lockDataDirectory } from "./data-directory.ts";
 import { type RunningNode, untilStopped } from "./lifecycle.ts";
+import { membershipStart } from "./membership.ts";
 import { pinoLog } from "./pino.ts";
 import { startPulse } from "./pulse/index.ts";
 import { settle } from "./settle.ts";
@@ -52,12 +53,14 @@ async function start(
   signal: AbortSignal,
 ): Promise<RunningNode | null> {
   const adminKeySha256 = adminKeyHash(config, env);
+  const membership = membershipStart(config);
   const directory = await lockDataDirectory(config.dataDirectory);
   const onFatal = (error: Error): void => end(log, error);
   const pulse = await startPulse({
     listen: { host: config.listen.httpHost, port: config.listen.http },
     nodeId: config.nodeId,
     posts: { hostNames: hostNames(config), adminKeySha256 },
+    membership,
     onFailure: onFatal,
   });
   const ports = { log, pulse, directory, onFatal, trace, signal };

@@ -14,6 +14,7 @@ import { nodeDisk } from "./disk.ts";
 import { requireFreePort } from "./free-port.ts";
 import { voterElections } from "./elections.ts";
 import type { RunningNode } from "./lifecycle.ts";
+import { joinMembers } from "./membership.ts";
 import { membershipView } from "./membership-view.ts";
 import { createPeerLinks, learnCluster, type PeerLinkOptions, type PeerLinkPorts, type TlsMaterial } from "./peer-grpc/index.ts";
 import type { Pulse } from "./pulse/index.ts";
@@ -97,13 +98,14 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
   ports.pulse.handle(voterElections(config, clientTls, voter.replica));
   const feed = feedPulse(ports.pulse, metrics, () => lookAt(config, clusterId, voter, refusals), timers);
   const clockWatch = watchWallClock(clock, timers, log, metrics.clockJumps);
+  await joinMembers(config, { ...ports, disk, clock });
   log.info("voter is up", { cluster_id: clusterId, client_port: config.listen.client, peer_port: config.listen.peer });
   return {
     stop: async () => {
       feed.cancel();
       clockWatch.cancel();
       // With the doors open: whoever is refused here meanwhile is told where to go.
-      await voter.handOver();
+      await Promise.all([voter.handOver(), ports.pulse.leave()]);
       await doors.close();
       await voter.close();
       await ports.pulse.close();

@@ -10,6 +10,7 @@ import { watchWallClock } from "./clock-watch.ts";
 import { nodeDisk } from "./disk.ts";
 import { workerElections } from "./elections.ts";
 import type { RunningNode } from "./lifecycle.ts";
+import { joinMembers } from "./membership.ts";
 import { openProcesses } from "./process.ts";
 import { StartError } from "./start-error.ts";
 import { feedPulse } from "./status-feed.ts";
@@ -51,10 +52,12 @@ export async function startWorkerNode(config: NodeConfig, ports: NodePorts): Pro
   const metrics = nodeMetrics();
   const feed = feedPulse(ports.pulse, metrics, () => Promise.resolve(watcher.view()), timers);
   const clockWatch = watchWallClock(systemClock(), timers, log, metrics.clockJumps);
+  await joinMembers(config, { ...ports, disk, clock: systemClock() });
   log.info("worker is up", { queues: worker.queues.join(","), slots: worker.slots });
   return {
     stop: async () => {
       await agent.drain();
+      await ports.pulse.leave();
       looking.cancel();
       feed.cancel();
       clockWatch.cancel();

@@ -1,5 +1,6 @@
 export { catalogue, type MetricDefinition, type MetricName } from "./catalogue.ts";
 export { clusterHealth, healthOf, type ClusterHealth, type Health } from "./health.ts";
+export { type DetectorFigures, membershipMetrics, type MembershipFigures, type SwimFigures } from "./membership-metrics.ts";
 export { nodeMetrics, type NodeMetrics, type ProcessView } from "./node-metrics.ts";
 export {
   votesOf,

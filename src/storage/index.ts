@@ -5,6 +5,7 @@ export { liftSuspicion } from "./wal/lift-suspicion.ts";
 export { type DiskSpace, SpaceWatch } from "./space.ts";
 export { openSnapshotStore, type SnapshotStoreOptions } from "./snapshots/store.ts";
 export { checkHistoryIsWhole } from "./history.ts";
+export { type CountedBoot, countBoot, raiseBoot } from "./boot-count.ts";
 export { countStart, newIdentity, readIdentity, writeIdentity } from "./identity.ts";
 export {
   type DirectoryFault,

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { loadConfig, parseDuration, profiles, validateConfig, type ProfileName } from "#config";
 import { NodeId } from "#kernel";
+import { httpPollProfiles, swimProfiles } from "#membership/core";
 import { load, loaded, valid, warned, writeConfig } from "./load.ts";
 
 const example = fileURLToPath(new URL("../../config/distributed_hosts.yaml", import.meta.url));
@@ -14,8 +15,10 @@ const addresses = /^(?:\d{1,3}\.){3}\d{1,3}$/;
 
 test("a small file becomes a complete, frozen configuration", () => {
   const config = loaded(valid);
+  const { swim, httpPoll, ...membership } = config.membership;
+  assert.deepEqual([swim, httpPoll], [swimProfiles.local, httpPollProfiles.failover]);
   assert.deepEqual(
-    { ...config, file: "", dataDirectory: "", hosts: [...config.hosts.keys()] },
+    { ...config, file: "", dataDirectory: "", hosts: [...config.hosts.keys()], membership },
     {
       file: "",
       dataDirectory: "",
@@ -27,7 +30,15 @@ test("a small file becomes a complete, frozen configuration", () => {
       listen: { host: "127.0.0.1", httpHost: "127.0.0.1", http: 8770, peer: 8772, client: 8773 },
       tls: { peer: null, client: null },
       insecure: false,
-      modes: { membership: "swim", consensus: "raft" },
+      modes: { membership: "none", consensus: "raft" },
+      membership: {
+        label: "ringraft",
+        keyFile: null,
+        bind: "127.0.0.1:8771",
+        advertise: ["127.0.0.1:8771"],
+        seeds: ["a", "b", "c"].map((id) => ({ id, addresses: ["127.0.0.1:8771"] })),
+        allow: { ids: ["a", "b", "c", "w"], networks: [] },
+      },
       timing: { profile: "local", tickMs: 20, heartbeatMs: 100, electionMs: 600 },
       raft: {
         maxMessageBytes: 1_048_576,
@@ -168,9 +179,21 @@ test("an even number of voters, and a single one, are warned about", () => {
   assert.match(warned(valid.replace("[a, b, c]", "[a]")).join(), /one voter: its loss stops the cluster/);
 });
 
-test("the defaults of the flags are accepted; asking for swim by name says what stands in for it", () => {
+test("the defaults of the flags are accepted", () => {
   assert.deepEqual(warned(valid, { env: { RINGRIFT_CONSENSUS_MODE: "raft", RINGRIFT_RAFT_ENABLED: "true" } }), []);
-  assert.match(warned(valid, { env: { RINGRIFT_MEMBERSHIP_MODE: "swim" } }).join(), /until the SWIM detector exists/);
+});
+
+test("a detector runs where the file or a flag says something about membership; the MODE decides which", () => {
+  const mode = (section: string, env: Record<string, string> = {}) => loaded(valid + section, { env }).modes.membership;
+  assert.equal(mode(""), "none");
+  assert.equal(mode("membership: {key_file: k}\n"), "swim");
+  assert.equal(mode("membership: {key_file: k, mode: hybrid}\n"), "hybrid");
+  assert.equal(mode("membership: {mode: http}\n"), "http");
+  assert.equal(mode("membership: {key_file: k, mode: hybrid}\n", { RINGRIFT_MEMBERSHIP_MODE: "http" }), "http");
+  assert.equal(mode("membership: {key_file: k}\n", { RINGRIFT_SWIM_ENABLED: "true" }), "swim");
+  assert.equal(mode("", { RINGRIFT_SWIM_ENABLED: "false" }), "http");
+  const halfway = { RINGRIFT_MEMBERSHIP_MODE: "http", RINGRIFT_SWIM_ENABLED: "true" };
+  assert.match(warned(valid, { env: halfway }).join(), /RINGRIFT_SWIM_ENABLED=true has no effect: RINGRIFT_MEMBERSHIP_MODE=http/);
 });
 
 test("durations are milliseconds or text with a unit, sizes bytes or text with a unit", () => {

@@ -12,11 +12,13 @@ const page = readFileSync(new URL("../../docs/operations/configuration.md", impo
 
 /** Under a host's own section only these are spelt out; tls and worker repeat the cluster's. */
 const repeated = /^hosts\.<name>\.ringraft\.(?:tls|worker)\./;
+/** These are a table of docs/membership.md. */
+const knobs = /^membership\.(?:swim|http_poll)\./;
 
 test("docs/operations/configuration.md lists exactly the keys that exist", () => {
   const documented = [...page.matchAll(/^\| `([a-z_.<>]+)` \|/gm)].flatMap(([, key]) => (key === undefined ? [] : [key]));
-  const sections = ["hosts.<name>.ringraft.tls", "hosts.<name>.ringraft.worker"];
-  const existing = keysOf(fileShape, "").filter((key) => !repeated.test(key));
+  const sections = ["hosts.<name>.ringraft.tls", "hosts.<name>.ringraft.worker", "membership.swim", "membership.http_poll"];
+  const existing = keysOf(fileShape, "").filter((key) => !repeated.test(key) && !knobs.test(key));
   assert.deepEqual(documented.filter((key) => !(key in profiles) && !sections.includes(key)).toSorted(), existing.toSorted());
 });
 

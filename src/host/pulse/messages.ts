@@ -1,4 +1,6 @@
-import type { PulseSnapshot } from "#ports";
+import type { FormerLives, MachineFacts, MembershipSetup } from "#membership";
+import type { MemberRecord } from "#membership/core";
+import type { LogFields, PulseSnapshot } from "#ports";
 
 /** What the two threads say to each other; everything by value, except the beat counter, which is shared memory. */
 
@@ -10,11 +12,21 @@ export interface PostRules {
   readonly adminKeySha256: string | null;
 }
 
+/** A node that takes part in membership. The gossip keys are here: this thread seals. */
+export interface PulseMembership {
+  readonly setup: MembershipSetup;
+  /** `ip:port` of datagrams and streams. */
+  readonly bind: string;
+  readonly machine: MachineFacts;
+}
+
 export interface PulseStart {
   readonly host: string;
   readonly port: number;
   readonly nodeId: string;
   readonly posts: PostRules;
+  /** Null: no detector runs, and nothing of one is loaded. */
+  readonly membership: PulseMembership | null;
   /** One Int32 that main increments while its event loop turns. */
   readonly beats: SharedArrayBuffer;
 }
@@ -22,16 +34,32 @@ export interface PulseStart {
 export type ToPulse =
   | { readonly kind: "snapshot"; readonly snapshot: PulseSnapshot }
   | { readonly kind: "answer"; readonly id: number; readonly code: number; readonly body: object }
+  /** Begin a life: its number is durable. A life that still runs ends without a word. */
+  | { readonly kind: "join"; readonly lives: FormerLives }
+  /** Say goodbye; answered by `left`. */
+  | { readonly kind: "leave" }
   | { readonly kind: "close" };
 
 export type FromPulse =
   | { readonly kind: "listening"; readonly port: number }
   | { readonly kind: "request"; readonly id: number; readonly path: string; readonly body: string }
-  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+  | { readonly kind: "failed"; readonly listener: "http" | "membership"; readonly code: string; readonly message: string }
+  | { readonly kind: "membership"; readonly event: MembershipEvent };
+
+/** What membership asks of main, which has the disk and the log. */
+export type MembershipEvent =
+  /** To be made durable: a later boot must be above it. */
+  | { readonly kind: "boot"; readonly boot: number }
+  /** To be remembered across a restart. */
+  | { readonly kind: "members"; readonly members: readonly MemberRecord[] }
+  /** Main was silent too long and the last life has ended for it; another one needs a number. */
+  | { readonly kind: "life-wanted" }
+  | { readonly kind: "left" }
+  | { readonly kind: "log"; readonly level: "info" | "warn" | "error"; readonly message: string; readonly fields: LogFields };
 
 /** Main beats at this pace; the thread looks at the same pace. */
 export const BEAT_MS = 200;
-/** Silent for longer: `/health` says degraded, and why. */
+/** Silent for longer: `/health` says degraded, and why; other members are told. */
 export const DEGRADED_AFTER_MS = 2_000;
 /** Silent for longer: held dead, whatever the last snapshot said. A hung process must not look alive for ever. */
 export const STALLED_AFTER_MS = 30_000;

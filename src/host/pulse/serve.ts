@@ -1,5 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Answer, Answers } from "./answers.ts";
+import { ASKER_HEADER } from "./http-get.ts";
 import { POST_PATHS, type Posts, problem } from "./posts.ts";
 
 /** Node's defaults (60 s for headers, 300 s for a request, no limit of connections) are an invitation. */
@@ -16,11 +18,17 @@ export function harden(server: Server): void {
 }
 
 /** Reads are answered here, from the last snapshot; what changes something goes on to main. */
-export function serve(server: Server, answers: Answers, posts: Posts): void {
+export function serve(server: Server, answers: Answers, posts: Posts, onAsker: (nodeId: string) => void = () => {}): void {
+  const waits = { now: 0 };
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue = false): void => {
     // Exact paths only: nothing is decoded, joined or resolved, so nothing can be walked.
     const path = (request.url ?? "").split("?", 1)[0]!;
-    if (POST_PATHS.has(path) && request.method === "POST") {
+    const asker = request.headers[ASKER_HEADER];
+    if (typeof asker === "string" && path === "/status") onAsker(asker);
+    const patienceMs = path === "/health" && request.method === "GET" ? convergencePatience(request.url ?? "") : null;
+    if (patienceMs !== null) {
+      void untilConverged(request, patienceMs, answers, waits).then((answer) => write(request, response, answer));
+    } else if (POST_PATHS.has(path) && request.method === "POST") {
       posts.answer(request, response, path, expectsContinue).then(
         (answer) => write(request, response, answer),
         // The caller is gone in the middle of its body.
@@ -40,7 +48,11 @@ function route(request: IncomingMessage, path: string, answers: Answers): Answer
   if (POST_PATHS.has(path)) return { ...problem(405, "UNIMPLEMENTED", "only POST"), allow: "POST" };
   const answer = pick(path, answers);
   if (answer === null) {
-    return problem(404, "NOT_FOUND", "no such page: /status, /health, /election/status, /metrics, /metrics/prometheus");
+    return problem(
+      404,
+      "NOT_FOUND",
+      "no such page: /status, /health, /v1/nodes, /election/status, /metrics, /metrics/prometheus",
+    );
   }
   if (request.method === "GET" || request.method === "HEAD") return answer();
   return { ...problem(405, "UNIMPLEMENTED", "only GET and HEAD"), allow: "GET, HEAD" };
@@ -52,6 +64,8 @@ function pick(path: string | undefined, answers: Answers): (() => Answer) | null
       return () => answers.status();
     case "/health":
       return () => answers.health();
+    case "/v1/nodes":
+      return () => answers.nodes();
     case "/election/status":
       return () => answers.election();
     case "/metrics":
@@ -60,6 +74,41 @@ function pick(path: string | undefined, answers: Answers): (() => Answer) | null
     default:
       return null;
   }
+}
+
+const CONVERGENCE_LOOK_MS = 100;
+const MAX_PATIENCE_MS = 300_000;
+const MAX_WAITS = 64;
+
+/** `?converged=true&timeout=30s`: how long to wait for it in ms (0: look once), NaN when the time cannot be read; null: not asked for. */
+function convergencePatience(url: string): number | null {
+  const query = new URLSearchParams(url.split("?")[1] ?? "");
+  if (query.get("converged") !== "true") return null;
+  const [, digits, unit] = /^(\d{1,6})(ms|s|m)?$/.exec(query.get("timeout") ?? "0") ?? [];
+  if (digits === undefined) return NaN;
+  return Math.min(MAX_PATIENCE_MS, Number(digits) * (unit === "m" ? 60_000 : unit === "s" ? 1_000 : 1));
+}
+
+async function untilConverged(
+  request: IncomingMessage,
+  patienceMs: number,
+  answers: Answers,
+  waits: { now: number },
+): Promise<Answer> {
+  if (Number.isNaN(patienceMs)) {
+    return problem(400, "INVALID_ARGUMENT", "timeout must be milliseconds, or a whole number with ms, s or m, such as 30s");
+  }
+  const end = performance.now() + patienceMs;
+  let answer = answers.converged();
+  if (answer.code === 200 || patienceMs === 0) return answer;
+  if (waits.now >= MAX_WAITS) return problem(429, "OVERLOADED", `${MAX_WAITS} requests are waiting already`);
+  waits.now++;
+  while (answer.code !== 200 && performance.now() < end && !request.socket.destroyed) {
+    await pause(Math.min(CONVERGENCE_LOOK_MS, Math.max(1, end - performance.now())));
+    answer = answers.converged();
+  }
+  waits.now--;
+  return answer;
 }
 
 function write(request: IncomingMessage, response: ServerResponse, answer: Answer): void {

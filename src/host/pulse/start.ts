@@ -1,18 +1,35 @@
 import { getCompileCacheDir } from "node:module";
 import { Worker } from "node:worker_threads";
 import type { PulseFeed, PulseSnapshot } from "#ports";
-import { BEAT_MS, type FromPulse, type PostRules, type PulseStart, type ToPulse } from "./messages.ts";
+import type { FormerLives } from "#membership";
+import {
+  BEAT_MS,
+  type FromPulse,
+  type MembershipEvent,
+  type PostRules,
+  type PulseMembership,
+  type PulseStart,
+  type ToPulse,
+} from "./messages.ts";
 
 export interface PulseOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly nodeId: string;
   /** Default: callers on this machine only. */
   readonly posts?: PostRules;
+  /** Default: no detector runs. */
+  readonly membership?: PulseMembership | null;
   /** The thread died after it had started: without it nobody can see this node, so the node should stop. */
   readonly onFailure: (error: Error) => void;
 }
 
 export interface Pulse extends PulseFeed {
+  /** Begins a life of this node among the members; a life that still runs ends without a word. */
+  join(lives: FormerLives): void;
+  /** Says goodbye to the members; resolves once it was said often enough. */
+  leave(): Promise<void>;
+  /** Who does what membership asks of main. */
+  onMembership(handler: (event: MembershipEvent) => void): void;
   /** The port that is really bound (of interest when 0 was asked for). */
   readonly port: number;
 }
@@ -28,8 +45,11 @@ export class PulseError extends Error {
 }
 
 const CLOSE_TIMEOUT_MS = 2_000;
+const LEAVE_TIMEOUT_MS = 8_000;
 /** Megabytes. The thread holds one snapshot and a few sockets. */
 const HEAP_LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4, codeRangeSizeMb: 16, stackSizeMb: 2 };
+/** With room for 20,000 members and a full exchange of them. */
+const MEMBERSHIP_HEAP_MB = 256;
 /** The same file, stripped at load from source and compiled in the package. */
 const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thread.js", import.meta.url);
 
@@ -40,18 +60,22 @@ const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thre
 export async function startPulse(options: PulseOptions): Promise<Pulse> {
   const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const posts = options.posts ?? { hostNames: [], adminKeySha256: null };
-  const start: PulseStart = { ...options.listen, nodeId: options.nodeId, posts, beats };
+  const membership = options.membership ?? null;
+  const start: PulseStart = { ...options.listen, nodeId: options.nodeId, posts, membership, beats };
   const thread = new Worker(THREAD, {
     workerData: start,
     env: threadEnvironment(),
     argv: [],
     execArgv: [],
-    resourceLimits: HEAP_LIMITS,
+    resourceLimits: membership === null ? HEAP_LIMITS : { ...HEAP_LIMITS, maxOldGenerationSizeMb: MEMBERSHIP_HEAP_MB },
   });
   const port = await listening(thread, options);
   const post = (message: ToPulse): void => thread.postMessage(message, []);
   let handler: Parameters<PulseFeed["handle"]>[0] = notYet;
+  let onMembership: (event: MembershipEvent) => void = () => {};
+  let onLeft: () => void = () => {};
   thread.on("message", (message: FromPulse) => {
+    if (message.kind === "membership") return message.event.kind === "left" ? onLeft() : onMembership(message.event);
     if (message.kind !== "request") return;
     const { id, path, body } = message;
     handler({ path, body })
@@ -85,6 +109,19 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
       handler = next;
     },
     push: (snapshot: PulseSnapshot) => post({ kind: "snapshot", snapshot }),
+    join: (lives) => post({ kind: "join", lives }),
+    onMembership: (next) => {
+      onMembership = next;
+    },
+    async leave() {
+      if (membership === null || closing) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const overdue = setTimeout(resolve, LEAVE_TIMEOUT_MS);
+      onLeft = resolve;
+      post({ kind: "leave" });
+      await Promise.race([promise, exited]);
+      clearTimeout(overdue);
+    },
     async close() {
       if (closing) return exited;
       closing = true;
@@ -110,7 +147,7 @@ function threadEnvironment(): Record<string, string> {
   return cache === undefined ? {} : { NODE_COMPILE_CACHE: cache };
 }
 
-function listening(thread: Worker, { listen }: PulseOptions): Promise<number> {
+function listening(thread: Worker, options: PulseOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void =>
       reject(new PulseError("PULSE_DIED", "the pulse thread could not start", { cause: error }));
@@ -118,21 +155,25 @@ function listening(thread: Worker, { listen }: PulseOptions): Promise<number> {
     thread.once("message", (message: FromPulse) => {
       thread.off("error", onError);
       if (message.kind === "listening") resolve(message.port);
-      else if (message.kind === "failed") reject(new PulseError(message.code, explain(listen, message)));
+      else if (message.kind === "failed") reject(new PulseError(message.code, explain(options, message)));
     });
   });
 }
 
-function explain(listen: PulseOptions["listen"], failed: { readonly code: string; readonly message: string }): string {
-  const place = `${listen.host}:${listen.port}`;
+function explain({ listen, membership = null }: PulseOptions, failed: Extract<FromPulse, { readonly kind: "failed" }>): string {
+  const isHttp = failed.listener === "http" || membership === null;
+  const place = isHttp ? `${listen.host}:${listen.port}` : membership.bind;
+  const [host, port] = [place.slice(0, place.lastIndexOf(":")), place.slice(place.lastIndexOf(":") + 1)];
+  const what = isHttp ? "HTTP status" : "membership, UDP and TCP";
+  const setting = isHttp ? "ports.http" : "membership.bind";
   switch (failed.code) {
     case "EADDRINUSE":
-      return `port ${listen.port} (HTTP status) on ${listen.host} is in use by another process: find it with \`ss -ltnp 'sport = :${listen.port}'\` and stop it, or set another ports.http`;
+      return `port ${port} (${what}) on ${host} is in use by another process: find it with \`ss ${isHttp ? "-ltnp" : "-lutnp"} 'sport = :${port}'\` and stop it, or set another ${setting}`;
     case "EACCES":
-      return `port ${listen.port} (HTTP status) needs privileges that this process does not have: set ports.http above 1023`;
+      return `port ${port} (${what}) needs privileges that this process does not have: set ${setting} above 1023`;
     case "EADDRNOTAVAIL":
-      return `${place} (HTTP status): this machine has no address ${listen.host}; set listen.http_address to one of its own, or 0.0.0.0`;
+      return `${place} (${what}): this machine has no address ${host}; set ${isHttp ? "listen.http_address" : setting} to one of its own, or 0.0.0.0`;
     default:
-      return `${place} (HTTP status) cannot be opened: ${failed.message}`;
+      return `${place} (${what}) cannot be opened: ${failed.message}`;
   }
 }

@@ -1,0 +1,91 @@
+import { ExitError } from "#kernel";
+import { type Command, parse } from "../command.ts";
+import { askNode, httpHelp, httpOption } from "../http-door.ts";
+import { outputFormat, outputHelp, outputOptions, printJson, printRows } from "../output.ts";
+
+export const members: Command = {
+  name: "members",
+  summary: "Who is there, as one node sees it: state, incarnation, path, round trip, flaps",
+  usage: "[--http URL|HOST:PORT] [-o table|json]",
+  details: `One node's view (its GET /v1/nodes), not the cluster's: the last line says how many of the peers that it heard lately agree.
+\`member list\` tells who belongs to the log instead.
+
+Options:
+${httpHelp}
+${outputHelp}
+Exit code 3 when no detector runs on that node.`,
+  run: async (args) => {
+    const { values } = parse(args, { ...httpOption, ...outputOptions }, []);
+    const format = outputFormat(values);
+    const view = await viewOf(values.http);
+    if (format === "json") {
+      printJson(view);
+      return 0;
+    }
+    printRows(format, view.nodes, {
+      NODE: (node) => `${node.node_id}${node.is_self ? " *" : ""}`,
+      STATE: (node) => `${node.state}${node.degraded === true ? ", degraded" : ""}`,
+      INCARNATION: (node) => node.incarnation ?? node.boot ?? "-",
+      FOR: (node) => duration(node.for_ms),
+      PATH: (node) => [node.path ?? "http", ...(node.relays ?? [])].join(" "),
+      RTT: (node) => (node.rtt_ms === null ? "-" : `${node.rtt_ms} ms`),
+      "FLAPS/H": (node) => String(node.flaps_per_hour ?? "-"),
+      PROVIDER: (node) => node.provider || "-",
+      VERSION: (node) => node.version ?? "-",
+      ADDRESS: (node) => node.addresses[0] ?? "-",
+    });
+    process.stdout.write(`${summary(view)}\n`);
+    return 0;
+  },
+};
+
+/** The part of `GET /v1/nodes` that is shown. */
+interface NodesView {
+  readonly mode: string;
+  readonly lifecycle?: string;
+  readonly converged: boolean;
+  readonly digest?: string;
+  readonly agreeing?: number;
+  readonly sampled?: number;
+  readonly clauses: readonly { readonly name: string; readonly detail: string | null }[];
+  readonly partition?: { readonly here: readonly string[]; readonly lost: readonly string[] } | null;
+  readonly nodes: readonly NodeRow[];
+}
+
+interface NodeRow {
+  readonly node_id: string;
+  readonly state: string;
+  readonly is_self: boolean;
+  readonly incarnation?: string;
+  readonly boot?: string | null;
+  readonly for_ms: number;
+  readonly path?: string;
+  readonly relays?: readonly string[];
+  readonly rtt_ms: number | null;
+  readonly flaps_per_hour?: number;
+  readonly degraded?: boolean;
+  readonly provider?: string;
+  readonly version?: string;
+  readonly addresses: readonly string[];
+}
+
+async function viewOf(http: string | undefined): Promise<NodesView> {
+  const { status, body } = await askNode(http, "/v1/nodes", 5_000);
+  if (status === 200) return body as unknown as NodesView;
+  const { error } = body as { readonly error?: { readonly message?: string } };
+  throw new ExitError(status === 404 ? 3 : 1, error?.message ?? `the node answered ${status}`);
+}
+
+function summary({ mode, lifecycle, converged, digest, agreeing, sampled, clauses, partition }: NodesView): string {
+  const broken = clauses.flatMap(({ name, detail }) => (detail === null ? [] : [`${name}: ${detail}`]));
+  const seen = digest === undefined ? "" : `, digest ${digest} held by ${agreeing} of ${sampled} peers heard lately`;
+  const cut =
+    partition == null ? "" : `\nthe network may be cut: here ${partition.here.join(", ")}; lost ${partition.lost.join(", ")}`;
+  return `mode ${mode}${lifecycle === undefined ? "" : `, ${lifecycle}`}${seen}, ${converged ? "converged" : `not converged (${broken.join("; ")})`}${cut}`;
+}
+
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+}

@@ -1,0 +1,190 @@
+import { lookup } from "node:dns/promises";
+import { randomInt } from "node:crypto";
+import { NodeId, seededRandom } from "#kernel";
+import { type FormerLives, Membership, type MembershipPorts, rememberedAs, worthRemembering } from "#membership";
+import type { HttpPollEvent, SwimEvent } from "#membership/core";
+import { membershipMetrics } from "#observe";
+import { nodeAead } from "../aead.ts";
+import { systemClock, systemTimers } from "../clock.ts";
+import { listenTcp } from "../tcp.ts";
+import { bindUdp } from "../udp.ts";
+import type { MembershipPages } from "./answers.ts";
+import { describeHttpEvent, describeSwimEvent, type EventLine } from "./event-lines.ts";
+import { httpGetAs } from "./http-get.ts";
+import { figuresOf } from "./membership-figures.ts";
+import type { MembershipEvent, PulseMembership } from "./messages.ts";
+import { nodesBody, snakeCase, summaryBody } from "./nodes-body.ts";
+
+/** The membership of this node in the pulse thread: its sockets, and one life after another. */
+export class Detectors {
+  readonly #start: PulseMembership;
+  readonly #tell: (event: MembershipEvent) => void;
+  readonly #ports: MembershipPorts;
+  readonly #closeSockets: () => void;
+  /** Since the start of the process, by event. */
+  readonly #events = new Map<string, number>();
+  /** Peers that run other numbers. */
+  readonly #mismatched = new Set<string>();
+  #life: Membership | null = null;
+  #remembered = "";
+  #rememberTimer: ReturnType<typeof setTimeout> | null = null;
+  /** Main was silent so long that this node has fallen silent too. */
+  #isStalled = false;
+
+  /** Binds the sockets; rejects with the system's error. Nothing is sent before {@link join}. */
+  static async open(start: PulseMembership, tell: (event: MembershipEvent) => void): Promise<Detectors> {
+    if (start.setup.mode === "http") return new Detectors(start, tell, null, () => {});
+    const datagrams = await bindUdp(start.bind);
+    try {
+      const streams = await listenTcp(start.bind);
+      return new Detectors(start, tell, { datagrams, streams }, () => {
+        datagrams.close();
+        streams.close();
+      });
+    } catch (error) {
+      datagrams.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    start: PulseMembership,
+    tell: (event: MembershipEvent) => void,
+    sockets: MembershipPorts["sockets"],
+    closeSockets: () => void,
+  ) {
+    this.#start = start;
+    this.#tell = tell;
+    this.#closeSockets = closeSockets;
+    this.#ports = {
+      clock: systemClock(),
+      timers: systemTimers(),
+      random: seededRandom(randomInt(2 ** 32)),
+      aead: nodeAead,
+      sockets,
+      get: httpGetAs(start.setup.id),
+      resolve: resolveName,
+      machine: start.machine,
+      onSwimEvent: (event) => this.#swimEvent(event),
+      onHttpEvent: (event) => this.#httpEvent(event),
+      onUnresolved: (places) =>
+        this.#log({ level: "warn", message: "no address of this node is known yet", fields: { places: places.join(" ") } }),
+    };
+  }
+
+  join(lives: FormerLives): void {
+    this.#life?.close();
+    this.#isStalled = false;
+    const life = new Membership(this.#start.setup, lives, this.#ports);
+    this.#life = life;
+    life.join().then(
+      (joined) => {
+        if (joined.ok) setTimeout(() => this.#reportSelfTest(life), SELF_TEST_AFTER_MS).unref();
+        else this.#log({ level: "error", message: "membership cannot start", fields: { why: joined.refusal.message } });
+      },
+      (error: unknown) => this.#log({ level: "error", message: "membership cannot start", fields: { why: String(error) } }),
+    );
+  }
+
+  get pages(): MembershipPages {
+    const metrics = membershipMetrics();
+    return {
+      look: () => this.#life?.look() ?? null,
+      summary: summaryBody,
+      nodes: (look) => nodesBody(this.#start.setup.id, look),
+      metrics: (look) => metrics.render(figuresOf(look, { events: this.#events, mismatched: this.#mismatched })),
+    };
+  }
+
+  contact(id: string): void {
+    this.#life?.contact(NodeId(id));
+  }
+
+  /** Main was heard `silentMs` ago: late is told to the others, and too late is a crash. */
+  mainSilent(silentMs: number, limits: { readonly degradedAfterMs: number; readonly stalledAfterMs: number }): void {
+    if (this.#life === null) return;
+    if (silentMs <= limits.stalledAfterMs) {
+      this.#life.setDegraded(silentMs > limits.degradedAfterMs);
+      // It runs again, but the others have declared this life dead or soon will.
+      if (this.#isStalled && silentMs <= limits.degradedAfterMs) {
+        this.#isStalled = false;
+        this.#tell({ kind: "life-wanted" });
+      }
+      return;
+    }
+    if (this.#isStalled) return;
+    this.#isStalled = true;
+    this.#life.fail();
+    this.#log({ level: "error", message: "main thread is silent: this node leaves as failed", fields: { silent_ms: silentMs } });
+  }
+
+  async leave(): Promise<void> {
+    await this.#life?.leave();
+    this.#tell({ kind: "left" });
+  }
+
+  close(): void {
+    if (this.#rememberTimer !== null) clearTimeout(this.#rememberTimer);
+    this.#life?.close();
+    this.#closeSockets();
+  }
+
+  #swimEvent(event: SwimEvent): void {
+    this.#count(event.kind);
+    if (event.kind === "persist-incarnation") this.#tell({ kind: "boot", boot: event.incarnation.epoch });
+    if (event.kind === "profile-mismatch") this.#mismatched.add(event.peer);
+    const line = describeSwimEvent(event);
+    if (line !== null) this.#log(line);
+    this.#rememberTimer ??= setTimeout(() => this.#remember(), REMEMBER_AFTER_MS);
+  }
+
+  #httpEvent(event: HttpPollEvent): void {
+    this.#count(`http-${event.kind}`);
+    this.#log(describeHttpEvent(event));
+  }
+
+  #count(kind: string): void {
+    this.#events.set(kind, (this.#events.get(kind) ?? 0) + 1);
+  }
+
+  #remember(): void {
+    this.#rememberTimer = null;
+    const view = this.#life?.look().swim?.view;
+    if (view === undefined) return;
+    const members = worthRemembering(
+      view.members.map(({ record }) => record),
+      this.#start.setup.id,
+    );
+    const text = rememberedAs(members);
+    if (text === this.#remembered) return;
+    this.#remembered = text;
+    this.#tell({ kind: "members", members });
+  }
+
+  #reportSelfTest(life: Membership): void {
+    const test = life === this.#life ? (life.look().swim?.selfTest ?? null) : null;
+    if (test === null) return;
+    const failed = Object.values(test).includes("failed");
+    this.#log({
+      level: failed ? "warn" : "info",
+      message: "membership self-test",
+      fields: snakeCase(test) as EventLine["fields"],
+    });
+  }
+
+  #log({ level, message, fields }: EventLine): void {
+    this.#tell({ kind: "log", level, message, fields });
+  }
+}
+
+const SELF_TEST_AFTER_MS = 3_000;
+/** Changes come in crowds, at a start above all. */
+const REMEMBER_AFTER_MS = 2_000;
+
+async function resolveName(name: string): Promise<readonly string[]> {
+  try {
+    return (await lookup(name, { all: true })).map(({ address }) => address);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,66 @@
+/** Membership without sockets and clocks: SWIM with Lifeguard, and the detector of old. */
+export {
+  type Incarnation,
+  type Lifecycle,
+  type MemberRecord,
+  type MemberState,
+  type MemberView,
+  type MembershipView,
+  type Metadata,
+  type Reach,
+  type RejectReason,
+  type Seed,
+  type SwimCommand,
+  type SwimCore,
+  type SwimCounters,
+  type SwimEvent,
+  type Transmission,
+  Address,
+  Digest,
+  ProfileHash,
+  StreamId,
+} from "./swim/types.ts";
+export { removalBarrier } from "./swim/incarnation.ts";
+export { createSwim } from "./swim/core.ts";
+export { type SwimSetup } from "./swim/setup.ts";
+export { type BrokenRelation, type Knob, type Knobs, showKnob } from "./knobs.ts";
+export { type SwimOptions, swimKnobs } from "./swim/options.ts";
+export { type SwimProfileName, swimProfiles, withoutLifeguard } from "./swim/profiles.ts";
+export { checkSwimOptions } from "./swim/relations.ts";
+export { type LossFigures, type Quantiles, type SwimFigures, explainSwim } from "./swim/explain.ts";
+export { profileHashOf } from "./swim/profile-hash.ts";
+export {
+  type HttpPollFigures,
+  type HttpPollOptions,
+  type HttpPollProfileName,
+  checkHttpPollOptions,
+  explainHttpPoll,
+  httpPollKnobs,
+  httpPollProfiles,
+} from "./http-poll/options.ts";
+export { createHttpPoll } from "./http-poll/core.ts";
+export type {
+  HttpPollCore,
+  HttpPollEvent,
+  HttpPollView,
+  Peer,
+  PeerState,
+  PeerView,
+  Poll,
+  PollFailure,
+  PollId,
+  PollResult,
+} from "./http-poll/types.ts";
+export {
+  type ComparisonView,
+  type Detector,
+  type DetectorFigures,
+  type Disagreement,
+  type Opinion,
+  type Statement,
+  Comparison,
+  statementOfHttp,
+  statementOfSwim,
+} from "./compare.ts";
+export { type AllowList, type AllowListOptions, createAllowList } from "./swim/allow-list.ts";
+export { parseIp } from "./swim/address.ts";

@@ -1,0 +1,98 @@
+import { accepted, assertNever, type NodeId, type Outcome, refusal, refused } from "#kernel";
+import { join } from "./join.ts";
+import { fallSilent, leave } from "./leave.ts";
+import { learn } from "./learn.ts";
+import { isPresent } from "./precedence.ts";
+import { claim } from "./self.ts";
+import { whyNotRecord } from "./record-codec.ts";
+import type { SwimState } from "./state.ts";
+import { readmitted, removedAt } from "./statement.ts";
+import type { Incarnation, MemberRecord, SwimCommand } from "./types.ts";
+
+/** What the process asks of its own member. A refusal has changed nothing. */
+export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
+  if (state.isSilent && command.kind !== "leave") {
+    return refused(refusal("BAD_STATE", `${command.kind}: this node has left the cluster (${state.lifecycle})`));
+  }
+  switch (command.kind) {
+    case "join":
+      join(state, command.seeds);
+      return done;
+    case "leave":
+      if (command.as === "left") leave(state);
+      else fallSilent(state, "left");
+      return done;
+    case "set-metadata":
+      return claimIfNew(state, { metadata: command.metadata });
+    case "set-addresses":
+      if (command.addresses.length === 0) {
+        return refused(refusal("INVALID_ARGUMENT", "addresses: a member needs at least one", { field: "addresses" }));
+      }
+      return claimIfNew(state, { addresses: command.addresses });
+    case "forget":
+      return forget(state, command.member, command.barrier);
+    case "readmit":
+      return readmit(state, command.member);
+    case "install-key":
+      return state.keyring.install(command.key);
+    case "use-key":
+      return state.keyring.use(command.key);
+    case "remove-key":
+      return state.keyring.remove(command.key);
+    case "report-lag":
+      state.changeHealth((awareness) => {
+        awareness.afterLag(command.lagMs);
+      });
+      return done;
+    case "recall":
+      recall(state, command.members);
+      return done;
+    default:
+      return assertNever(command, "command");
+  }
+}
+
+const done = accepted(undefined);
+
+function claimIfNew(state: SwimState, changes: Partial<Pick<MemberRecord, "addresses" | "metadata">>): Outcome<void> {
+  const own = state.members.self;
+  if (JSON.stringify({ ...own, ...changes }) === JSON.stringify(own)) return done;
+  const wrong = whyNotRecord({ ...own, ...changes }, state.wire.recordRoom);
+  if (wrong !== null) return refused(refusal("INVALID_ARGUMENT", wrong));
+  claim(state, changes);
+  return done;
+}
+
+function forget(state: SwimState, id: NodeId, barrier: Incarnation): Outcome<void> {
+  const held = state.members.get(id);
+  if (held === null) return unknown(id);
+  if (isPresent(held) && id === state.id) {
+    return refused(refusal("BAD_STATE", `${id} is this node: let it leave instead`, { field: "member" }));
+  }
+  learn(state, removedAt(barrier, held), { from: state.id, via: "gossip", spread: true });
+  return done;
+}
+
+function readmit(state: SwimState, id: NodeId): Outcome<void> {
+  const held = state.members.get(id);
+  if (held === null) return unknown(id);
+  if (held.state !== "removed") {
+    return refused(refusal("BAD_STATE", `${id} is ${held.state}, not removed`, { field: "member" }));
+  }
+  learn(state, readmitted(held), { from: state.id, via: "gossip", spread: true });
+  return done;
+}
+
+/** Their addresses serve as seeds until the first full view; the removed among them stay removed. */
+function recall(state: SwimState, members: readonly MemberRecord[]): void {
+  const others = members.filter((record) => record.id !== state.id);
+  for (const removed of others.filter((record) => record.state === "removed")) {
+    learn(state, removed, { from: state.id, via: "gossip", spread: false });
+  }
+  state.recalled = others.filter(isPresent).map(({ id, addresses }) => ({ id, addresses }));
+  join(state, state.seeds);
+}
+
+function unknown(id: NodeId): Outcome<void> {
+  return refused(refusal("NOT_FOUND", `member ${id} is not known here`, { field: "member" }));
+}

@@ -1,0 +1,200 @@
+import { accepted, assertNever, MonotonicMs, type Outcome, refusal, refused } from "#kernel";
+import { createAllowList } from "./allow-list.ts";
+import { obey } from "./command.ts";
+import { pushPullIntervalMs } from "./derived.ts";
+import { isLabel } from "./envelope.ts";
+import { gossipTick } from "./gossip.ts";
+import { reportSilence } from "./help.ts";
+import { askSeeds, heal, join } from "./join.ts";
+import { Keyring } from "./keyring.ts";
+import { reap, suspicionDue } from "./learn.ts";
+import { fallSilent, goIfSaid } from "./leave.ts";
+import { beginPeriod, pingTo, probeTimedOut } from "./probe.ts";
+import { periodicPushPull, recheck, sendPushPull } from "./push-pull.ts";
+import { whyNotRecord } from "./record-codec.ts";
+import { handlePacket } from "./receive.ts";
+import { reconnect } from "./reconnect.ts";
+import { askForRelay, tendPaths } from "./relay.ts";
+import { sendFrame } from "./send.ts";
+import type { SwimSetup } from "./setup.ts";
+import { SwimState } from "./state.ts";
+import { acceptStream, closeStream, endStream, forgetStream } from "./streams.ts";
+import { isVerdict, type Timer } from "./timers.ts";
+import type { Address, MembershipView, StreamId, SwimCommand, SwimCore, SwimEvent, Transmission } from "./types.ts";
+import { viewOf } from "./view.ts";
+
+/** A member that starts to join by its seeds at once. Refused: keys, label, networks or patterns that cannot be used. */
+export function createSwim(now: MonotonicMs, setup: SwimSetup): Outcome<SwimCore> {
+  if (!isLabel(setup.label)) {
+    const shown = JSON.stringify(setup.label);
+    return refused(refusal("INVALID_ARGUMENT", `the cluster label must be 1 to 64 printable ASCII characters, got ${shown}`));
+  }
+  const keyring = Keyring.of(setup.aead, setup.keys);
+  if (!keyring.ok) return keyring;
+  const allow = createAllowList(setup.allow);
+  if (!allow.ok) return allow;
+  const state = new SwimState(now, setup, { keyring: keyring.value, allow: allow.value });
+  const wrong = whyNotRecord(state.members.self, state.wire.recordRoom);
+  if (wrong !== null) return refused(refusal("INVALID_ARGUMENT", wrong));
+  return accepted(new Swim(state, setup));
+}
+
+/** Where inputs come in and effects go out; what they mean stands in the parts. */
+class Swim implements SwimCore {
+  readonly #state: SwimState;
+
+  constructor(state: SwimState, setup: SwimSetup) {
+    this.#state = state;
+    const { options, random, timers, now } = state;
+    const some = (ms: number): MonotonicMs => MonotonicMs(now + ms * random());
+    timers.set(some(options.periodMs), { kind: "period" });
+    timers.set(some(pushPullIntervalMs(options, 1)), { kind: "push-pull" });
+    timers.set(some(options.healIntervalMs), { kind: "heal" });
+    join(state, setup.seeds);
+  }
+
+  get nextDeadline(): MonotonicMs | null {
+    this.#state.timers.skip(this.#isMoot);
+    return this.#state.timers.next;
+  }
+
+  handleDatagram(now: MonotonicMs, from: Address, bytes: Uint8Array): void {
+    const state = this.#at(now);
+    if (state.isSilent) return;
+    state.counters.datagramsReceived += 1;
+    state.counters.bytesReceived += bytes.length;
+    if (!state.allow.allowsAddress(from)) return state.reject("not-allowed", from);
+    const read = state.wire.openDatagram(now, from, bytes);
+    if (read.ok) handlePacket(state, read.packet, { kind: "datagram", from });
+    else state.reject(read.reason, from);
+  }
+
+  handleStreamOpened(now: MonotonicMs, id: StreamId, from: Address): void {
+    const state = this.#at(now);
+    const stream = state.streams.get(id);
+    if (stream === undefined) {
+      // An own stream that was given up while it opened, or one that nobody here takes any more.
+      const unwanted = state.isSilent || id % 2 === 1 || !state.allow.allowsAddress(from);
+      if (unwanted) state.transmissions.push({ kind: "close-stream", stream: id });
+      else acceptStream(state, id, from);
+      return;
+    }
+    const { use } = stream;
+    if (use.kind === "push-pull") return sendPushPull(state, id, false);
+    if (use.kind === "uplink") return askForRelay(state, stream);
+    const target = use.kind === "probe" ? state.members.get(use.target) : null;
+    if (use.kind === "probe" && target !== null) sendFrame(state, id, pingTo(state, target, use.probe));
+  }
+
+  handleStreamBytes(now: MonotonicMs, id: StreamId, bytes: Uint8Array): void {
+    const state = this.#at(now);
+    const stream = state.streams.get(id);
+    if (stream === undefined || state.isSilent) return;
+    state.counters.bytesReceived += bytes.length;
+    for (const read of state.wire.openFrames(id, bytes)) {
+      if (!state.streams.has(id)) return;
+      if (read.ok) {
+        handlePacket(state, read.packet, { kind: "stream", stream: id });
+      } else {
+        state.reject(read.reason, stream.peer);
+        closeStream(state, id);
+      }
+    }
+  }
+
+  handleStreamClosed(now: MonotonicMs, id: StreamId, failed: boolean): void {
+    const state = this.#at(now);
+    const stream = state.streams.get(id);
+    if (stream === undefined) return;
+    // Another address of the same member may be open.
+    if (failed && stream.use.kind === "push-pull" && stream.use.peer !== null) state.path(stream.use.peer).silent();
+    forgetStream(state, stream);
+  }
+
+  handleTimeout(now: MonotonicMs): void {
+    const state = this.#at(now);
+    const { timers, options } = state;
+    timers.skip(this.#isMoot);
+    const lateMs = timers.next === null ? 0 : now - timers.next;
+    if (lateMs > options.verdictSlackMs) noteStall(state, lateMs);
+    const waiting: Timer[] = [];
+    for (let due = timers.take(now); due !== null; due = timers.take(now)) {
+      if (now - due.at > options.verdictSlackMs && isVerdict(due.timer)) waiting.push(due.timer);
+      else handleTimer(state, due.timer);
+    }
+    // Due again at once: by then the driver has read its sockets.
+    if (!state.isSilent) for (const timer of waiting) timers.set(now, timer);
+  }
+
+  command(now: MonotonicMs, command: SwimCommand): Outcome<void> {
+    return obey(this.#at(now), command);
+  }
+
+  takeTransmissions(): readonly Transmission[] {
+    return this.#state.transmissions.splice(0);
+  }
+
+  takeEvents(): readonly SwimEvent[] {
+    return this.#state.events.splice(0);
+  }
+
+  view(now: MonotonicMs): MembershipView {
+    return viewOf(this.#at(now));
+  }
+
+  readonly #isMoot = (timer: Timer): boolean => {
+    const { probe, helps } = this.#state;
+    if (timer.kind === "probe-timeout") return probe === null || probe.number !== timer.probe || probe.answered;
+    return (timer.kind === "help-nack" || timer.kind === "help-over") && !helps.has(timer.probe);
+  };
+
+  #at(now: MonotonicMs): SwimState {
+    this.#state.now = now;
+    return this.#state;
+  }
+}
+
+/** While this node stood still nobody's silence was heard: suspicions last that much longer. */
+function noteStall(state: SwimState, lateMs: number): void {
+  state.stalledMs += lateMs;
+  state.changeHealth((awareness) => {
+    awareness.afterLag(lateMs);
+  });
+}
+
+function handleTimer(state: SwimState, timer: Timer): void {
+  switch (timer.kind) {
+    case "period":
+      beginPeriod(state);
+      return tendPaths(state);
+    case "probe-timeout":
+      return probeTimedOut(state, timer.probe);
+    case "help-nack":
+      return reportSilence(state, timer.probe);
+    case "help-over":
+      return void state.helps.delete(timer.probe);
+    case "suspicion":
+      return suspicionDue(state, timer.id, timer.number);
+    case "gossip":
+      gossipTick(state);
+      return goIfSaid(state);
+    case "push-pull":
+      return periodicPushPull(state);
+    case "recheck":
+      return recheck(state, timer.id);
+    case "join":
+      return askSeeds(state, timer.attempt);
+    case "heal":
+      return heal(state);
+    case "reconnect":
+      return reconnect(state, timer.id, timer.attempt);
+    case "reap":
+      return reap(state);
+    case "leave-over":
+      return fallSilent(state, "left");
+    case "stream-over":
+      return endStream(state, timer.stream);
+    default:
+      return assertNever(timer, "timer");
+  }
+}

@@ -1,0 +1,163 @@
+import { InvariantError } from "#kernel";
+import { putU32, u32At } from "./big-endian.ts";
+import {
+  ENVELOPE_BYTES,
+  Envelope,
+  HEADER_BYTES,
+  type Opened,
+  type Rejected,
+  type SealingSetup,
+  nonceOf,
+  rejected,
+} from "./envelope.ts";
+import { NonceSequence, bootOf, counterOf } from "./nonce-sequence.ts";
+import { ReplayWindow } from "./replay-window.ts";
+
+/** Longest sealed frame; about 10,000 member records. */
+export const MAX_FRAME_BYTES = 1_048_576;
+export const MAX_FRAME_BODY_BYTES = MAX_FRAME_BYTES - ENVELOPE_BYTES;
+
+/**
+ * What the streams of a node share. On a stream each side counts its frames from 0 under 64 bits drawn for that stream, so
+ * a frame that is missing, repeated or out of order is seen at once; a whole stream that is played again is seen by its bits.
+ */
+export class FrameSealing {
+  readonly #setup: SealingSetup;
+  readonly #envelope: Envelope;
+  readonly #streams = new ReplayWindow({ window: 32, maxBoots: REMEMBERED_STREAMS });
+
+  constructor(setup: SealingSetup) {
+    this.#setup = setup;
+    this.#envelope = new Envelope({ label: setup.label, keyring: setup.keyring, kind: "frame" });
+  }
+
+  /** The sending half of one stream. */
+  writer(): FrameWriter {
+    const nonces = new NonceSequence(this.#setup.aead);
+    // Counts as seen: what we sent must not be taken when it is thrown back at us.
+    this.#streams.take(nonces.boot, 0);
+    return new FrameWriter(this.#envelope, nonces);
+  }
+
+  /** The receiving half of one stream. */
+  reader(): FrameReader {
+    return new FrameReader(this.#envelope, this.#streams);
+  }
+}
+
+/** `length (u32) envelope`, length being that of the envelope. */
+export class FrameWriter {
+  readonly #envelope: Envelope;
+  readonly #nonces: NonceSequence;
+
+  constructor(envelope: Envelope, nonces: NonceSequence) {
+    this.#envelope = envelope;
+    this.#nonces = nonces;
+  }
+
+  /** The frame, in memory of its own. `body` has at most {@link MAX_FRAME_BODY_BYTES}. */
+  seal(body: Uint8Array): Uint8Array {
+    if (body.length > MAX_FRAME_BODY_BYTES) {
+      throw new InvariantError(`a body of ${body.length} bytes is over the frame's ${MAX_FRAME_BODY_BYTES}`);
+    }
+    const frame = new Uint8Array(LENGTH_BYTES + ENVELOPE_BYTES + body.length);
+    putU32(frame, 0, ENVELOPE_BYTES + body.length);
+    this.#envelope.seal(this.#nonces, body, frame, LENGTH_BYTES);
+    return frame;
+  }
+}
+
+/**
+ * Puts frames together from pieces cut anywhere. The first bad frame ends it: nothing after it can be trusted to be a frame,
+ * so the stream is to be closed. Memory grows with what has arrived, never with the length that a frame claims.
+ */
+export class FrameReader {
+  readonly #envelope: Envelope;
+  readonly #streams: ReplayWindow;
+  #boot: number | null = null;
+  #expected = 0;
+  #gathered: Uint8Array = NOTHING;
+  #end = 0;
+  #broken = false;
+
+  constructor(envelope: Envelope, streams: ReplayWindow) {
+    this.#envelope = envelope;
+    this.#streams = streams;
+  }
+
+  /** The bodies of the frames that `bytes` completes, in order; a rejection can only stand last, and nothing follows it. */
+  push(bytes: Uint8Array): readonly Opened[] {
+    if (this.#broken) return [];
+    const input = this.#end === 0 ? bytes : this.#gather(bytes);
+    const opened: Opened[] = [];
+    let at = 0;
+    for (;;) {
+      const length = this.#frameLength(input, at);
+      if (length === null) break;
+      if (typeof length === "object") {
+        opened.push(length);
+        break;
+      }
+      if (input.length - at - LENGTH_BYTES < length) break;
+      opened.push(this.#open(input.subarray(at + LENGTH_BYTES, at + LENGTH_BYTES + length)));
+      at += LENGTH_BYTES + length;
+      if (!opened.at(-1)!.ok) break;
+    }
+    this.#broken = opened.at(-1)?.ok === false;
+    this.#keep(input, at);
+    return opened;
+  }
+
+  /** Null when more bytes are needed to tell; what is not for us is refused as soon as its header is there. */
+  #frameLength(input: Uint8Array, at: number): number | Rejected | null {
+    if (input.length - at < LENGTH_BYTES) return null;
+    const length = u32At(input, at);
+    if (length < ENVELOPE_BYTES) return rejected("too-short");
+    if (length > MAX_FRAME_BYTES) return rejected("too-long");
+    if (input.length - at < LENGTH_BYTES + HEADER_BYTES) return null;
+    const reason = this.#envelope.refusal(input.subarray(at + LENGTH_BYTES));
+    return reason === null ? length : rejected(reason);
+  }
+
+  #open(envelope: Uint8Array): Opened {
+    const nonce = nonceOf(envelope);
+    const boot = bootOf(nonce);
+    const inOrder = counterOf(nonce) === this.#expected && (this.#boot === null || this.#boot === boot);
+    if (!inOrder || (this.#boot === null && this.#streams.has(boot, 0))) return rejected("replayed");
+    const body = this.#envelope.open(envelope);
+    if (body === null) return rejected("forged");
+    if (this.#boot === null) this.#streams.take(boot, 0);
+    this.#boot = boot;
+    this.#expected++;
+    return { ok: true, body };
+  }
+
+  /** What has arrived of a frame, `bytes` included. Doubles, so that single bytes cost no quadratic copying. */
+  #gather(bytes: Uint8Array): Uint8Array {
+    const end = this.#end + bytes.length;
+    if (end > this.#gathered.length) {
+      const larger = new Uint8Array(Math.max(end, this.#gathered.length * 2));
+      larger.set(this.#gathered.subarray(0, this.#end));
+      this.#gathered = larger;
+    }
+    this.#gathered.set(bytes, this.#end);
+    this.#end = end;
+    return this.#gathered.subarray(0, end);
+  }
+
+  /**
+   * Keeps the beginning of the next frame. Whole frames in one piece, the usual case, are never copied. What was opened may
+   * be a view of `input`, so its memory is not written again.
+   */
+  #keep(input: Uint8Array, from: number): void {
+    const isGathered = input.buffer === this.#gathered.buffer;
+    if (isGathered && from === 0 && !this.#broken) return;
+    this.#gathered = this.#broken || from === input.length ? NOTHING : input.slice(from);
+    this.#end = this.#gathered.length;
+  }
+}
+
+const LENGTH_BYTES = 4;
+/** Streams in use at one time and somewhat more. */
+const REMEMBERED_STREAMS = 4_096;
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,42 @@
+import type { Incarnation } from "./types.ts";
+
+/** Both halves are u32 on the wire. */
+const LARGEST = 0xffff_ffff;
+
+/** Epochs between a member's last known boot and the barrier that its removal sets: twelve days of a crash loop at one boot a second. */
+const REMOVAL_LEAP = 2 ** 20;
+
+/** Negative when `a` is older than `b`, 0 when equal, positive when newer: the epoch decides, then the counter. */
+export function compareIncarnations(a: Incarnation, b: Incarnation): number {
+  return a.epoch === b.epoch ? a.counter - b.counter : a.epoch - b.epoch;
+}
+
+/** The next statement of a member about itself within one boot: a change of address, of metadata. */
+export function nextIncarnation(own: Incarnation): Incarnation {
+  return own.counter < LARGEST ? { epoch: own.epoch, counter: own.counter + 1 } : newEpoch(own.epoch);
+}
+
+/**
+ * What a member says of itself to overrule `seen`, which is not older than its own word.
+ *
+ * Within its epoch it counts one up. A higher epoch than its own can only come from a former life whose boot count was
+ * lost, or from a rival: then it opens an epoch of its own above it, so that an epoch never belongs to two boots. That
+ * epoch is to be made durable (memberlist#311: restarted nodes at a low incarnation stay dead to those who remember).
+ */
+export function incarnationAbove(seen: Incarnation, own: Incarnation): Incarnation {
+  return seen.epoch === own.epoch ? nextIncarnation(seen) : newEpoch(Math.max(seen.epoch, own.epoch));
+}
+
+/**
+ * The incarnation under which the operator's `forget` removes a member: far above any that the member reaches by itself, so
+ * that in the plain order of incarnations neither late gossip nor a reboot undoes it. Computed once, by whoever proposes
+ * the removal, and carried in the command: voters that each computed their own could remove again what was let back in.
+ */
+export function removalBarrier(known: Incarnation): Incarnation {
+  return { epoch: Math.min(known.epoch + REMOVAL_LEAP, LARGEST), counter: 0 };
+}
+
+/** The end of the number space is a fixed point: a member there cannot be refuted for, only forgotten. Nobody gets there honestly. */
+function newEpoch(above: number): Incarnation {
+  return above < LARGEST ? { epoch: above + 1, counter: 0 } : { epoch: LARGEST, counter: LARGEST };
+}

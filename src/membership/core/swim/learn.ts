@@ -1,0 +1,184 @@
+import { assertNever, MonotonicMs, type NodeId } from "#kernel";
+import { spread } from "./gossip.ts";
+import { fallSilent } from "./leave.ts";
+import type { ApplySummary, Via } from "./member-table.ts";
+import { noteDeath, noteReturn } from "./partition.ts";
+import { scheduleReconnect } from "./reconnect.ts";
+import { refute } from "./self.ts";
+import { answer, sendDatagram } from "./send.ts";
+import type { SwimState } from "./state.ts";
+import { deadBy, suspectedBy } from "./statement.ts";
+import { Suspicion, suspicionBounds } from "./suspicion.ts";
+import type { MemberRecord } from "./types.ts";
+
+/** How a statement reached this node. */
+export interface Heard {
+  readonly from: NodeId;
+  readonly via: Via;
+  /** A node that takes its first full view passes nothing of it on: everybody knows it. */
+  readonly spread: boolean;
+}
+
+/** Every statement about a member comes through here; what it changes becomes gossip, events and timers in one place. */
+export function learn(state: SwimState, seen: MemberRecord, heard: Heard): void {
+  if (seen.id !== state.id && !isAdmitted(state, seen)) return state.reject("not-allowed", null);
+  const summary = state.members.apply(state.now, seen, heard.via);
+  switch (summary.kind) {
+    case "changed":
+      return changed(state, summary, heard);
+    case "confirmed":
+      return confirmed(state, summary.member, summary.accuser);
+    case "outdated":
+      return summary.tell ? tell(state, heard.from, summary.held) : undefined;
+    case "contested":
+      for (const address of summary.held.addresses) sendDatagram(state, address, [{ kind: "member", record: summary.claimed }]);
+      for (const address of summary.claimed.addresses) sendDatagram(state, address, [{ kind: "member", record: summary.held }]);
+      return;
+    case "refute":
+      return refute(state, summary);
+    case "yield":
+      state.events.push({
+        kind: "conflict",
+        id: state.id,
+        ours: state.members.self.addresses,
+        theirs: summary.rival.addresses,
+        survives: false,
+      });
+      return fallSilent(state, "conflicted");
+    case "removed-self":
+      state.events.push({ kind: "removed", member: summary.self });
+      return fallSilent(state, "left");
+    case "known":
+    case "refused":
+      return;
+    default:
+      return assertNever(summary, "summary");
+  }
+}
+
+/** This node's own verdict on a member that did not answer: one more accuser, or the first. */
+export function accuse(state: SwimState, id: NodeId): void {
+  const held = state.members.get(id);
+  if (held === null) return;
+  learn(state, suspectedBy(state.id, held), { from: state.id, via: "gossip", spread: true });
+}
+
+/** The time to refute may be over. Timers of older suspicions, and of longer ones that were since confirmed, mean nothing. */
+export function suspicionDue(state: SwimState, id: NodeId, number: number): void {
+  const running = state.suspicions.get(id);
+  if (running === undefined || running.number !== number) return;
+  const deadline = deadlineOf(state, running);
+  if (state.now < deadline) return state.timers.set(deadline, { kind: "suspicion", id, number });
+  const held = state.members.get(id)!;
+  learn(state, deadBy(state.id, held), { from: state.id, via: "gossip", spread: true });
+}
+
+/** A suspicion, and how long this node had stood still in all when it began: time in which nobody listens does not count. */
+export interface RunningSuspicion {
+  readonly number: number;
+  readonly suspicion: Suspicion;
+  readonly stalledMs: number;
+}
+
+function changed(state: SwimState, summary: Extract<ApplySummary, { readonly kind: "changed" }>, heard: Heard): void {
+  const { before, after } = summary;
+  state.changedAt = state.now;
+  if (summary.presence === "appeared") state.order.add(after.id);
+  if (summary.presence === "vanished") state.order.remove(after.id);
+  if (after.state === "suspect") suspect(state, after);
+  else state.suspicions.delete(after.id);
+  if (summary.readdressed) state.path(after.id).readdressed();
+  bury(state, summary);
+  announce(state, summary);
+  if (summary.gossip && heard.spread) spread(state, after);
+  if (summary.presence === "appeared" && before !== null) noteReturn(state, after.id);
+}
+
+/** A suspicion at a higher incarnation is another one: it starts anew. */
+function suspect(state: SwimState, member: MemberRecord): void {
+  const suspicion = new Suspicion(state.now, member.accuser ?? member.id, suspicionBounds(state.members.present, state.options));
+  const running: RunningSuspicion = { number: state.newSuspicionNumber(), suspicion, stalledMs: state.stalledMs };
+  state.suspicions.set(member.id, running);
+  state.timers.set(suspicion.deadline, { kind: "suspicion", id: member.id, number: running.number });
+}
+
+function confirmed(state: SwimState, member: MemberRecord, accuser: NodeId): void {
+  const running = state.suspicions.get(member.id);
+  if (running === undefined) {
+    // A suspect without a running suspicion would stay one for ever.
+    state.selfHealed("suspect without a suspicion");
+    return suspect(state, member);
+  }
+  if (!running.suspicion.confirm(accuser)) return;
+  state.timers.set(deadlineOf(state, running), { kind: "suspicion", id: member.id, number: running.number });
+  spread(state, { ...member, accuser });
+}
+
+function deadlineOf(state: SwimState, { suspicion, stalledMs }: RunningSuspicion): MonotonicMs {
+  return MonotonicMs(suspicion.deadline + state.stalledMs - stalledMs);
+}
+
+function bury(state: SwimState, { change, after }: Extract<ApplySummary, { readonly kind: "changed" }>): void {
+  if (change === "died") {
+    noteDeath(state, after.id);
+    scheduleReconnect(state, after.id, 0);
+  }
+  scheduleReap(state);
+}
+
+/** Forgets the dead and the left whose time is over. */
+export function reap(state: SwimState): void {
+  state.reapAt = null;
+  for (const id of state.members.expire(state.now)) state.forget(id);
+  scheduleReap(state);
+}
+
+function scheduleReap(state: SwimState): void {
+  const at = state.members.nextExpiry;
+  if (at === null || state.reapAt !== null) return;
+  state.reapAt = at;
+  state.timers.set(at, { kind: "reap" });
+}
+
+function announce(state: SwimState, summary: Extract<ApplySummary, { readonly kind: "changed" }>): void {
+  const { change, before, after } = summary;
+  if (before !== null && summary.readdressed) {
+    state.events.push({ kind: "address-changed", member: after, before: before.addresses });
+  }
+  if (before !== null && before.reach !== after.reach) {
+    state.events.push({ kind: "path-changed", id: after.id, before: before.reach, now: after.reach });
+  }
+  switch (change) {
+    case "renewed":
+      if (JSON.stringify(before!.metadata) !== JSON.stringify(after.metadata)) {
+        state.events.push({ kind: "metadata-changed", member: after });
+      }
+      return;
+    case "refuted":
+      state.counters.suspicionsRefuted += 1;
+      return void state.events.push({ kind: "refuted", member: after });
+    case "recovered":
+      state.flaps.noteReturn(state.now, after.id);
+      return void state.events.push({ kind: "recovered", member: after });
+    case "joined":
+    case "suspected":
+    case "died":
+    case "left":
+    case "removed":
+      return void state.events.push({ kind: change, member: after });
+    case "buried":
+      return;
+    default:
+      return assertNever(change, "change");
+  }
+}
+
+/** Straight to whoever believes what is overruled: it may be the subject, restarted with too low an incarnation. */
+function tell(state: SwimState, id: NodeId, held: MemberRecord): void {
+  const source = state.source;
+  if (id !== state.id && source !== null) answer(state, source, [{ kind: "member", record: held }]);
+}
+
+function isAdmitted(state: SwimState, record: MemberRecord): boolean {
+  return state.allow.allowsId(record.id) && record.addresses.every((address) => state.allow.allowsAddress(address));
+}

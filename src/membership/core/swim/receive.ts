@@ -1,0 +1,119 @@
+import { assertNever, type NodeId } from "#kernel";
+import { handlePingRequest, passOnAck } from "./help.ts";
+import { compareIncarnations } from "./incarnation.ts";
+import { learn } from "./learn.ts";
+import type { Message, Packet, RelayableMessage } from "./message.ts";
+import { handleAck, handleIndirectAck, handleNack } from "./probe.ts";
+import { compareDigests, handlePushPull } from "./push-pull.ts";
+import { forward, handleRelayAnswer, handleRelayRequest } from "./relay.ts";
+import { answer, type Source } from "./send.ts";
+import type { SwimState } from "./state.ts";
+import type { Stream } from "./streams.ts";
+import type { Address } from "./types.ts";
+
+const OBSERVED_MAX = 16;
+
+/** A packet that was sealed with the cluster's key: its sender is a member, or a newcomer. */
+export function handlePacket(state: SwimState, packet: Packet, source: Source): void {
+  if (!state.allow.allowsId(packet.sender)) return state.reject("not-allowed", source.kind === "datagram" ? source.from : null);
+  if (packet.sender === state.id) return meetRival(state, packet, source);
+  state.heardAt = state.now;
+  if (source.kind === "datagram") state.uplinks.heardDatagram(state.now);
+  compareProfiles(state, packet);
+  if (state.members.get(packet.sender) !== null) compareDigests(state, packet.sender, packet.digest);
+  for (const message of packet.messages) {
+    if (state.isSilent) return;
+    state.source = source;
+    handleMessage(state, packet, message, source);
+  }
+  state.source = null;
+}
+
+function handleMessage(state: SwimState, packet: Packet, message: Message, source: Source): void {
+  const { sender } = packet;
+  const stream = source.kind === "stream" ? state.streams.get(source.stream) : undefined;
+  switch (message.kind) {
+    case "ping":
+      return handlePing(state, packet, message, source);
+    case "ack":
+      learnOwnAddress(state, message.observed);
+      return passOnAck(state, sender, message.probe) ? undefined : handleAck(state, sender, message.probe, source);
+    case "ping-request":
+      return handlePingRequest(state, message, sender, source);
+    case "indirect-ack":
+      return handleIndirectAck(state, sender, message.probe);
+    case "nack":
+      return handleNack(state, sender, message.probe);
+    case "member": {
+      const via = message.record.id === sender ? "first-hand" : "gossip";
+      return learn(state, message.record, { from: sender, via, spread: true });
+    }
+    case "push-pull":
+      return stream === undefined ? undefined : handlePushPull(state, stream, sender, message);
+    case "relay-request":
+      return stream === undefined ? undefined : handleRelayRequest(state, stream, sender);
+    case "relay-answer":
+      return stream === undefined ? undefined : handleRelayAnswer(state, stream, message.granted);
+    case "relayed":
+      return handleRelayed(state, message, sender, source);
+    default:
+      return assertNever(message, "message");
+  }
+}
+
+function handlePing(state: SwimState, packet: Packet, ping: Extract<Message, { readonly kind: "ping" }>, source: Source): void {
+  if (ping.target !== state.id) return state.reject("wrong-target", source.kind === "datagram" ? source.from : null);
+  state.uplinks.heardPing(state.now, wayOf(state, source));
+  const observed = source.kind === "datagram" ? source.from : null;
+  answer(state, source, [{ kind: "ack", probe: ping.probe, observed }, ...accusation(state, packet)]);
+}
+
+/** Whoever is held dead or suspect and evidently speaks is told what it has to overrule. */
+function accusation(state: SwimState, { sender, incarnation }: Packet): RelayableMessage[] {
+  const held = state.members.get(sender);
+  if (held === null || held.state === "alive" || compareIncarnations(incarnation, held.incarnation) > 0) return [];
+  return held.state === "suspect" && !state.options.buddy ? [] : [{ kind: "member", record: held }];
+}
+
+function handleRelayed(
+  state: SwimState,
+  relayed: Extract<Message, { readonly kind: "relayed" }>,
+  from: NodeId,
+  source: Source,
+): void {
+  if (relayed.target !== state.id) return forward(state, relayed, from);
+  if (source.kind === "relay") return;
+  const { origin } = relayed;
+  handlePacket(state, { ...relayed.packet, sender: origin }, { kind: "relay", through: source, origin });
+}
+
+/** Another process goes by this node's name. It is shown our claim and we look at its; both judge in the same way. */
+function meetRival(state: SwimState, packet: Packet, source: Source): void {
+  const asked = packet.messages.some((message) => message.kind === "ping" || message.kind === "push-pull");
+  if (asked) answer(state, source, [{ kind: "member", record: state.members.self }]);
+  for (const message of packet.messages) {
+    if (message.kind !== "member" || message.record.id !== state.id) continue;
+    learn(state, message.record, { from: packet.sender, via: "gossip", spread: true });
+  }
+}
+
+function compareProfiles(state: SwimState, { sender, profile }: Packet): void {
+  if (profile === state.profile) return void state.mismatched.delete(sender);
+  if (state.mismatched.has(sender)) return;
+  state.mismatched.add(sender);
+  state.events.push({ kind: "profile-mismatch", peer: sender, ours: state.profile, theirs: profile });
+}
+
+/** Told once for each address: behind some NATs it is another one for every peer. */
+function learnOwnAddress(state: SwimState, observed: Address | null): void {
+  if (observed === null || state.members.self.addresses.includes(observed)) return;
+  if (state.observed.has(observed) || state.observed.size >= OBSERVED_MAX) return;
+  state.observed.add(observed);
+  state.events.push({ kind: "observed-address", address: observed });
+}
+
+function wayOf(state: SwimState, source: Source): "datagram" | "stream" | "relay" {
+  if (source.kind !== "stream") return source.kind;
+  const use: Stream["use"] | undefined = state.streams.get(source.stream)?.use;
+  return use?.kind === "uplink" || use?.kind === "client" ? "relay" : "stream";
+}

@@ -1,0 +1,30 @@
+import { MonotonicMs, type NodeId } from "#kernel";
+import { startPushPull } from "./push-pull.ts";
+import { sendTo } from "./send.ts";
+import type { SwimState } from "./state.ts";
+
+/**
+ * A dead member is tried again for as long as it is remembered: whoever was cut off comes back without help. The pause
+ * doubles up to the longest one, with jitter, so that machines that never return cost next to nothing.
+ */
+export function scheduleReconnect(state: SwimState, id: NodeId, attempt: number): void {
+  const { reconnectMinMs, reconnectMaxMs } = state.options;
+  const pauseMs = Math.min(reconnectMaxMs, reconnectMinMs * 2 ** attempt) * (0.5 + state.random() / 2);
+  state.reconnects.set(id, attempt);
+  state.timers.set(MonotonicMs(state.now + pauseMs), { kind: "reconnect", id, attempt });
+}
+
+/** Turn by turn a ping that names the accusation, and a full exchange over a stream: either brings the refutation. */
+export function reconnect(state: SwimState, id: NodeId, attempt: number): void {
+  const member = state.members.get(id);
+  if (member?.state !== "dead") return void state.reconnects.delete(id);
+  if (state.reconnects.get(id) !== attempt) return;
+  if (attempt % 2 === 0) {
+    const ping = { kind: "ping", probe: state.newProbeNumber(), target: id } as const;
+    sendTo(state, member, [ping, { kind: "member", record: member }], true);
+  } else {
+    startPushPull(state, member, "reconnect");
+  }
+  state.path(id).silent();
+  scheduleReconnect(state, id, attempt + 1);
+}

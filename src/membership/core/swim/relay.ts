@@ -1,0 +1,131 @@
+import { MonotonicMs, type NodeId } from "#kernel";
+import type { Message } from "./message.ts";
+import { claim } from "./self.ts";
+import { forwardTo, sendFrame, sendTo } from "./send.ts";
+import type { SwimState } from "./state.ts";
+import { type Stream, closeStream, openStream } from "./streams.ts";
+import type { MemberRecord, Reach } from "./types.ts";
+
+/** No direct ping for this many periods: others are asked to try. At one ping a period, chance does it once in 3,000. */
+const ASK_AFTER_PERIODS = 8;
+/** And for this many: the node cannot be reached. */
+const RELAYED_AFTER_PERIODS = 11;
+/** A node has other work than to be everybody's relay. */
+const CLIENTS_MAX = 256;
+
+/** Once a period: is this node reachable, and does it hold as many relays as it needs? */
+export function tendPaths(state: SwimState): void {
+  const { options, uplinks, now, members } = state;
+  if (state.lifecycle !== "joined" || options.relays === 0 || state.order.size === 0) return;
+  const { reach } = members.self;
+  const quiet = uplinks.quietPeriods(now);
+  if (reach === "direct") {
+    if (quiet >= RELAYED_AFTER_PERIODS && hearsOthers(state)) seekRelays(state);
+    else if (quiet >= ASK_AFTER_PERIODS && hearsOthers(state)) askToBePinged(state);
+  } else if (uplinks.hasRecovered(now)) {
+    for (const stream of uplinks.streams) closeStream(state, stream);
+    claim(state, { reach: "direct", relays: [] });
+    return;
+  } else {
+    for (const stream of uplinks.unfit((relay) => canRelay(state, relay))) closeStream(state, stream);
+    seekRelays(state);
+  }
+  keepAlive(state);
+  declare(state);
+}
+
+/** The first frame on an uplink of ours. */
+export function askForRelay(state: SwimState, stream: Stream): void {
+  sendFrame(state, stream.id, [{ kind: "relay-request" }]);
+}
+
+export function handleRelayAnswer(state: SwimState, stream: Stream, granted: boolean): void {
+  if (!granted) return closeStream(state, stream.id);
+  state.uplinks.granted(stream.id);
+  declare(state);
+}
+
+/** Another member cannot be reached and asks to be reached through us. A newer stream of its replaces the older. */
+export function handleRelayRequest(state: SwimState, stream: Stream, member: NodeId): void {
+  const granted = state.members.self.reach === "direct" && state.clients.size < CLIENTS_MAX;
+  sendFrame(state, stream.id, [{ kind: "relay-answer", granted }]);
+  if (!granted) return;
+  const older = state.clients.get(member);
+  stream.use = { kind: "client", member };
+  state.clients.set(member, stream.id);
+  if (older !== undefined && older !== stream.id) closeStream(state, older);
+}
+
+/**
+ * Passes a packet on: from a client of ours to anybody, from anybody to a client of ours. Nothing else, so a packet passes
+ * two relays at most, and never in a circle.
+ */
+export function forward(state: SwimState, relayed: Extract<Message, { readonly kind: "relayed" }>, from: NodeId): void {
+  const client = state.clients.get(relayed.target);
+  if (client !== undefined) return sendFrame(state, client, [relayed]);
+  if (relayed.origin !== from || !state.clients.has(from)) return;
+  const target = state.members.get(relayed.target);
+  if (target !== null) forwardTo(state, target, relayed);
+}
+
+/** Says how this node is reached, when that has changed. */
+function declare(state: SwimState): void {
+  const { uplinks, members } = state;
+  const { relays } = uplinks;
+  if (relays.length === 0) return;
+  const own = members.self;
+  // Once there are relays nobody opens streams to see whether they still come in.
+  const reach: Reach = own.reach === "stream" || uplinks.takesStreams(state.now) ? "stream" : "relay";
+  if (own.reach === "direct") uplinks.startCounting(state.now);
+  if (own.reach !== reach || own.relays.join() !== relays.join()) claim(state, { reach, relays });
+}
+
+/** Two at a time, so that the death of one costs nothing. */
+function seekRelays(state: SwimState): void {
+  const { uplinks, options } = state;
+  for (const candidate of candidates(state)) {
+    if (uplinks.size >= options.relays) return;
+    const to = state.path(candidate.id).preferred(candidate.addresses);
+    if (to === null) continue;
+    const stream = openStream(state, to, options.streamTimeoutMs, { kind: "uplink", relay: candidate.id });
+    uplinks.opened(stream, candidate.id);
+  }
+}
+
+/** Voters first: they are meant to stay, and to have an address. */
+function candidates(state: SwimState): MemberRecord[] {
+  const { uplinks, order } = state;
+  const drawn = order.sample(order.size, (id) => canRelay(state, id) && !uplinks.asked(id)).map((id) => state.members.get(id)!);
+  return drawn.toSorted((a, b) => Number(b.metadata.role === "voter") - Number(a.metadata.role === "voter"));
+}
+
+function canRelay(state: SwimState, id: NodeId): boolean {
+  const record = state.members.get(id);
+  return record !== null && record.state === "alive" && record.reach === "direct";
+}
+
+/** A ping-request whose target is its sender: each helper has a third member ping the addresses that this node gives. */
+function askToBePinged(state: SwimState): void {
+  const { options, members } = state;
+  const request = {
+    kind: "ping-request",
+    probe: state.newProbeNumber(),
+    target: state.id,
+    addresses: members.self.addresses,
+    timeoutMs: options.periodMs,
+  } as const;
+  for (const helper of state.order.sample(options.indirectProbes, () => true)) {
+    sendTo(state, members.get(helper)!, [request]);
+  }
+}
+
+function keepAlive(state: SwimState): void {
+  if (state.now < state.nextKeepaliveAt) return;
+  state.nextKeepaliveAt = MonotonicMs(state.now + state.options.keepaliveMs / 2);
+  for (const stream of state.uplinks.streams) if (state.uplinks.isGranted(stream)) sendFrame(state, stream, []);
+}
+
+/** Somebody was heard a moment ago. Who hears nobody is cut off, and relays would not help. */
+function hearsOthers(state: SwimState): boolean {
+  return state.now - state.heardAt < ASK_AFTER_PERIODS * state.options.periodMs;
+}

@@ -1,0 +1,29 @@
+import { spread } from "./gossip.ts";
+import type { ApplySummary, OwnChanges } from "./member-table.ts";
+import type { SwimState } from "./state.ts";
+import type { Incarnation } from "./types.ts";
+
+/** This node says something new about itself: an address, a path, metadata. */
+export function claim(state: SwimState, changes: OwnChanges, incarnation?: Incarnation): void {
+  const { epoch } = state.members.self.incarnation;
+  const own = state.members.claim(state.now, changes, incarnation);
+  state.changedAt = state.now;
+  if (own.incarnation.epoch > epoch) state.events.push({ kind: "persist-incarnation", incarnation: own.incarnation });
+  spread(state, own);
+}
+
+/** Others say something about this node that is wrong. What is old news is answered by repeating ours, without raising it. */
+export function refute(state: SwimState, wrong: Extract<ApplySummary, { readonly kind: "refute" }>): void {
+  if (!wrong.raised) {
+    if (state.broadcasts.transmissions(state.id) === null) spread(state, state.members.self);
+    return;
+  }
+  // An alive word from a former life says nothing about how fast this one answers.
+  const accused = wrong.seen.state === "suspect" || wrong.seen.state === "dead";
+  if (accused && wrong.seen.incarnation.epoch === state.members.self.incarnation.epoch) {
+    state.changeHealth((awareness) => {
+      awareness.afterRefutation();
+    });
+  }
+  claim(state, {}, wrong.incarnation);
+}

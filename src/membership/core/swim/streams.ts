@@ -1,0 +1,71 @@
+import { MonotonicMs, type NodeId } from "#kernel";
+import type { ProbeNumber } from "./message.ts";
+import type { SwimState } from "./state.ts";
+import { type Address, StreamId } from "./types.ts";
+
+/** Far above what a cluster of thousands has open at one time. */
+const STREAMS_MAX = 1_024;
+
+/** Why a full exchange is made; all of them are the same exchange. */
+export type PushPullPurpose = "join" | "periodic" | "repair" | "heal" | "reconnect";
+
+export type StreamUse =
+  | { readonly kind: "probe"; readonly probe: ProbeNumber; readonly target: NodeId }
+  | { readonly kind: "push-pull"; readonly purpose: PushPullPurpose; readonly peer: NodeId | null }
+  /** Ours to a relay: it stays open. */
+  | { readonly kind: "uplink"; readonly relay: NodeId }
+  /** Nothing is known of it before its first frame. */
+  | { readonly kind: "inbound" }
+  /** A member's uplink to us: we are its relay. */
+  | { readonly kind: "client"; readonly member: NodeId };
+
+export interface Stream {
+  readonly id: StreamId;
+  readonly peer: Address;
+  use: StreamUse;
+}
+
+/** Asks the driver for a stream, which it must have served its purpose on within `timeoutMs`. */
+export function openStream(state: SwimState, to: Address, timeoutMs: number, use: StreamUse): StreamId {
+  const id = StreamId(state.nextStream);
+  state.nextStream += 2;
+  state.streams.set(id, { id, peer: to, use });
+  state.transmissions.push({ kind: "open-stream", stream: id, to, timeoutMs: Math.ceil(timeoutMs) });
+  state.timers.set(MonotonicMs(state.now + timeoutMs), { kind: "stream-over", stream: id });
+  return id;
+}
+
+/** Refused while too many are open: nobody has shown a key yet. */
+export function acceptStream(state: SwimState, id: StreamId, peer: Address): void {
+  if (state.streams.size >= STREAMS_MAX) {
+    state.transmissions.push({ kind: "close-stream", stream: id });
+    return;
+  }
+  state.streams.set(id, { id, peer, use: { kind: "inbound" } });
+  state.timers.set(MonotonicMs(state.now + state.options.streamTimeoutMs), { kind: "stream-over", stream: id });
+}
+
+/** Forgets the stream and has it closed. Whatever still arrives on it is for nobody. */
+export function closeStream(state: SwimState, id: StreamId): void {
+  const stream = state.streams.get(id);
+  if (stream === undefined) return;
+  forgetStream(state, stream);
+  state.transmissions.push({ kind: "close-stream", stream: id });
+}
+
+/** It is gone already. */
+export function forgetStream(state: SwimState, stream: Stream): void {
+  state.streams.delete(stream.id);
+  state.wire.forgetStream(stream.id);
+  if (stream.use.kind === "uplink") state.uplinks.lost(stream.id);
+  if (stream.use.kind === "client" && state.clients.get(stream.use.member) === stream.id) {
+    state.clients.delete(stream.use.member);
+  }
+}
+
+/** Streams that are kept open have no end of their own; all others are over now, whether they got anywhere or not. */
+export function endStream(state: SwimState, id: StreamId): void {
+  const kind = state.streams.get(id)?.use.kind;
+  if (kind === "client" || (kind === "uplink" && state.uplinks.isGranted(id))) return;
+  closeStream(state, id);
+}

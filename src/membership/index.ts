@@ -1,0 +1,12 @@
+/** Membership in motion: the detectors' cores run over ports. Everything they say is a hint; quorum and leadership are the log's. */
+export {
+  type FormerLives,
+  Membership,
+  type MembershipLook,
+  type MembershipMode,
+  type MembershipPorts,
+  type MembershipSetup,
+} from "./membership.ts";
+export { type Clause } from "./convergence.ts";
+export { type Finding, type MachineFacts, type SelfTest } from "./self-test.ts";
+export { decodeMembers, encodeMembers, type RememberedMembers, rememberedAs, worthRemembering } from "./members-file.ts";

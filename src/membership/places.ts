@@ -1,0 +1,34 @@
+import type { NodeId } from "#kernel";
+import type { Address, Seed } from "#membership/core";
+import { canonicalAddress, splitPlace } from "./address.ts";
+
+/** The IP addresses of a name; empty where it has none, or nobody answers. Never rejects. */
+export type ResolveName = (name: string) => Promise<readonly string[]>;
+
+/** A seed as people write it: addresses may be names. */
+export interface SeedPlaces {
+  readonly id: NodeId | null;
+  readonly addresses: readonly string[];
+}
+
+/** Addresses for `places` in their order, each name replaced by all that it stands for. */
+export async function addressesOf(places: readonly string[], resolve: ResolveName): Promise<readonly Address[]> {
+  const found = await Promise.all(
+    places.map(async (place) => {
+      const endpoint = splitPlace(place);
+      const literal = canonicalAddress(endpoint);
+      if (literal !== null) return [literal];
+      const hosts = await resolve(endpoint.host);
+      return hosts.map((host) => canonicalAddress({ host, port: endpoint.port })).filter((address) => address !== null);
+    }),
+  );
+  return [...new Set(found.flat())];
+}
+
+/** Seeds none of whose names is known now are left out: they are looked up again later. */
+export async function seedsOf(places: readonly SeedPlaces[], resolve: ResolveName): Promise<readonly Seed[]> {
+  const seeds = await Promise.all(
+    places.map(async ({ id, addresses }) => ({ id, addresses: await addressesOf(addresses, resolve) })),
+  );
+  return seeds.filter((seed) => seed.addresses.length > 0);
+}

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { parse } from "yaml";
+import { explainProblems, loadMembership, type MembershipConfig, parseDuration } from "#config";
+import { httpPollProfiles, swimKnobs, swimProfiles } from "#membership/core";
+import { refused, valid, warned, writeConfig } from "./load.ts";
+
+const mesh = valid.replace("profile: local", "profile: mesh");
+
+/** The section as `ringraft swim explain` reads it; a start refuses whatever it sets. */
+function membership(section: string, file = mesh): MembershipConfig {
+  const loaded = loadMembership(writeConfig(`${file}${section}\n`));
+  assert.ok(loaded.ok, loaded.ok ? "" : explainProblems(loaded.problems));
+  return loaded.membership;
+}
+
+/** Problems of the section itself, without those about what this version does not do. */
+function wrong(section: string, file = mesh): readonly string[] {
+  return refused(`${file}${section}\n`).filter((problem) => !problem.includes("UNIMPLEMENTED"));
+}
+
+test("the profile gives the numbers, and single ones override it", () => {
+  const { swim, httpPoll } = membership(
+    "membership: {swim: {period: 1s, buddy: false}, http_poll: {profile: connectivity, failures: 5}}",
+  );
+  assert.deepEqual(swim, { ...swimProfiles.mesh, periodMs: 1_000, buddy: false });
+  assert.deepEqual(httpPoll, { ...httpPollProfiles.connectivity, failures: 5 });
+});
+
+test("ADR-013's sample is refused with both names and both numbers, and its other names with what stands for them", () => {
+  const sample = "membership: {swim: {gossip_interval_ms: 500, ping_timeout_ms: 1000, indirect_ping_count: 3}}";
+  assert.deepEqual(wrong(sample), [
+    "9:63 membership.swim.ping_timeout_ms: ping_timeout_ms 1 s must be at most half of gossip_interval_ms 500 ms (profile mesh)\n  relays are asked after a direct ping has failed and must answer before the period ends",
+  ]);
+  assert.deepEqual(wrong("membership: {swim: {bind_port: 8771, suspicion_timeout_ms: 5000}}"), [
+    "9:21 membership.swim.bind_port: unknown key bind_port\n  write it into membership.bind, as address:port",
+    "9:38 membership.swim.suspicion_timeout_ms: unknown key suspicion_timeout_ms\n  it follows from period, suspicion_multiplier and the number of members: see ringraft swim explain",
+  ]);
+});
+
+test("ADR-013's names are read as ours; the same number under both names is refused", () => {
+  assert.equal(membership("membership: {swim: {gossip_interval_ms: 1000, ping_timeout_ms: 400}}").swim.periodMs, 1_000);
+  assert.equal(membership("membership: {swim: {indirect_ping_count: 2}}").swim.indirectProbes, 2);
+  assert.deepEqual(wrong("membership: {swim: {gossip_interval_ms: 1000, period: 1s}}"), [
+    "9:21 membership.swim.gossip_interval_ms: gossip_interval_ms is ADR-013's name for period, and both are given\n  keep period",
+  ]);
+});
+
+test("an override is judged against the profile's other numbers, and the one that was written is pointed at", () => {
+  assert.deepEqual(wrong("membership: {swim: {period: 600ms}}"), [
+    "9:29 membership.swim.period: probe_timeout 350 ms must be at most half of period 600 ms (profile mesh)\n  relays are asked after a direct ping has failed and must answer before the period ends",
+  ]);
+  assert.deepEqual(wrong("membership: {http_poll: {request_timeout: 20s}}"), [
+    "9:43 membership.http_poll.request_timeout: request_timeout 20 s must be below interval 15 s (profile failover)\n  polls of one peer would overlap",
+  ]);
+});
+
+test("unknown keys are named with what was meant, in the section, its knobs and its seeds", () => {
+  assert.match(wrong("membership: {seed: []}")[0] ?? "", /unknown key seed\n {2}did you mean seeds\?/);
+  assert.match(wrong("membership: {swim: {probe_timeot: 1s}}")[0] ?? "", /did you mean probe_timeout\?/);
+  assert.match(wrong("membership: {http_poll: {intervall: 1s}}")[0] ?? "", /did you mean interval\?/);
+  assert.match(wrong("membership: {seeds: [{id: a, addr: [x]}]}").join(), /unknown key addr\n {2}did you mean addrs\?/);
+});
+
+test("a knob out of its range is refused with the range", () => {
+  assert.match(wrong("membership: {swim: {period: 10ms}}").join(), /"10ms" is outside 50 ms to 60 s/);
+  assert.match(wrong("membership: {swim: {datagram_size: 9000}}").join(), /9000 is out of range, 576 to 1400 bytes/);
+  assert.match(wrong("membership: {swim: {nack_share: 2}}").join(), /must be from 0\.1 to 0\.95/);
+  assert.match(wrong("membership: {swim: {buddy: 1}}").join(), /must be a boolean, got 1/);
+});
+
+test("I6: a seed has several addresses, and 8771 is the port where none is written", () => {
+  const section = `membership:
+  allow_ids: ["vast-*"]
+  seeds:
+    - {id: a, addrs: [100.64.10.3, "46.62.147.150:9000", seed.example, "2001:db8::7", "[2001:db8::8]:9001"]}
+    - {id: vast-1, addrs: [192.0.2.1]}
+    - {addrs: [bootstrap.example]}`;
+  assert.deepEqual(membership(section).seeds, [
+    {
+      id: "a",
+      addresses: ["100.64.10.3:8771", "46.62.147.150:9000", "seed.example:8771", "[2001:db8::7]:8771", "[2001:db8::8]:9001"],
+    },
+    { id: "vast-1", addresses: ["192.0.2.1:8771"] },
+    { id: null, addresses: ["bootstrap.example:8771"] },
+  ]);
+});
+
+test("without seeds the voters are asked, at every address that the inventory knows", () => {
+  const file = mesh.replace("b: {host: 127.0.0.1,", "b: {host: 127.0.0.1, tailscale_ip: 100.64.0.2,");
+  assert.deepEqual(membership("", file).seeds[1], { id: "b", addresses: ["127.0.0.1:8771", "100.64.0.2:8771"] });
+});
+
+test("seeds that nobody knows, container ids, unreadable addresses, patterns and networks are refused by place", () => {
+  assert.deepEqual(wrong("membership: {seeds: [{id: ab, addrs: [x]}]}"), [
+    "9:27 membership.seeds[0].id: the seed ab is neither under hosts nor matched by membership.allow_ids",
+  ]);
+  assert.match(wrong("membership: {seeds: [{id: 2d9de0d97a72, addrs: [x]}]}").join(), /looks like a container id/);
+  assert.match(wrong("membership: {seeds: [{id: a, addrs: []}]}").join(), /must name at least one address/);
+  for (const address of ["1.2.3", "1.2.3.4:0", "a:70000", "::1:x", "[::1", "a b", "http://a:1", "a:8771:1"]) {
+    const [problem = "accepted"] = wrong(`membership: {seeds: [{id: a, addrs: ["${address}"]}]}`);
+    assert.match(problem, /^9:\d+ membership\.seeds\[0\]\.addrs\[0\]: ".*" is not an address/, address);
+  }
+  assert.match(wrong('membership: {allow_ids: ["vast-*", "^vast"]}').join(), /allow_ids\[1\]: "\^vast" is not a node id/);
+  assert.match(wrong("membership: {allow_cidrs: [10.0.0.0/33]}").join(), /allow_cidrs\[0\]: "10\.0\.0\.0\/33" is not a network/);
+});
+
+test("a host's own bind and advertise addresses stand above the cluster's; every address is none to advertise", () => {
+  const host = (own: string) => mesh.replace("a: {host: 127.0.0.1}", `a: {host: 127.0.0.1, ringraft: {membership: {${own}}}}`);
+  const { bind, advertise } = membership(
+    "membership: {bind: 0.0.0.0}",
+    host("bind: 127.0.0.1:9, advertise: [203.0.113.7:4, a.example]"),
+  );
+  assert.deepEqual([bind, advertise], ["127.0.0.1:9", ["203.0.113.7:4", "a.example:8771"]]);
+  assert.match(wrong("", host("advertise: [0.0.0.0:8771]")).join(), /is every address of this machine/);
+  assert.match(wrong("", host('bind: "a b"')).join(), /hosts\.a\.ringraft\.membership\.bind: "a b" is not an address/);
+});
+
+test("whoever stands under hosts may be a member, and whoever a pattern names", () => {
+  assert.deepEqual(membership('membership: {allow_ids: ["vast-*"], allow_cidrs: [100.64.0.0/10]}').allow, {
+    ids: ["a", "b", "c", "w", "vast-*"],
+    networks: ["100.64.0.0/10"],
+  });
+});
+
+test("SWIM does not run without the cluster's key; polling needs none", () => {
+  for (const section of ["{mode: swim}", "{mode: hybrid}", "{allow_ids: [vast-1]}"]) {
+    assert.match(refused(`${mesh}membership: ${section}\n`).join(), /membership mode \w+ needs membership\.key_file/, section);
+  }
+  const ofHost = mesh.replace("a: {host: 127.0.0.1}", "a: {host: 127.0.0.1, ringraft: {membership: {bind: x}}}");
+  assert.match(refused(ofHost).join(), /needs membership\.key_file/);
+  assert.deepEqual(warned(`${mesh}membership: {mode: http}\n`), warned(mesh));
+});
+
+test("a host that binds another port is reached there, unless its addresses are written out", () => {
+  const file = mesh.replace("a: {host: 127.0.0.1}", "a: {host: 127.0.0.1, ringraft: {membership: {bind: 127.0.0.1:9}}}");
+  assert.deepEqual(membership("", file).seeds[0], { id: "a", addresses: ["127.0.0.1:9"] });
+});
+
+test("the membership section of every profile file says the profile's numbers", () => {
+  for (const [name, options] of Object.entries(swimProfiles)) {
+    const text = readFileSync(new URL(`../../config/profiles/${name}.yaml`, import.meta.url), "utf8");
+    const { swim } = (parse(text) as { membership: { swim: Record<string, string | number> } }).membership;
+    const fields = Object.entries(swimKnobs).filter(([, { key }]) => key in swim);
+    assert.equal(fields.length, Object.keys(swim).length);
+    for (const [field, { key }] of fields) {
+      assert.equal(parseDuration(swim[key]), options[field as keyof typeof options], `${name} ${key}`);
+    }
+  }
+});

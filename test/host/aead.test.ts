@@ -1,0 +1,4 @@
+import { nodeAead } from "../../src/host/aead.ts";
+import { aeadConformance } from "../conformance/aead.ts";
+
+aeadConformance("node:crypto", nodeAead, { exactBytes: true });

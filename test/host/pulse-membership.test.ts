@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import type { PulseSnapshot } from "#ports";
+import { Detectors } from "../../src/host/pulse/detectors.ts";
+import { startPulse } from "../../src/host/pulse/index.ts";
+import type { MembershipEvent, PulseMembership } from "../../src/host/pulse/messages.ts";
+import { bindUdp } from "../../src/host/udp.ts";
+import { membershipSetup } from "../membership/shell/fake-world.ts";
+
+// Through the inside on purpose: these tests are about the thread itself, below the doors.
+
+const local = { host: "127.0.0.1", port: 0 };
+const unexpected = (error: Error): never => assert.fail(error);
+const healthy: PulseSnapshot = { status: { status: "ok", node_id: "n0" }, election: {}, metrics: "", healthy: true, reasons: [] };
+
+function membershipOn(bind: string): PulseMembership {
+  return { setup: membershipSetup("n0", { advertise: ["127.0.0.1:8771"] }), bind, machine: { interfaceMtu: null } };
+}
+
+test("the pulse thread answers for membership: everyone it sees, whether that has converged, and its metrics", async () => {
+  const pulse = await startPulse({ listen: local, nodeId: "n0", membership: membershipOn("127.0.0.1:0"), onFailure: unexpected });
+  try {
+    const get = (path: string) => fetch(`http://127.0.0.1:${pulse.port}${path}`);
+    assert.equal((await get("/v1/nodes")).status, 503, "before the first life");
+    const early = await get("/health?converged=true");
+    assert.deepEqual([early.status, ((await early.json()) as { converged: boolean }).converged], [503, false]);
+    const events: MembershipEvent["kind"][] = [];
+    pulse.onMembership(({ kind }) => events.push(kind));
+    pulse.push(healthy);
+    const waited = get("/health?converged=true&timeout=10s");
+    pulse.join({ epoch: 7, members: [], wallMs: null });
+    assert.equal((await waited).status, 200, "alone, a node has nobody to disagree with");
+    const nodes = (await (await get("/v1/nodes")).json()) as { nodes: { node_id: string; incarnation: string }[] };
+    assert.deepEqual(
+      nodes.nodes.map(({ node_id, incarnation }) => [node_id, incarnation]),
+      [["n0", "7.0"]],
+    );
+    const status = (await (await get("/status")).json()) as { membership: { boot: string; counts: { alive: number } } };
+    assert.deepEqual([status.membership.boot, status.membership.counts.alive], ["7", 1]);
+    assert.match(await (await get("/metrics")).text(), /^ringrift_membership_members\{state="alive"\} 1$/m);
+    for (const time of ["soon", "-1s", "1h"])
+      assert.equal((await get(`/health?converged=true&timeout=${time}`)).status, 400, time);
+    assert.equal((await get("/health?converged=false")).status, 200);
+    await pulse.leave();
+    const left = (await (await get("/status")).json()) as { membership: { lifecycle: string } };
+    assert.equal(left.membership.lifecycle, "left");
+  } finally {
+    await pulse.close();
+  }
+});
+
+test("a main thread that is late is told to the others; one that is silent too long ends this life, and its return begins another", async () => {
+  const events: MembershipEvent["kind"][] = [];
+  const detectors = await Detectors.open(membershipOn("127.0.0.1:0"), ({ kind }) => events.push(kind));
+  const limits = { degradedAfterMs: 2_000, stalledAfterMs: 30_000 };
+  const self = async () => {
+    await pause(20);
+    return detectors.pages.look()!.swim!.view;
+  };
+  try {
+    detectors.mainSilent(40_000, limits);
+    detectors.join({ epoch: 3, members: [], wallMs: null });
+    assert.equal((await self()).self.metadata.degraded, false);
+    detectors.mainSilent(2_200, limits);
+    assert.equal((await self()).self.metadata.degraded, true);
+    detectors.mainSilent(0, limits);
+    assert.equal((await self()).self.metadata.degraded, false);
+    detectors.mainSilent(30_200, limits);
+    detectors.mainSilent(30_400, limits);
+    assert.equal((await self()).lifecycle, "left");
+    assert.ok(!events.includes("life-wanted"));
+    detectors.mainSilent(0, limits);
+    detectors.mainSilent(0, limits);
+    assert.equal(events.filter((kind) => kind === "life-wanted").length, 1);
+    detectors.join({ epoch: 4, members: [], wallMs: null });
+    const { lifecycle, self: own } = await self();
+    assert.deepEqual([lifecycle, own.incarnation.epoch], ["joined", 4]);
+  } finally {
+    detectors.close();
+  }
+});
+
+test("a port of membership that another process holds is named with its setting", async () => {
+  const other = await bindUdp("127.0.0.1:0");
+  try {
+    const started = startPulse({
+      listen: local,
+      nodeId: "n0",
+      membership: membershipOn(`127.0.0.1:${other.port}`),
+      onFailure: unexpected,
+    });
+    await assert.rejects(started, {
+      code: "EADDRINUSE",
+      message: new RegExp(
+        `^port ${other.port} \\(membership, UDP and TCP\\) on 127\\.0\\.0\\.1 is in use .* set another membership\\.bind$`,
+      ),
+    });
+  } finally {
+    other.close();
+  }
+});
+
+test("a node without membership says so, and its status is as it was", async () => {
+  const pulse = await startPulse({ listen: local, nodeId: "n0", onFailure: unexpected });
+  try {
+    pulse.push(healthy);
+    const get = (path: string) => fetch(`http://127.0.0.1:${pulse.port}${path}`);
+    const nodes = await get("/v1/nodes");
+    assert.equal(nodes.status, 404);
+    assert.match(await nodes.text(), /no detector runs on this node/);
+    assert.ok(!("membership" in ((await (await get("/status")).json()) as object)));
+    const health = await get("/health?converged=true");
+    assert.match(await health.text(), /joined: no detector runs on this node/);
+    await pulse.leave();
+  } finally {
+    await pulse.close();
+  }
+});

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom } from "#kernel";
+import { Membership, type MembershipSetup } from "#membership";
+import type { HttpGetResult } from "#ports";
+import { nodeAead } from "../../../src/host/aead.ts";
+import { addressOf, FakeNetwork, membershipSetup } from "./fake-world.ts";
+
+test("in mode http a node is polled over its status port, and its verdicts come from there alone", async () => {
+  const world = new World({ mode: "http" }, 2);
+  await world.run(60_000);
+  assert.deepEqual(
+    world.look("n0").http?.peers.map(({ id, state, boot }) => [id, state, boot]),
+    [["n1", "alive", "1"]],
+  );
+  assert.equal(world.look("n0").swim, null);
+  world.kill("n1");
+  await world.run(60_000);
+  assert.equal(world.look("n0").http?.peers[0]?.state, "dead");
+});
+
+test("in mode hybrid both detectors find a crash, SWIM first, and the comparison says by how much", async () => {
+  const world = new World({ mode: "hybrid" }, 4);
+  await world.run(60_000);
+  assert.deepEqual(
+    world.look("n0").clauses.filter(({ broken }) => broken !== null),
+    [],
+  );
+  world.kill("n3");
+  await world.run(60_000);
+  const { comparison } = world.look("n0");
+  assert.deepEqual([comparison?.swim.deaths, comparison?.http.deaths, comparison?.foundByBoth], [1, 1, 1]);
+  assert.ok(comparison!.swimLeadMs! > 3_000, `SWIM was earlier by ${comparison?.swimLeadMs} ms`);
+  assert.ok(comparison!.swim.messages > 0 && comparison!.http.messages > 0);
+  assert.equal(comparison?.disagreements, 1);
+});
+
+test("a name without an address is asked for again, and the node joins once it has one", async () => {
+  const world = new World({ advertise: ["n0.example:8771"] }, 1);
+  await world.run(5_000);
+  assert.equal(world.look("n0").clauses[0]?.broken, "this node has not begun to join");
+  assert.equal(world.unresolved, 1);
+  world.names.set("n0.example", "192.0.2.1");
+  await world.run(5_000);
+  assert.deepEqual(world.look("n0").swim?.view.self.addresses, ["192.0.2.1:8771"]);
+});
+
+test("a node that leaves is left, not dead, at the others, and then says nothing more", async () => {
+  const world = new World({}, 3);
+  await world.run(10_000);
+  const leaving = world.nodes.get("n2")!.leave();
+  await world.run(6_000);
+  await leaving;
+  const seen = world.look("n0").swim?.view.members.find(({ record }) => record.id === "n2");
+  assert.equal(seen?.record.state, "left");
+});
+
+/** Whole nodes over fake sockets; a status page answers while its node lives. */
+class World {
+  readonly network = new FakeNetwork();
+  readonly nodes = new Map<string, Membership>();
+  readonly names = new Map<string, string>();
+  unresolved = 0;
+
+  constructor(more: Partial<MembershipSetup>, count: number) {
+    const all = Array.from({ length: count }, (_, at) => `n${at}`);
+    const setups = all.map((name) => membershipSetup(name));
+    for (const [at, name] of all.entries()) {
+      const own = setups[at]!;
+      const { loop, datagrams, streams } = this.network.node(addressOf(name));
+      const node = new Membership(
+        {
+          ...own,
+          seeds: [{ id: setups[0]!.id, addresses: [addressOf("n0")] }],
+          peers: setups.filter(({ id }) => id !== own.id).map(({ id }) => ({ id, addresses: [`http://${id}`] })),
+          ...more,
+        },
+        { epoch: 1, members: [], wallMs: null },
+        {
+          clock: loop.clock,
+          timers: loop.timers,
+          random: seededRandom(at + 1),
+          aead: nodeAead,
+          sockets: { datagrams, streams },
+          get: (url) => Promise.resolve(this.#page(url)),
+          resolve: (host) => Promise.resolve(this.names.has(host) ? [this.names.get(host)!] : []),
+          machine: { interfaceMtu: null },
+          onSwimEvent: () => {},
+          onHttpEvent: () => {},
+          onUnresolved: () => void this.unresolved++,
+        },
+      );
+      this.nodes.set(name, node);
+      void node.join();
+    }
+  }
+
+  look(name: string) {
+    return this.nodes.get(name)!.look();
+  }
+
+  kill(name: string): void {
+    this.nodes.get(name)!.close();
+    this.nodes.delete(name);
+    this.network.kill(addressOf(name));
+  }
+
+  /** Simulated time in small steps, with promises settled in between. */
+  async run(ms: number): Promise<void> {
+    for (let done = 0; done < ms; done += 50) {
+      this.network.run(50);
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #page(url: string): HttpGetResult {
+    const name = /^http:\/\/(n\d+)\/status$/.exec(url)?.[1] ?? "";
+    if (!this.nodes.has(name)) return { kind: "failed", why: "refused" };
+    return { kind: "answered", status: 200, body: JSON.stringify({ node_id: name, membership: { boot: "1" } }) };
+  }
+}

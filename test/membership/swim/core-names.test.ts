@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Address } from "#membership/core";
+import { TinyNetwork } from "./tiny-network.ts";
+
+const moved = "10.9.9.9:8771";
+
+test("a member that comes back under another address, its state lost, is one member with the new address", () => {
+  const net = new TinyNetwork(1);
+  net.startMany(12);
+  net.run(30_000);
+  net.kill("n7");
+  net.run(2_000);
+  net.start("n7", { address: moved });
+  net.run(10_000);
+  for (const name of net.members.keys()) {
+    const held = net.view(name).members.filter(({ record }) => record.id === "n7");
+    assert.deepEqual(
+      held.map(({ record }) => [record.state, record.addresses]),
+      [["alive", [moved]]],
+      name,
+    );
+  }
+  net.run(60_000);
+  let toOld = 0;
+  net.passes = (_kind, _from, to) => {
+    if (to === "10.0.0.8:8771") toOld += 1;
+    return true;
+  };
+  net.run(60_000);
+  assert.equal(toOld, 0);
+});
+
+test("a restarted member that remembers nothing overrules what is remembered of it, and dies for nobody", () => {
+  const net = new TinyNetwork(2);
+  net.startMany(12);
+  net.run(30_000);
+  net.kill("n7");
+  net.run(20_000);
+  assert.equal(net.stateAt("n3", "n7"), "dead");
+  net.start("n7");
+  net.run(10_000);
+  for (const name of net.members.keys()) assert.equal(net.stateAt(name, "n7"), "alive", name);
+  assert.ok(
+    net.get("n7").events.some(({ event }) => event.kind === "persist-incarnation") || net.view("n7").self.incarnation.epoch === 1,
+  );
+});
+
+test("of two processes with one name one survives, and the other says so and falls silent", () => {
+  const net = new TinyNetwork(3);
+  net.startMany(12);
+  net.run(30_000);
+  const first = net.get("n7");
+  const second = net.start("n7", { address: moved });
+  net.members.set("first n7" as typeof first.id, first);
+  net.run(30_000);
+  const conflicted = [first, second].filter((member) => member.core.view(net.time).lifecycle === "conflicted");
+  assert.equal(conflicted.length, 1);
+  assert.ok(conflicted[0]!.events.some(({ event }) => event.kind === "conflict" && !event.survives));
+  const survivor = first === conflicted[0] ? second : first;
+  const held = net.view("n3").members.find(({ record }) => record.id === "n7")!.record;
+  assert.deepEqual([held.state, held.addresses], ["alive", [survivor.address]]);
+  const flips = net.get("n3").events.filter(({ event }) => event.kind === "address-changed").length;
+  assert.ok(flips <= 3, `${flips} flips`);
+});
+
+test("an address that changes is news about one member, not a death and a birth", () => {
+  const net = new TinyNetwork(4);
+  net.startMany(6);
+  net.run(20_000);
+  const member = net.get("n5");
+  net.command("n5", { kind: "set-addresses", addresses: [Address(moved), member.address] });
+  net.run(3_000);
+  const told = net.get("n2").events.filter(({ at }) => at > 20_000);
+  assert.deepEqual(
+    told.map(({ event }) => event.kind),
+    ["address-changed"],
+  );
+  net.run(30_000);
+  assert.equal(net.stateAt("n2", "n5"), "alive");
+  assert.deepEqual(net.events("suspected"), []);
+});
+
+test("metadata is news, too, and too much of it is refused", () => {
+  const net = new TinyNetwork(5);
+  net.startMany(4);
+  net.run(10_000);
+  const metadata = { ...net.view("n1").self.metadata, degraded: true };
+  assert.ok(net.command("n1", { kind: "set-metadata", metadata }).ok);
+  net.run(2_000);
+  assert.equal(net.view("n3").members.find(({ record }) => record.id === "n1")?.record.metadata.degraded, true);
+  const capabilities = Array.from({ length: 32 }, (_, index) => `capability-number-${index}`);
+  assert.ok(!net.command("n1", { kind: "set-metadata", metadata: { ...metadata, capabilities } }).ok);
+});

@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NodeId } from "#kernel";
+import type { SwimOptions } from "#membership/core";
+import { ProbeNumber } from "../../../src/membership/core/swim/message.ts";
+import { messagesOf, NodeUnderTest, peerAddress, record } from "./fake-peers.ts";
+
+const T = 750;
+
+test("a ping is acked to where it came from, with the address it came from", () => {
+  const node = nodeKnowing("a");
+  node.hear("a", [{ kind: "ping", probe: ProbeNumber(7), target: node.self.id }]);
+  const [ack] = messagesOf(node.sent(), "ack");
+  assert.deepEqual(ack, { to: peerAddress("a"), message: { kind: "ack", probe: 7, observed: peerAddress("a") } });
+});
+
+test("a ping for another name is not answered: the address has changed hands", () => {
+  const node = nodeKnowing("a");
+  node.hear("a", [{ kind: "ping", probe: ProbeNumber(7), target: NodeId("former") }]);
+  assert.deepEqual(node.sent(), []);
+  assert.deepEqual(
+    node.events().filter(({ kind }) => kind === "rejected"),
+    [{ kind: "rejected", reason: "wrong-target", from: peerAddress("a") }],
+  );
+});
+
+test("a member that does not answer is asked for through three others, then suspected, at the end of the period", () => {
+  const node = nodeKnowing("abcde");
+  const { probe, target } = nextPing(node);
+  node.run(350);
+  const requests = messagesOf(node.sent(), "ping-request");
+  assert.equal(requests.length, 3);
+  for (const { to, message } of requests) {
+    assert.equal(message.probe, probe);
+    assert.equal(message.target, target);
+    assert.notEqual(to, peerAddress(target));
+  }
+  assert.equal(node.held(target)?.state, "alive");
+  node.run(400);
+  assert.equal(node.held(target)?.state, "suspect");
+  assert.equal(node.held(target)?.accuser, "own");
+});
+
+test("an ack by way of another is as good as a direct one", () => {
+  const node = nodeKnowing("abcde");
+  const { probe, target } = nextPing(node);
+  node.run(350);
+  const [request] = messagesOf(node.sent(), "ping-request");
+  const helper = String.fromCharCode(Number(request!.to.split(".")[3]!.split(":")[0]));
+  node.hear(helper, [{ kind: "indirect-ack", probe: ProbeNumber(probe), target: NodeId(target) }]);
+  node.run(400);
+  assert.equal(node.held(target)?.state, "alive");
+});
+
+test("helpers that report silence clear the node of doubt about itself; helpers that do not report raise it", () => {
+  const reported = nodeKnowing("abcde");
+  failProbe(reported, true);
+  assert.equal(reported.core.view(reported.now as never).healthMultiplier, 1);
+  const silent = nodeKnowing("abcde");
+  failProbe(silent, false);
+  assert.equal(silent.core.view(silent.now as never).healthMultiplier, 4);
+});
+
+test("a node in doubt about itself stretches its period and its patience alike", () => {
+  const node = nodeKnowing("abcde", { indirectProbes: 1, streamProbe: false });
+  nextPing(node);
+  node.run(T - 1);
+  node.sent();
+  node.run(1);
+  assert.equal(messagesOf(node.sent(), "ping").length, 1, "the period that had begun ran as it was; its helper kept silent");
+  node.run(2 * 350 - 1);
+  assert.deepEqual(messagesOf(node.sent(), "ping-request"), []);
+  node.run(1);
+  assert.equal(messagesOf(node.sent(), "ping-request").length, 1);
+  node.run(2 * T - 2 * 350 - 1);
+  assert.deepEqual(messagesOf(node.sent(), "ping"), []);
+  node.run(1);
+  assert.equal(messagesOf(node.sent(), "ping").length, 1);
+});
+
+test("a helper pings for another, passes the ack on, and otherwise reports at four fifths of the time", () => {
+  const node = nodeKnowing("ab");
+  settle(node);
+  const request = { kind: "ping-request", probe: ProbeNumber(9), target: NodeId("b"), addresses: [], timeoutMs: 500 } as const;
+  node.hear("a", [request]);
+  const ping = messagesOf(node.sent(), "ping").find(({ to }) => to === peerAddress("b"))!;
+  node.hear("b", [{ kind: "ack", probe: ping.message.probe, observed: null }]);
+  assert.deepEqual(messagesOf(node.sent(), "indirect-ack"), [
+    { to: peerAddress("a"), message: { kind: "indirect-ack", probe: 9, target: "b" } },
+  ]);
+  node.hear("a", [{ ...request, probe: ProbeNumber(10) }]);
+  node.run(399);
+  assert.deepEqual(messagesOf(node.sent(), "nack"), []);
+  node.run(1);
+  assert.deepEqual(messagesOf(node.sent(), "nack"), [
+    { to: peerAddress("a"), message: { kind: "nack", probe: 10, target: "b" } },
+  ]);
+});
+
+test("a member that asks to be pinged itself is pinged by a stranger: its NAT is open for whom it asked", () => {
+  const node = nodeKnowing("ab");
+  settle(node);
+  const request = { kind: "ping-request", probe: ProbeNumber(9), target: NodeId("a"), addresses: [], timeoutMs: 500 } as const;
+  node.hear("a", [request]);
+  const sent = node.sent();
+  assert.deepEqual(messagesOf(sent, "ping"), []);
+  assert.deepEqual(messagesOf(sent, "ping-request"), [{ to: peerAddress("b"), message: request }]);
+});
+
+test("a suspect is told in the very ping that it is one", () => {
+  const node = nodeKnowing("a");
+  settle(node);
+  node.hearOf("c", record("a", "suspect", 0, { accuser: "c" }));
+  node.run(3_000);
+  const pings = node.sent().filter(({ to, messages }) => to === peerAddress("a") && messages[0]?.kind === "ping");
+  assert.ok(pings.length > 0);
+  for (const { messages } of pings) {
+    assert.ok(messages.some((message) => message.kind === "member" && message.record.state === "suspect"));
+  }
+});
+
+test("after a stall a verdict waits until the sockets were read: the ack in the buffer counts", () => {
+  const node = nodeKnowing("abcde");
+  const { probe, target } = nextPing(node);
+  node.run(360);
+  node.stall(700);
+  node.wake();
+  assert.equal(node.held(target)?.state, "alive");
+  assert.ok(node.core.nextDeadline! <= node.now, "it is due again at once");
+  node.hear(target, [{ kind: "ack", probe: ProbeNumber(probe), observed: null }]);
+  node.wake();
+  assert.equal(node.held(target)?.state, "alive");
+});
+
+test("a suspicion does not run out while the node that holds it stands still", () => {
+  const node = nodeKnowing("abcde");
+  node.hearOf("b", record("a", "suspect", 0, { accuser: "b" }));
+  node.run(100);
+  node.stall(60_000);
+  node.wake();
+  node.wake();
+  node.run(1_000);
+  assert.equal(node.held("a")?.state, "suspect");
+});
+
+test("confirmations by others shorten a suspicion to its least; the accuser's own repetition does not", () => {
+  const [alone, confirmed] = [nodeKnowing("abcdef"), nodeKnowing("abcdef")];
+  for (const node of [alone, confirmed]) node.hearOf("b", record("a", "suspect", 0, { accuser: "b" }));
+  for (const accuser of ["c", "d"]) {
+    alone.hearOf(accuser, record("a", "suspect", 0, { accuser: "b" }));
+    confirmed.hearOf(accuser, record("a", "suspect", 0, { accuser }));
+  }
+  for (const node of [alone, confirmed]) node.run(3_100);
+  assert.equal(confirmed.held("a")?.state, "dead");
+  assert.equal(alone.held("a")?.state, "suspect");
+});
+
+/** A node that has just met the peers of these one-letter names. */
+function nodeKnowing(peers: string, options: Partial<SwimOptions> = {}): NodeUnderTest {
+  const node = new NodeUnderTest(options);
+  for (const peer of peers) node.hearOf(peer, record(peer, "alive", 0));
+  node.sent();
+  node.events();
+  return node;
+}
+
+/** Runs to the beginning of the next probe. */
+function nextPing(node: NodeUnderTest): { readonly probe: number; readonly target: string } {
+  for (let waited = 0; waited < 4 * T; waited++) {
+    node.run(1);
+    const [ping] = messagesOf(node.sent(), "ping");
+    if (ping !== undefined) return { probe: ping.message.probe, target: ping.message.target };
+  }
+  throw new Error("no ping in four periods");
+}
+
+/** One probe that fails, its helpers reporting or not. */
+function failProbe(node: NodeUnderTest, reports: boolean): void {
+  const { probe, target } = nextPing(node);
+  node.run(350);
+  for (const { to } of messagesOf(node.sent(), "ping-request")) {
+    const helper = String.fromCharCode(Number(to.split(".")[3]!.split(":")[0]));
+    if (reports) node.hear(helper, [{ kind: "nack", probe: ProbeNumber(probe), target: NodeId(target) }]);
+  }
+  node.run(400);
+}
+
+/** Until no gossip is left to be sent. */
+function settle(node: NodeUnderTest): void {
+  node.run(2_000);
+  node.sent();
+}
+
+test("a record that is longer than our datagrams is kept, and what cannot be sent of it is left out without harm", () => {
+  const node = nodeKnowing("b", { datagramBytes: 576 });
+  settle(node);
+  const long = record("x", "suspect", 0, { accuser: "b" });
+  const capabilities = Array.from({ length: 12 }, (_, index) => String.fromCharCode(97 + index).repeat(38));
+  const addresses = Array.from("abcdefgh", peerAddress);
+  node.hearOf("b", { ...long, addresses, metadata: { ...long.metadata, capabilities } });
+  node.run(5_000);
+  assert.ok(node.events().some(({ kind }) => kind === "self-healed"));
+  assert.ok(node.core.nextDeadline !== null);
+});

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { addressOf, TinyNetwork } from "./tiny-network.ts";
+
+test("a member behind a NAT that lets only answers in gets relays and is never declared dead", () => {
+  const net = new TinyNetwork(1);
+  net.hidden.add(addressOf("n7"));
+  net.startMany(12);
+  net.run(60_000);
+  const own = net.view("n7").self;
+  assert.equal(own.reach, "relay");
+  assert.equal(own.relays.length, 2);
+  assert.equal(net.view("n3").members.find(({ record }) => record.id === "n7")?.reach, "relay");
+  const settled = net.now;
+  net.run(300_000);
+  assert.deepEqual(net.events("died"), []);
+  assert.deepEqual(
+    net.events("suspected").filter(({ at }) => at > settled),
+    [],
+  );
+});
+
+test("the crash of a relay moves its members to another one in seconds", () => {
+  const net = new TinyNetwork(2);
+  net.hidden.add(addressOf("n7"));
+  net.startMany(12);
+  net.run(60_000);
+  const [relay, other] = net.view("n7").self.relays;
+  net.kill(relay!);
+  net.run(5_000);
+  const { relays } = net.view("n7").self;
+  assert.equal(relays.length, 2);
+  assert.ok(!relays.includes(relay!) && relays.includes(other!));
+  net.run(30_000);
+  assert.deepEqual([...new Set(net.events("died").map(({ event }) => event.member.id))], [relay]);
+});
+
+test("a member without UDP stays alive and says that only streams reach it, until UDP is back", () => {
+  const net = new TinyNetwork(3);
+  net.startMany(12);
+  net.run(30_000);
+  const mute = addressOf("n7");
+  net.passes = (kind, from, to) => kind === "stream" || (from !== mute && to !== mute);
+  net.run(30_000);
+  assert.equal(net.view("n7").self.reach, "stream");
+  assert.equal(net.view("n2").members.find(({ record }) => record.id === "n7")?.reach, "stream");
+  net.run(120_000);
+  net.passes = () => true;
+  net.run(120_000);
+  assert.deepEqual(net.events("died"), []);
+  assert.equal(net.view("n7").self.reach, "direct");
+  assert.deepEqual(net.view("n2").members.find(({ record }) => record.id === "n7")?.record.relays, []);
+});
+
+test("two members without UDP reach each other through two relays", () => {
+  const net = new TinyNetwork(4);
+  const mute = new Set([addressOf("n6"), addressOf("n7")]);
+  net.passes = (kind, from, to) => kind === "stream" || (!mute.has(from) && !mute.has(to));
+  net.startMany(9);
+  net.run(60_000);
+  const settled = net.now;
+  net.run(120_000);
+  assert.deepEqual(net.events("died"), []);
+  assert.deepEqual(
+    net.events("suspected").filter(({ at }) => at > settled),
+    [],
+  );
+});
+
+test("a relay whose machine vanishes without closing a stream is replaced once it is suspected", () => {
+  const net = new TinyNetwork(5);
+  net.hidden.add(addressOf("n7"));
+  net.startMany(12);
+  net.run(60_000);
+  const [relay] = net.view("n7").self.relays;
+  net.get(relay!).paused = true;
+  net.run(8_000);
+  const { relays } = net.view("n7").self;
+  assert.equal(relays.length, 2);
+  assert.ok(!relays.includes(relay!));
+  net.run(30_000);
+  assert.deepEqual([...new Set(net.events("died").map(({ event }) => event.member.id))], [relay]);
+});
