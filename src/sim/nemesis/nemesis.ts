@@ -49,7 +49,7 @@ export class Nemesis {
       later: (delayMs, run) => this.#later(delayMs, run),
       leader: () => this.#leader(),
     };
-    this.#repair = new Repair(stage, this.#staysDead);
+    this.#repair = new Repair(stage, this.#staysDead, ports.dice.fork("repair"));
     const succession = new Succession(stage, ports.dice.fork("succession"));
     this.#inject = {
       ...processFaults(stage),

@@ -1,18 +1,24 @@
 import type { NodeId } from "#kernel";
 import { membersOf } from "#raft";
 import type { Machine } from "../cluster.ts";
+import type { Dice } from "../time/random.ts";
 import { type Stage, propose } from "./stage.ts";
 
-/** What an operator does about machines whose data are lost: each is removed, then added again with an empty directory. */
+/**
+ * What an operator does about machines whose data are lost: each is removed, then added again with an empty directory. Now it is
+ * started first, and waits without being a member; now it is added first, and is a member that nobody reaches.
+ */
 export class Repair {
   readonly #stage: Stage;
+  readonly #dice: Dice;
   /** Those that nobody repairs. */
   readonly #staysDead: ReadonlySet<NodeId>;
   readonly #underWay = new Set<NodeId>();
   readonly #wipes = new Map<NodeId, number>();
 
-  constructor(stage: Stage, staysDead: ReadonlySet<NodeId>) {
+  constructor(stage: Stage, staysDead: ReadonlySet<NodeId>, dice: Dice) {
     this.#stage = stage;
+    this.#dice = dice;
     this.#staysDead = staysDead;
   }
 
@@ -36,17 +42,17 @@ export class Repair {
     if (this.#underWay.has(machine.id)) return;
     this.#underWay.add(machine.id);
     const { cluster, scheduler } = this.#stage;
-    let step: Step = "remove";
+    let back: Return | null = null;
     let dueMs = scheduler.nowMs + REPAIR_WITHIN_MS;
     const look = (): void => {
       if (this.#staysDead.has(machine.id)) return;
       if (scheduler.nowMs > dueMs) {
-        step = "remove";
+        back = null;
         dueMs = scheduler.nowMs + REPAIR_WITHIN_MS;
       }
-      step = this.#next(machine, step);
+      back = this.#next(machine, back);
       const own = cluster.status(machine.id)?.configuration;
-      if (step === "join" && own !== undefined && membersOf(own).has(machine.id)) {
+      if (back?.isAdded === true && own !== undefined && membersOf(own).has(machine.id)) {
         this.#underWay.delete(machine.id);
         cluster.count("lost node rejoined");
       } else scheduler.after(REPAIR_EVERY_MS, look);
@@ -54,28 +60,51 @@ export class Repair {
     scheduler.after(REPAIR_EVERY_MS, look);
   }
 
-  #next(machine: Machine, step: Step): Step {
-    const { cluster } = this.#stage;
+  #next(machine: Machine, back: Return | null): Return | null {
+    const { cluster, scheduler } = this.#stage;
     const leader = this.#stage.leader();
     const status = leader === null ? null : cluster.status(leader);
-    if (status === null || !status.ownTermCommitted || status.configurationIndex > status.commitIndex) return step;
+    if (status === null || !status.ownTermCommitted || status.configurationIndex > status.commitIndex) return back;
     const isMember = membersOf(status.configuration).has(machine.id);
-    if (step === "remove" && isMember) {
+    if (back === null && isMember) {
       machine.isLost = true;
       cluster.kill(machine.id, { power: false });
       propose(this.#stage, leader!, { kind: "remove", node: machine.id });
-      return step;
+      return null;
     }
-    if (step === "remove") this.wipe(machine);
-    machine.isLost = false;
-    cluster.boot(machine.id);
-    if (!isMember) propose(this.#stage, leader!, { kind: "add", node: machine.id, promote: true });
-    return isMember ? "join" : "add";
+    const { bootAtMs, addAtMs } = back ?? this.#empty(machine);
+    if (scheduler.nowMs >= bootAtMs) {
+      machine.isLost = false;
+      cluster.boot(machine.id);
+    }
+    if (!isMember && scheduler.nowMs >= addAtMs) {
+      propose(this.#stage, leader!, { kind: "add", node: machine.id, promote: true });
+    }
+    return { bootAtMs, addAtMs, isAdded: isMember };
+  }
+
+  /** Started at once and added after a pause, or the other way round. */
+  #empty(machine: Machine): Omit<Return, "isAdded"> {
+    this.wipe(machine);
+    machine.isLost = true;
+    const { nowMs } = this.#stage.scheduler;
+    const laterMs = nowMs + this.#dice.between(0, PAUSE_UP_TO_MS);
+    const startsFirst = this.#dice.chance(0.5);
+    this.#stage.cluster.count(startsFirst ? "lost node started before it is added" : "lost node added before it starts");
+    return startsFirst ? { bootAtMs: nowMs, addAtMs: laterMs } : { bootAtMs: laterMs, addAtMs: nowMs };
   }
 }
 
-type Step = "remove" | "add" | "join";
+/** Of a node that is removed and emptied. */
+interface Return {
+  readonly bootAtMs: number;
+  readonly addAtMs: number;
+  /** As the leader has it. */
+  readonly isAdded: boolean;
+}
 
+/** Longer than it takes to meet everybody, or than a leader waits for an answer. */
+const PAUSE_UP_TO_MS = 5_000;
 const REPAIR_EVERY_MS = 1_000;
 /** Then it begins anew: the cluster may have been without a leader for all of the time. */
 const REPAIR_WITHIN_MS = 30_000;
