@@ -25,6 +25,11 @@ export class Introduction {
     return { ...directory, admission: admissionOf(configuration(), node) ?? NO_INDEX };
   }
 
+  /** By a voter; it stands in the node's health. */
+  get isRefused(): boolean {
+    return this.#voters.some((voter) => this.#refusedBy.has(voter));
+  }
+
   /** `fault` null: the peer accepts this process. */
   heard(by: NodeId, fault: DirectoryFault | null): void {
     if (fault === null) this.#refusedBy.delete(by);

@@ -90,7 +90,7 @@ export function diskFaults(stage: Stage, atlas: ReadonlySet<NodeId>, repair: Rep
     wipe: (_node, dice) => {
       const machine = damageable(dice);
       if (machine === null || repair.isUnderWay(machine.id)) return null;
-      repair.wipe(machine);
+      repair.lose(machine);
       return machine.id;
     },
     clone: (node, dice) => copies.next(cluster.machine(node), dice),

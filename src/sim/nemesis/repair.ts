@@ -30,6 +30,16 @@ export class Repair {
     return this.#wipes.get(node) ?? 0;
   }
 
+  /**
+   * A fault: all is gone, and the operator may not know. When a majority refuses the empty directory, the process ends. Voters
+   * that were cut off from the node ever since it was added take it for what they were to meet, though (docs/decisions/0012),
+   * and then there may be no majority: what is left to see is the node's health.
+   */
+  lose(machine: Machine): void {
+    this.wipe(machine);
+    this.#watchHealth(machine, null);
+  }
+
   wipe(machine: Machine): void {
     this.#wipes.set(machine.id, this.wipesOf(machine.id) + 1);
     this.#stage.cluster.kill(machine.id, { power: true });
@@ -93,6 +103,17 @@ export class Repair {
     this.#stage.cluster.count(startsFirst ? "lost node started before it is added" : "lost node added before it starts");
     return startsFirst ? { bootAtMs: nowMs, addAtMs: laterMs } : { bootAtMs: laterMs, addAtMs: nowMs };
   }
+
+  #watchHealth(machine: Machine, refusedSinceMs: number | null): void {
+    const { scheduler } = this.#stage;
+    scheduler.after(REPAIR_EVERY_MS, () => {
+      if (this.#underWay.has(machine.id)) return;
+      const isRefused = machine.process?.introduction?.isRefused ?? refusedSinceMs !== null;
+      const sinceMs = isRefused ? (refusedSinceMs ?? scheduler.nowMs) : null;
+      if (sinceMs !== null && scheduler.nowMs - sinceMs >= REFUSED_FOR_MS) this.begin(machine);
+      else this.#watchHealth(machine, sinceMs);
+    });
+  }
 }
 
 /** Of a node that is removed and emptied. */
@@ -106,5 +127,6 @@ interface Return {
 /** Longer than it takes to meet everybody, or than a leader waits for an answer. */
 const PAUSE_UP_TO_MS = 5_000;
 const REPAIR_EVERY_MS = 1_000;
+const REFUSED_FOR_MS = 3_000;
 /** Then it begins anew: the cluster may have been without a leader for all of the time. */
 const REPAIR_WITHIN_MS = 30_000;
