@@ -1,6 +1,6 @@
 import { assertNever, MonotonicMs, type NodeId } from "#kernel";
+import { fallDormant } from "./dormant.ts";
 import { spread } from "./gossip.ts";
-import { fallSilent } from "./leave.ts";
 import type { ApplySummary, Via } from "./member-table.ts";
 import { noteDeath, noteReturn } from "./partition.ts";
 import { scheduleReconnect } from "./reconnect.ts";
@@ -44,10 +44,10 @@ export function learn(state: SwimState, seen: MemberRecord, heard: Heard): void 
         theirs: summary.rival.addresses,
         survives: false,
       });
-      return fallSilent(state, "conflicted");
+      return fallDormant(state, summary.rival);
     case "removed-self":
       state.events.push({ kind: "removed", member: summary.self });
-      return fallSilent(state, "left");
+      return fallDormant(state, null);
     case "known":
     case "refused":
       return;

@@ -9,7 +9,7 @@ import { forward, handleRelayAnswer, handleRelayRequest } from "./relay.ts";
 import { answer, type Source } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import type { Stream } from "./streams.ts";
-import type { Address } from "./types.ts";
+import type { Address, MemberRecord } from "./types.ts";
 
 const OBSERVED_MAX = 16;
 
@@ -91,10 +91,14 @@ function handleRelayed(
 function meetRival(state: SwimState, packet: Packet, source: Source): void {
   const asked = packet.messages.some((message) => message.kind === "ping" || message.kind === "push-pull");
   if (asked) answer(state, source, [{ kind: "member", record: state.members.self }]);
-  for (const message of packet.messages) {
-    if (message.kind !== "member" || message.record.id !== state.id) continue;
-    learn(state, message.record, { from: packet.sender, via: "gossip", spread: true });
+  for (const record of packet.messages.flatMap(recordsOf)) {
+    if (record.id === state.id) learn(state, record, { from: packet.sender, via: "gossip", spread: true });
   }
+}
+
+function recordsOf(message: Message): readonly MemberRecord[] {
+  if (message.kind === "member") return [message.record];
+  return message.kind === "push-pull" ? message.records : [];
 }
 
 function compareProfiles(state: SwimState, { sender, profile }: Packet): void {

@@ -3,6 +3,7 @@ import type { AllowList } from "./allow-list.ts";
 import { Awareness } from "./awareness.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { newCounters } from "./counters.ts";
+import type { Dormancy } from "./dormant.ts";
 import { FlapDamping } from "./flap.ts";
 import type { Help } from "./help.ts";
 import type { Keyring } from "./keyring.ts";
@@ -36,6 +37,8 @@ export class SwimState {
   now: MonotonicMs;
   source: Source | null = null;
   lifecycle: Lifecycle = "alone";
+  /** While conflicted or removed. */
+  dormancy: Dormancy | null = null;
 
   readonly events: SwimEvent[] = [];
   readonly transmissions: Transmission[] = [];
@@ -122,7 +125,7 @@ export class SwimState {
   }
 
   get isSilent(): boolean {
-    return this.lifecycle === "left" || this.lifecycle === "conflicted";
+    return this.lifecycle === "left" || this.lifecycle === "conflicted" || this.lifecycle === "removed";
   }
 
   path(id: NodeId): Path {

@@ -14,6 +14,8 @@ export type StreamUse =
   | { readonly kind: "push-pull"; readonly purpose: PushPullPurpose; readonly peer: NodeId | null }
   /** Ours to a relay: it stays open. */
   | { readonly kind: "uplink"; readonly relay: NodeId }
+  /** Ours, while this node is dormant. */
+  | { readonly kind: "enquiry" }
   /** Nothing is known of it before its first frame. */
   | { readonly kind: "inbound" }
   /** A member's uplink to us: we are its relay. */

@@ -20,6 +20,8 @@ export type Timer =
   | { readonly kind: "reconnect"; readonly id: NodeId; readonly attempt: number }
   | { readonly kind: "reap" }
   | { readonly kind: "leave-over" }
+  | { readonly kind: "enquire" }
+  | { readonly kind: "enquiry-over" }
   | { readonly kind: "stream-over"; readonly stream: StreamId };
 
 /** A verdict is given on silence; after a stall the answer may lie unread in the socket. */

@@ -119,7 +119,7 @@ export type SwimEvent =
   | { readonly kind: "address-changed"; readonly member: MemberRecord; readonly before: readonly Address[] }
   | { readonly kind: "metadata-changed"; readonly member: MemberRecord }
   | { readonly kind: "path-changed"; readonly id: NodeId; readonly before: Reach; readonly now: Reach }
-  /** Two processes claim one id. The one that does not survive falls silent until it gets another id. */
+  /** Two processes claim one id. The one that does not survive falls silent until the other is gone. */
   | {
       readonly kind: "conflict";
       readonly id: NodeId;
@@ -139,8 +139,11 @@ export type SwimEvent =
   /** A state that the contract rules out was met and put right. `what` names it. */
   | { readonly kind: "self-healed"; readonly what: string };
 
-/** Where this node stands. `conflicted`: another process holds the id; nothing is sent any more. */
-export type Lifecycle = "alone" | "joining" | "joined" | "leaving" | "left" | "conflicted";
+/**
+ * Where this node stands. `conflicted`: another process holds the id. `removed`: the operator took it out. In both it is no
+ * member and only asks, now and then, whether it may be one again; then it begins another life by itself.
+ */
+export type Lifecycle = "alone" | "joining" | "joined" | "leaving" | "left" | "conflicted" | "removed";
 
 export interface MemberView {
   readonly record: MemberRecord;
