@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Address } from "#membership/core";
-import { addressOf, seedOf, TinyNetwork } from "./tiny-network.ts";
+import { seedOf, TinyNetwork } from "./tiny-network.ts";
 
 const moved = "10.9.9.9:8771";
 

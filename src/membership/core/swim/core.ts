@@ -170,7 +170,7 @@ function begin(state: SwimState, seeds: readonly Seed[]): void {
 /** As after a restart: nothing of what was believed before is believed, and whoever was known is asked. */
 function nextLife(former: SwimState, dormancy: Dormancy, setup: SwimSetup): SwimState {
   const { members, now, keyring, allow } = former;
-  for (const stream of [...former.streams.keys()]) closeStream(former, stream);
+  for (const stream of former.streams.keys()) closeStream(former, stream);
   const { addresses, metadata, incarnation } = { ...members.self, ...dormancy.changes };
   const epoch = epochAbove(dormancy.highest, incarnation);
   const state = new SwimState(now, { ...setup, addresses, metadata, epoch }, { keyring, allow });
