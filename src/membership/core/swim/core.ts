@@ -9,7 +9,7 @@ import { reportSilence } from "./help.ts";
 import { epochAbove } from "./incarnation.ts";
 import { askSeeds, heal, join } from "./join.ts";
 import { Keyring } from "./keyring.ts";
-import { reap, suspicionDue } from "./learn.ts";
+import { calm, reap, suspicionDue } from "./learn.ts";
 import { fallSilent, goIfSaid } from "./leave.ts";
 import { beginPeriod, pingTo, probeTimedOut } from "./probe.ts";
 import { periodicPushPull, recheck, sendPushPull } from "./push-pull.ts";
@@ -186,6 +186,7 @@ function nextLife(former: SwimState, dormancy: Dormancy, setup: SwimSetup): Swim
 /** While this node stood still nobody's silence was heard: suspicions last that much longer. */
 function noteStall(state: SwimState, lateMs: number): void {
   state.stalledMs += lateMs;
+  if (lateMs >= state.options.periodMs) state.stalledAt = state.now;
   state.changeHealth((awareness) => {
     awareness.afterLag(lateMs);
   });
@@ -219,6 +220,8 @@ function handleTimer(state: SwimState, timer: Timer): void {
       return reconnect(state, timer.id, timer.attempt);
     case "reap":
       return reap(state);
+    case "calm":
+      return calm(state, timer.id);
     case "leave-over":
       return fallSilent(state, "left");
     case "enquire":

@@ -101,7 +101,7 @@ function candidates(state: SwimState): MemberRecord[] {
 
 function canRelay(state: SwimState, id: NodeId): boolean {
   const record = state.members.get(id);
-  return record !== null && record.state === "alive" && record.reach === "direct";
+  return record?.state === "alive" && record.reach === "direct" && !state.flaps.isFlapping(state.now, id);
 }
 
 /** A ping-request whose target is its sender: each helper has a third member ping the addresses that this node gives. */

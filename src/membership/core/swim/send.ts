@@ -130,5 +130,6 @@ function withGossip(state: SwimState, messages: readonly RelayableMessage[], roo
   if (state.broadcasts.size === 0) return messages;
   const left = room - packetBytes({ sender: state.id, ...head(state), messages });
   const limit = retransmitLimit(state.members.present, state.options);
+  state.carriers += 1;
   return [...messages, ...state.broadcasts.take(left, limit)];
 }

@@ -19,7 +19,18 @@ import type { Source } from "./send.ts";
 import type { SwimSetup } from "./setup.ts";
 import type { Stream } from "./streams.ts";
 import { TimerHeap } from "./timers.ts";
-import type { Address, Lifecycle, ProfileHash, RejectReason, Seed, StreamId, SwimEvent, Transmission } from "./types.ts";
+import type {
+  Address,
+  Lifecycle,
+  MemberRecord,
+  ProfileHash,
+  Reach,
+  RejectReason,
+  Seed,
+  StreamId,
+  SwimEvent,
+  Transmission,
+} from "./types.ts";
 import { Uplinks } from "./uplinks.ts";
 import { Wire } from "./wire.ts";
 
@@ -56,6 +67,13 @@ export class SwimState {
   probe: RunningProbe | null = null;
   readonly helps = new Map<ProbeNumber, Help>();
   gossiping = false;
+  /** Datagrams that took gossip along since the last gossip tick. */
+  carriers = 0;
+  /** When this node ran again after it had stood still for a period or more. */
+  stalledAt: MonotonicMs | null = null;
+  /** Pings answered since then, while the socket is read. */
+  overdueAcks = 0;
+  isFull = false;
 
   seeds: readonly Seed[] = [];
   recalled: readonly Seed[] = [];
@@ -134,6 +152,11 @@ export class SwimState {
     const path = new Path();
     this.#paths.set(id, path);
     return path;
+  }
+
+  /** The member's own word first: one observer's path may be better or worse. */
+  reachOf({ id, reach }: MemberRecord): Reach {
+    return reach === "direct" ? (this.#paths.get(id)?.reach ?? "direct") : reach;
   }
 
   get paths(): ReadonlyMap<NodeId, Path> {

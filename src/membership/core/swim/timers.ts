@@ -19,6 +19,7 @@ export type Timer =
   | { readonly kind: "heal" }
   | { readonly kind: "reconnect"; readonly id: NodeId; readonly attempt: number }
   | { readonly kind: "reap" }
+  | { readonly kind: "calm"; readonly id: NodeId }
   | { readonly kind: "leave-over" }
   | { readonly kind: "enquire" }
   | { readonly kind: "enquiry-over" }

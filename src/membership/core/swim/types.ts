@@ -127,6 +127,10 @@ export type SwimEvent =
       readonly theirs: readonly Address[];
       readonly survives: boolean;
     }
+  /** It died and came back too often of late; or it has been calm for long enough since. */
+  | { readonly kind: "flapping"; readonly id: NodeId; readonly is: "begun" | "over"; readonly flapsPerHour: number }
+  /** `maxMembers` are known, and this one is not taken. Told once until there is room again. */
+  | { readonly kind: "members-full"; readonly refused: NodeId; readonly maxMembers: number }
   | { readonly kind: "profile-mismatch"; readonly peer: NodeId; readonly ours: ProfileHash; readonly theirs: ProfileHash }
   /** To be made durable: a later boot must start with a higher epoch. */
   | { readonly kind: "persist-incarnation"; readonly incarnation: Incarnation }
@@ -152,6 +156,7 @@ export interface MemberView {
   readonly reach: Reach;
   readonly rttMs: number | null;
   readonly flapsPerHour: number;
+  readonly isFlapping: boolean;
   readonly heardAt: MonotonicMs | null;
 }
 
@@ -189,6 +194,8 @@ export interface SwimCounters {
   readonly pushPulls: number;
   readonly repairs: number;
   readonly selfHealed: number;
+  /** Words about unknown members that were not taken because `maxMembers` are known. */
+  readonly refusedFull: number;
   readonly rejected: Readonly<Record<RejectReason, number>>;
 }
 
