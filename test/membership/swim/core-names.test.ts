@@ -186,3 +186,23 @@ test("metadata is news, too, and too much of it is refused", () => {
   const capabilities = Array.from({ length: 32 }, (_, index) => `capability-number-${index}`);
   assert.ok(!net.command("n1", { kind: "set-metadata", metadata: { ...metadata, capabilities } }).ok);
 });
+
+test("after a change of address the old one is looked at once or twice, so that a rival there learns of it", () => {
+  const net = new TinyNetwork(11);
+  net.startMany(12);
+  net.run(30_000);
+  const old = net.get("n7").address;
+  const looks: number[] = [];
+  net.passes = (kind, _from, to) => {
+    if (kind === "datagram" && to === old && net.now > 33_000) looks.push(net.now - 33_000);
+    return true;
+  };
+  net.run(3_000);
+  net.kill("n7");
+  net.start("n7", { address: moved, epoch: 2 });
+  net.run(3_000);
+  const inTime = looks.length;
+  net.run(60_000);
+  assert.equal(looks.length, inTime, "nobody asks there later");
+  assert.ok(inTime >= 1 && inTime <= 12, `${inTime} datagrams`);
+});

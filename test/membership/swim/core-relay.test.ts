@@ -20,6 +20,18 @@ test("a member behind a NAT that lets only answers in gets relays and is never d
   );
 });
 
+test("a member that others cannot reach is accused a few times at most before it has relays", () => {
+  const net = new TinyNetwork(1);
+  net.hidden.add(addressOf("n7"));
+  net.startMany(24);
+  net.run(120_000);
+  assert.equal(net.view("n7").self.reach, "relay");
+  const accused = new Set(net.events("suspected").map(({ event: { member } }) => `${member.id} ${member.incarnation.counter}`));
+  assert.ok(accused.size <= 3, [...accused].join(", "));
+  const declared = net.events("path-changed").find(({ event }) => event.id === "n7" && event.now === "relay")!;
+  assert.ok(declared.at < 8_000, `${declared.at} ms`);
+});
+
 test("the crash of a relay moves its members to another one in seconds", () => {
   const net = new TinyNetwork(2);
   net.hidden.add(addressOf("n7"));

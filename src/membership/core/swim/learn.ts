@@ -3,6 +3,7 @@ import { fallDormant } from "./dormant.ts";
 import { spread } from "./gossip.ts";
 import type { ApplySummary, Via } from "./member-table.ts";
 import { noteDeath, notePartition } from "./partition.ts";
+import { isPresent } from "./precedence.ts";
 import { scheduleReconnect } from "./reconnect.ts";
 import { refute } from "./self.ts";
 import { answer, sendDatagram } from "./send.ts";
@@ -89,12 +90,27 @@ function changed(state: SwimState, summary: Extract<ApplySummary, { readonly kin
   if (summary.presence === "vanished") state.order.remove(after.id);
   if (after.state === "suspect") suspect(state, after);
   else state.suspicions.delete(after.id);
-  if (summary.readdressed) state.path(after.id).readdressed();
+  if (summary.readdressed) {
+    state.path(after.id).readdressed();
+    if (heard.from === after.id && before !== null) lookAtOldAddress(state, before, after);
+  }
   bury(state, summary);
   announce(state, summary);
   if (reachBefore !== null) notePath(state, after, reachBefore);
   if (summary.gossip && heard.spread) spread(state, after);
   if (before !== null && before.state !== after.state) notePartition(state, after.id);
+}
+
+/**
+ * Whoever still stands there and goes by that name is a rival, and learns at once that the name has moved; the mover itself
+ * knows it. Asked once, by those who heard of the change from the member: all others would be a crowd.
+ */
+function lookAtOldAddress(state: SwimState, before: MemberRecord, after: MemberRecord): void {
+  if (!isPresent(before)) return;
+  const ping = { kind: "ping", probe: state.newProbeNumber(), target: after.id } as const;
+  for (const address of before.addresses) {
+    if (!after.addresses.includes(address)) sendDatagram(state, address, [ping, { kind: "member", record: after }]);
+  }
 }
 
 function refusedFull(state: SwimState, seen: MemberRecord): void {

@@ -10,6 +10,8 @@ import type { MemberRecord, Reach } from "./types.ts";
 const ASK_AFTER_PERIODS = 8;
 /** And for this many: the node cannot be reached. */
 const RELAYED_AFTER_PERIODS = 11;
+/** Enough for a node that was accused meanwhile although it hears others: two signs together are rarely chance. */
+const RELAYED_IF_ACCUSED_PERIODS = 3;
 /** A node has other work than to be everybody's relay. */
 const CLIENTS_MAX = 256;
 
@@ -20,7 +22,8 @@ export function tendPaths(state: SwimState): void {
   const { reach } = members.self;
   const quiet = uplinks.quietPeriods(now);
   if (reach === "direct") {
-    if (quiet >= RELAYED_AFTER_PERIODS && hearsOthers(state)) seekRelays(state);
+    const enough = wasAccused(state) ? RELAYED_IF_ACCUSED_PERIODS : RELAYED_AFTER_PERIODS;
+    if (quiet >= enough && hearsOthers(state)) seekRelays(state);
     else if (quiet >= ASK_AFTER_PERIODS && hearsOthers(state)) askToBePinged(state);
   } else if (uplinks.hasRecovered(now)) {
     for (const stream of uplinks.streams) closeStream(state, stream);
@@ -123,6 +126,10 @@ function keepAlive(state: SwimState): void {
   if (state.now < state.nextKeepaliveAt) return;
   state.nextKeepaliveAt = MonotonicMs(state.now + state.options.keepaliveMs / 2);
   for (const stream of state.uplinks.streams) if (state.uplinks.isGranted(stream)) sendFrame(state, stream, []);
+}
+
+function wasAccused({ accusedAt, now, options }: SwimState): boolean {
+  return accusedAt !== null && now - accusedAt < ASK_AFTER_PERIODS * options.periodMs;
 }
 
 /** Somebody was heard a moment ago. Who hears nobody is cut off, and relays would not help. */

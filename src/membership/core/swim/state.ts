@@ -74,6 +74,8 @@ export class SwimState {
   /** Pings answered since then, while the socket is read. */
   overdueAcks = 0;
   isFull = false;
+  /** When others last said of this node that it does not answer. */
+  accusedAt: MonotonicMs | null = null;
 
   seeds: readonly Seed[] = [];
   recalled: readonly Seed[] = [];
@@ -113,7 +115,8 @@ export class SwimState {
     this.profile = profileHashOf(setup.options);
     this.keyring = keyring;
     this.allow = allow;
-    this.wire = new Wire({ label: setup.label, keyring, aead: setup.aead }, setup.options);
+    const sealing = { label: setup.label, keyring, aead: setup.aead, members: () => this.members.size };
+    this.wire = new Wire(sealing, setup.options);
     this.now = now;
     this.members = new MemberTable(
       now,
