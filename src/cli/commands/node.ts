@@ -36,27 +36,27 @@ ${commonHelp}`,
 export const nodeCordon = change(
   "node cordon",
   "Give a node no new work; what it has, it finishes",
-  "Works for a node that has not started yet, too. \`node uncordon\` takes it back.",
+  "Works for a node that has not started yet, too. `node uncordon` takes it back.",
   (client, node, options) => client.nodes.setScheduling(node, "CORDONED", options),
 );
 
 export const nodeDrain = change(
   "node drain",
   "Give a node no new work, so that it becomes empty",
-  "Nothing is taken from it: it is empty when \`node list\` shows 0 claims. \`node uncordon\` takes it back.",
+  "Nothing is taken from it: it is empty when `node list` shows 0 claims. `node uncordon` takes it back.",
   (client, node, options) => client.nodes.setScheduling(node, "DRAINING", options),
 );
 
 export const nodeUncordon = change(
   "node uncordon",
   "Let a cordoned or draining node work again",
-  "What \`node cordon\` and \`node drain\` asked for is over.",
+  "What `node cordon` and `node drain` asked for is over.",
   (client, node, options) => client.nodes.setScheduling(node, "OPEN", options),
 );
 
 export const nodeReadmit = change(
   "node readmit",
-  "Take a \`node forget\` back: the node may open sessions again",
+  "Take a `node forget` back: the node may open sessions again",
   "What was said of the node before stays without effect.",
   (client, node, options) => client.nodes.readmit(node, options),
 );
