@@ -93,3 +93,20 @@ test("a relay whose machine vanishes without closing a stream is replaced once i
   net.run(30_000);
   assert.deepEqual([...new Set(net.events("died").map(({ event }) => event.member.id))], [relay]);
 });
+
+test("a stream to a relay that carries nothing any more, though both ends hold it open, is replaced within a minute", () => {
+  const net = new TinyNetwork(6);
+  net.hidden.add(addressOf("n7"));
+  net.startMany(12);
+  net.run(60_000);
+  const own = addressOf("n7");
+  const [relay, other] = net.view("n7").self.relays;
+  const there = addressOf(relay!);
+  net.run(120_000);
+  assert.deepEqual(net.view("n7").self.relays, [relay, other], "streams that carry stay");
+  net.carries = (from, to) => !(from === own && to === there) && !(from === there && to === own);
+  net.run(60_000);
+  const { relays } = net.view("n7").self;
+  assert.ok(relays.length === 2 && relays.includes(other!) && !relays.includes(relay!), relays.join(" "));
+  assert.deepEqual(net.events("died"), []);
+});

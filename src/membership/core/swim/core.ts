@@ -91,6 +91,7 @@ class Swim implements SwimCore {
     const state = this.#at(now);
     const stream = state.streams.get(id);
     if (stream === undefined) return;
+    stream.heardAt = now;
     state.counters.bytesReceived += bytes.length;
     for (const read of state.wire.openFrames(id, bytes)) {
       if (!state.streams.has(id)) return;

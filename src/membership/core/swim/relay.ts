@@ -18,6 +18,7 @@ const CLIENTS_MAX = 256;
 /** Once a period: is this node reachable, and does it hold as many relays as it needs? */
 export function tendPaths(state: SwimState): void {
   const { options, uplinks, now, members } = state;
+  closeSilent(state);
   if (state.lifecycle !== "joined" || options.relays === 0 || state.order.size === 0) return;
   const { reach } = members.self;
   const quiet = uplinks.quietPeriods(now);
@@ -122,10 +123,27 @@ function askToBePinged(state: SwimState): void {
   }
 }
 
+/**
+ * A stream whose other end vanished, or that a NAT forgot, breaks only after a quarter of an hour of TCP's own attempts. Both ends
+ * hear each other twice in a keepalive; after a stall of its own a node waits until it has read.
+ */
+function closeSilent(state: SwimState): void {
+  const { streams, uplinks, now, options, stalledAt } = state;
+  if (stalledAt !== null && now - stalledAt < options.keepaliveMs) return;
+  for (const { id, use, heardAt } of streams.values()) {
+    const isKept = use.kind === "client" || (use.kind === "uplink" && uplinks.isGranted(id));
+    if (isKept && now - heardAt > 2 * options.keepaliveMs) closeStream(state, id);
+  }
+}
+
+/** A ping, since the ack shows that the stream still carries both ways. */
 function keepAlive(state: SwimState): void {
   if (state.now < state.nextKeepaliveAt) return;
   state.nextKeepaliveAt = MonotonicMs(state.now + state.options.keepaliveMs / 2);
-  for (const stream of state.uplinks.streams) if (state.uplinks.isGranted(stream)) sendFrame(state, stream, []);
+  for (const { id, use } of state.streams.values()) {
+    if (use.kind !== "uplink" || !state.uplinks.isGranted(id)) continue;
+    sendFrame(state, id, [{ kind: "ping", probe: state.newProbeNumber(), target: use.relay }]);
+  }
 }
 
 function wasAccused({ accusedAt, now, options }: SwimState): boolean {
