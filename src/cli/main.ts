@@ -10,6 +10,7 @@ import { memberAdd, memberDemote, memberList, memberPromote, memberRemove, membe
 import { members } from "./commands/members.ts";
 import { membershipCompare } from "./commands/membership-compare.ts";
 import { modelList } from "./commands/model-list.ts";
+import { clusterUpgrade, nodeCordon, nodeDrain, nodeForget, nodeList, nodeReadmit, nodeUncordon } from "./commands/node.ts";
 import { nodeInit } from "./commands/node-init.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
@@ -39,6 +40,13 @@ const commands: readonly Command[] = [
   memberRemove,
   memberReplace,
   leaderTransfer,
+  nodeList,
+  nodeCordon,
+  nodeUncordon,
+  nodeDrain,
+  nodeForget,
+  nodeReadmit,
+  clusterUpgrade,
   jobSubmit,
   jobList,
   jobGet,

@@ -122,7 +122,7 @@ export function body<Kind extends BodyKind>(response: Response, kind: Kind): Ext
   return response.body as Extract<Body, { oneofKind: Kind }>;
 }
 
-function present<T>(value: T | null | undefined, what: string): T {
+export function present<T>(value: T | null | undefined, what: string): T {
   if (value === undefined || value === null) throw new Error(`the answer has no ${what}`);
   return value;
 }

@@ -28,6 +28,7 @@ export function clusterApi(requester: Requester): ClusterApi {
       ),
     triggerElection: (options) =>
       requester.read({ oneofKind: "triggerElection", triggerElection: {} }, nothingOf, options, false),
+    raiseFeatureLevel: (level, options) => requester.writeRepeatable({ kind: "raiseFeatureLevel", level }, nothingOf, options),
     saveSnapshot: (options) => requester.read({ oneofKind: "saveSnapshot", saveSnapshot: {} }, savedOf, options, false),
     readSnapshot: (index, offset, options) =>
       requester.read({ oneofKind: "readSnapshot", readSnapshot: { index, offset } }, pieceOf, options, false),

@@ -2,6 +2,7 @@ import { invariant } from "#kernel";
 import { membersOf, sessionListOf, statusOf } from "./answers.ts";
 import { clusterApi } from "./cluster.ts";
 import { Navigator } from "./navigator.ts";
+import { nodeApi } from "./nodes.ts";
 import { jobReads, lockApi, modelReads, workReads } from "./reads.ts";
 import { Requester, asksLeader, freshness } from "./requester.ts";
 import { type LiveSession, openSession } from "./session.ts";
@@ -23,6 +24,7 @@ export function connect(options: ClientOptions): Client {
     jobs: { ...jobReads(requester), ...jobWrites(requester) },
     models: modelReads(requester),
     locks: lockApi(requester),
+    nodes: nodeApi(requester),
     cluster: clusterApi(requester),
     openSession: async (sessionOptions) => {
       const session = await openSession(requester, sessionOptions);

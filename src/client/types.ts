@@ -1,14 +1,19 @@
 import type { ClusterId, FencingToken, JobId, LogIndex, NodeId, Revision, SessionId, WorkId } from "#kernel";
 import type {
   Capabilities,
+  ClusterNode,
   Event,
   Guard,
+  Incarnation,
   Job,
   Lock,
   Model,
   ModelVersion,
+  NodeScheduling,
+  NodeSummary,
   ObjectKind,
   ObjectValue,
+  Partition,
   Progress,
   Session,
   WorkError,
@@ -30,6 +35,7 @@ export interface Client {
   readonly jobs: JobApi;
   readonly models: ModelApi;
   readonly locks: LockApi;
+  readonly nodes: NodeApi;
   readonly cluster: ClusterApi;
   /** Opens a session and keeps it alive. Claims, locks and exactly-once writes go through it. */
   openSession(options?: SessionOptions): Promise<ClientSession>;
@@ -201,6 +207,28 @@ export interface LockApi {
   forceRelease(name: string, reason: string, options?: CallOptions): Promise<Lock>;
 }
 
+/** What the cluster has agreed on about its nodes. Every change answers with the node as it is then, also when it was so already. */
+export interface NodeApi {
+  list(options?: ReadOptions): Promise<NodeList>;
+  /** CORDONED and DRAINING nodes get no new claims; OPEN takes that back. */
+  setScheduling(nodeId: NodeId, scheduling: NodeScheduling, options?: OperatorOptions): Promise<ClusterNode>;
+  /** BAD_STATE while the node has sessions; CONFLICT when the barrier is not above what the cluster knows. */
+  forget(nodeId: NodeId, barrier: Incarnation, options?: OperatorOptions): Promise<ClusterNode>;
+  readmit(nodeId: NodeId, options?: OperatorOptions): Promise<ClusterNode>;
+}
+
+export interface OperatorOptions extends CallOptions {
+  readonly reason?: string;
+  readonly by?: string;
+}
+
+export interface NodeList {
+  /** Those with a record or a session, in order of their ids. */
+  readonly nodes: readonly NodeSummary[];
+  readonly partition: Partition | null;
+  readonly featureLevel: number;
+}
+
 /** A live session. */
 export interface ClientSession {
   readonly id: SessionId;
@@ -291,6 +319,8 @@ export interface ClusterApi {
   transferLeadership(to: NodeId | null, options?: CallOptions): Promise<NodeId>;
   /** The voter that is asked stands for election; BAD_STATE while it knows a leader. */
   triggerElection(options?: CallOptions): Promise<void>;
+  /** Only once every voter runs a version that knows the level; UNIMPLEMENTED from one that does not. */
+  raiseFeatureLevel(level: number, options?: CallOptions): Promise<void>;
   /** The voter that is asked saves its state; `readSnapshot` then reads the file from the same voter, piece by piece. */
   saveSnapshot(options?: CallOptions): Promise<LogIndex>;
   readSnapshot(

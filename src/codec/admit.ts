@@ -6,8 +6,17 @@ import { readEnvelope } from "./envelope.ts";
 
 /** Operations that only a leader writes into the log. */
 export function isLeaderOnly(kind: OperationKind): boolean {
-  return kind === "renewSessions" || kind === "advanceClock";
+  return leaderOnly.has(kind);
 }
+
+const leaderOnly: ReadonlySet<OperationKind> = new Set([
+  "renewSessions",
+  "advanceClock",
+  "nodeDown",
+  "nodeUp",
+  "partitionSuspected",
+  "partitionHealed",
+]);
 
 /**
  * What a door lets through to the replica: refuses the operations of the leader (PERMISSION_DENIED), and writes the

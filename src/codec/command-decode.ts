@@ -36,6 +36,7 @@ import {
 } from "./checks.ts";
 import { type Envelope, readEnvelope, readOperation } from "./envelope.ts";
 import { codecLimits, commandDefaults } from "./limits.ts";
+import { decodeNodeOperation } from "./nodes.ts";
 import { WireError } from "./wire-reader.ts";
 import { decodeCapabilities, decodeProgress, decodeWorkError, decodeWorkSpec } from "./work-spec.ts";
 
@@ -136,6 +137,15 @@ function operationOf(message: CommandMessage["operation"], session: string): Ope
       };
     case "cancelAcquire":
       return { kind: "cancelAcquire", name: name(message.cancelAcquire.name, "", "name") };
+    case "setNodeScheduling":
+    case "forgetNode":
+    case "readmitNode":
+    case "nodeDown":
+    case "nodeUp":
+    case "partitionSuspected":
+    case "partitionHealed":
+    case "raiseFeatureLevel":
+      return decodeNodeOperation(message);
     case undefined:
       throw invalid("", "operation", "is required");
     default:

@@ -3,6 +3,7 @@ import type { Command, Guard, Operation, OperationKind, WorkSpec } from "#statem
 import { Command as CommandMessage } from "#gen/ringraft/v1/command.js";
 import { commandDefaults } from "./limits.ts";
 import { capabilitiesToProto, workErrorToProto, workSpecToProto } from "./objects-encode.ts";
+import { nodeOperationToProto } from "./nodes.ts";
 import { writeProgressReport } from "./progress-report.ts";
 import { WireWriter } from "./wire-writer.ts";
 import { writeOptions } from "./wire.ts";
@@ -92,6 +93,15 @@ function operationToProto(operation: Operation, waitMs: number): CommandMessage[
       return { oneofKind: "cancelAcquire", cancelAcquire: operation };
     case "forceReleaseLock":
       return { oneofKind: "forceReleaseLock", forceReleaseLock: operation };
+    case "setNodeScheduling":
+    case "forgetNode":
+    case "readmitNode":
+    case "nodeDown":
+    case "nodeUp":
+    case "partitionSuspected":
+    case "partitionHealed":
+    case "raiseFeatureLevel":
+      return nodeOperationToProto(operation);
     default:
       return assertNever(operation, "operation");
   }

@@ -1,7 +1,17 @@
-import type { JobPhase, LockState, ModelVersionState, SessionState, WorkError, WorkState } from "#statemachine";
+import type {
+  JobPhase,
+  LockState,
+  ModelVersionState,
+  NodeScheduling,
+  NodeState,
+  SessionState,
+  WorkError,
+  WorkState,
+} from "#statemachine";
 import { JobPhase as JobPhaseCode } from "#gen/ringraft/v1/job.js";
 import { LockState as LockStateCode } from "#gen/ringraft/v1/lock.js";
 import { ModelVersionState as ModelVersionStateCode } from "#gen/ringraft/v1/model.js";
+import { NodeScheduling as NodeSchedulingCode, NodeState as NodeStateCode } from "#gen/ringraft/v1/node.js";
 import { SessionState as SessionStateCode } from "#gen/ringraft/v1/session.js";
 import { FailureCause, WorkState as WorkStateCode } from "#gen/ringraft/v1/work.js";
 import { WireError } from "./wire-reader.ts";
@@ -65,6 +75,18 @@ export const sessionStates = enumCodec("SessionState", {
   OPEN: SessionStateCode.OPEN,
   SUSPECT: SessionStateCode.SUSPECT,
 } as const satisfies Record<SessionState, SessionStateCode> & Complete<typeof SessionStateCode, "SESSION_STATE_UNSPECIFIED">);
+
+export const nodeStates = enumCodec("NodeState", {
+  UP: NodeStateCode.NODE_UP,
+  DOWN: NodeStateCode.NODE_DOWN,
+  EVICTED: NodeStateCode.NODE_EVICTED,
+} as const satisfies Record<NodeState, NodeStateCode>);
+
+export const nodeSchedulings = enumCodec("NodeScheduling", {
+  OPEN: NodeSchedulingCode.NODE_OPEN,
+  CORDONED: NodeSchedulingCode.NODE_CORDONED,
+  DRAINING: NodeSchedulingCode.NODE_DRAINING,
+} as const satisfies Record<NodeScheduling, NodeSchedulingCode>);
 
 type Complete<Enum, Unspecified extends string> = Record<Exclude<keyof Enum, Unspecified>, number>;
 

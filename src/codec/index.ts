@@ -3,7 +3,16 @@ export { completeWorkSpec, encodeCommand } from "./command-encode.ts";
 export { type ReceivedRequest, decodeClientFrame } from "./client-frame.ts";
 export { admitCommand, isLeaderOnly } from "./admit.ts";
 export { codecLimits, commandDefaults } from "./limits.ts";
-export { failureCauses, jobPhases, lockStates, sessionStates, versionStates, workStates } from "./enums.ts";
+export {
+  failureCauses,
+  jobPhases,
+  lockStates,
+  nodeSchedulings,
+  nodeStates,
+  sessionStates,
+  versionStates,
+  workStates,
+} from "./enums.ts";
 export {
   jobToProto,
   lockToProto,
@@ -22,6 +31,7 @@ export {
   sessionFromProto,
   workItemFromProto,
 } from "./objects-decode.ts";
+export { nodeFromProto, nodeSummaryFromProto, nodeSummaryToProto, partitionFromProto, partitionToProto } from "./nodes.ts";
 export { refusalToProto, refusalFromProto } from "./refusal.ts";
 export {
   type ResponseBody,

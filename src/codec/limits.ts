@@ -14,6 +14,7 @@ export const codecLimits = {
   maxClaimWaitMs: 60_000,
   maxItemsPerJob: 1_000,
   maxSessionsPerRenewal: 10_000,
+  maxNodesPerVerdict: 10_000,
   minTtlMs: 1_000,
   maxTtlMs: 3_600_000,
   /** Ten years: a duration beyond it is a mistake in units. */

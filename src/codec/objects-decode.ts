@@ -38,6 +38,7 @@ import type { Session as SessionMessage } from "#gen/ringraft/v1/session.js";
 import type { WatchEvent } from "#gen/ringraft/v1/watch.js";
 import type { Claim as ClaimMessage, WorkAttempt, WorkItem as WorkItemMessage } from "#gen/ringraft/v1/work.js";
 import { jobPhases, lockStates, sessionStates, versionStates, workStates } from "./enums.ts";
+import { nodeFromProto, partitionFromProto } from "./nodes.ts";
 import { WireError } from "./wire-reader.ts";
 import { decodeCapabilities, decodeProgress, decodeWorkError, decodeWorkSpec } from "./work-spec.ts";
 
@@ -172,6 +173,10 @@ export function objectFromProto(object: WatchEvent["object"]): ObjectValue | nul
       return { kind: "lock", value: lockFromProto(object.lock) };
     case "session":
       return { kind: "session", value: sessionFromProto(object.session) };
+    case "node":
+      return { kind: "node", value: nodeFromProto(object.node) };
+    case "partition":
+      return { kind: "partition", value: partitionFromProto(object.partition) };
     case undefined:
       return null;
     default:

@@ -31,6 +31,7 @@ import type {
   WorkSpec as WorkSpecMessage,
 } from "#gen/ringraft/v1/work.js";
 import { failureCauses, jobPhases, lockStates, sessionStates, versionStates, workStates } from "./enums.ts";
+import { nodeToProto, partitionToProto } from "./nodes.ts";
 
 /** Null in the domain is 0 or "" in the protocol: no time, token or id is ever 0. */
 export function workItemToProto(item: WorkItem): WorkItemMessage {
@@ -154,6 +155,10 @@ export function objectToProto(object: ObjectValue): WatchEvent["object"] {
       return { oneofKind: "lock", lock: lockToProto(object.value) };
     case "session":
       return { oneofKind: "session", session: sessionToProto(object.value) };
+    case "node":
+      return { oneofKind: "node", node: nodeToProto(object.value) };
+    case "partition":
+      return { oneofKind: "partition", partition: partitionToProto(object.value) };
     default:
       return assertNever(object, "object");
   }

@@ -20,6 +20,7 @@ import {
   sessionFromProto,
   workItemFromProto,
 } from "./objects-decode.ts";
+import { nodeFromProto, nodeToProto, partitionFromProto, partitionToProto } from "./nodes.ts";
 import { FieldRefused } from "./checks.ts";
 import { WireError } from "./wire-reader.ts";
 
@@ -48,6 +49,10 @@ export function replyToProto(reply: Reply): ResponseBody {
       return { oneofKind: "model", model: { model: modelToProto(reply.model) } };
     case "lock":
       return { oneofKind: "lock", lock: { lock: lockToProto(reply.lock), granted: reply.granted } };
+    case "node":
+      return { oneofKind: "node", node: { node: nodeToProto(reply.node) } };
+    case "partition":
+      return { oneofKind: "partition", partition: { partition: partitionToProto(reply.partition) } };
     default:
       return assertNever(reply, "reply");
   }
@@ -121,6 +126,8 @@ const objectKinds = {
   model_version: true,
   lock: true,
   session: true,
+  node: true,
+  partition: true,
 } as const satisfies Record<ObjectKind, true>;
 
 function readReply(body: ResponseBody): Reply | null {
@@ -141,6 +148,10 @@ function readReply(body: ResponseBody): Reply | null {
       return { kind: "model", model: modelFromProto(present(body.model.model)) };
     case "lock":
       return { kind: "lock", lock: lockFromProto(present(body.lock.lock)), granted: body.lock.granted };
+    case "node":
+      return { kind: "node", node: nodeFromProto(present(body.node.node)) };
+    case "partition":
+      return { kind: "partition", partition: partitionFromProto(present(body.partition.partition)) };
     default:
       return null;
   }

@@ -1,6 +1,6 @@
 import type { NodeConfig } from "#config";
 import type { ClusterId } from "#kernel";
-import type { ModelView, NodeView, StateView, VoterView } from "#observe";
+import type { CommittedNodeView, ModelView, NodeView, StateView, VoterView } from "#observe";
 import type { Reader } from "#statemachine";
 import type { Voter } from "#node";
 import { version } from "./version.ts";
@@ -51,6 +51,7 @@ export function voterView(
 /** The replicated part of the view. */
 export function stateView(reader: Reader): StateView {
   const counts = reader.counts();
+  const partition = reader.partition();
   return {
     queues: reader.queueCounts(),
     jobs: counts.jobs,
@@ -62,5 +63,10 @@ export function stateView(reader: Reader): StateView {
       canonical: model.aliases["canonical"]?.version ?? null,
       canonicalReason: model.aliases["canonical"]?.reason ?? null,
     })),
+    nodes: reader.listNodes().flatMap(({ node, sessions, claims }): readonly CommittedNodeView[] => {
+      const { nodeId, state, scheduling, sinceWallMs, lastEvent } = node;
+      return lastEvent === null ? [] : [{ nodeId, state, scheduling, sinceWallMs, event: lastEvent.name, sessions, claims }];
+    }),
+    partition: partition?.state === "SUSPECTED" ? partition.lost : null,
   };
 }

@@ -4,6 +4,7 @@ export { type DetectorFigures, membershipMetrics, type MembershipFigures, type S
 export { nodeMetrics, type NodeMetrics, type ProcessView } from "./node-metrics.ts";
 export {
   votesOf,
+  type CommittedNodeView,
   type ModelView,
   type NodeView,
   type RaftView,

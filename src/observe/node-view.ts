@@ -72,6 +72,21 @@ export interface StateView {
   readonly sessions: number;
   readonly locks: { readonly held: number; readonly waiters: number };
   readonly models: readonly ModelView[];
+  /** Nodes about which the log holds something. */
+  readonly nodes: readonly CommittedNodeView[];
+  /** The side that the log holds for lost; null while it holds no partition suspected. */
+  readonly partition: readonly NodeId[] | null;
+}
+
+export interface CommittedNodeView {
+  readonly nodeId: NodeId;
+  readonly state: string;
+  readonly scheduling: string;
+  readonly sinceWallMs: number;
+  /** The name of what happened to it last. */
+  readonly event: string | null;
+  readonly sessions: number;
+  readonly claims: number;
 }
 
 export interface ModelView {

@@ -1,5 +1,5 @@
 import type { FencingToken, JobId, NodeId, Revision, Sequence, SessionId, WorkId } from "#kernel";
-import type { Capabilities, Progress, WorkError, WorkSpec } from "./objects.ts";
+import type { Capabilities, Incarnation, NodeScheduling, Progress, WorkError, WorkSpec } from "./objects.ts";
 
 /**
  * One log entry of kind `command`. With a session the pair (session, sequence) is executed at most once and answered from
@@ -108,6 +108,40 @@ export type Operation =
     }
   | { readonly kind: "releaseLock"; readonly name: string; readonly fencingToken: FencingToken }
   | { readonly kind: "cancelAcquire"; readonly name: string }
-  | { readonly kind: "forceReleaseLock"; readonly name: string; readonly reason: string; readonly by: string };
+  | { readonly kind: "forceReleaseLock"; readonly name: string; readonly reason: string; readonly by: string }
+  // nodes, by operators
+  | {
+      readonly kind: "setNodeScheduling";
+      readonly nodeId: NodeId;
+      readonly scheduling: NodeScheduling;
+      readonly reason: string;
+      readonly by: string;
+    }
+  | {
+      readonly kind: "forgetNode";
+      readonly nodeId: NodeId;
+      /** Above every incarnation that the node is known by. Drawn once, by whoever asks, so that all detectors use the same. */
+      readonly barrier: Incarnation;
+      readonly reason: string;
+      readonly by: string;
+    }
+  | { readonly kind: "readmitNode"; readonly nodeId: NodeId; readonly reason: string; readonly by: string }
+  // nodes, by the leader for a majority of voters
+  | {
+      readonly kind: "nodeDown";
+      readonly nodeId: NodeId;
+      readonly incarnation: Incarnation;
+      readonly observedBy: readonly NodeId[];
+    }
+  | {
+      readonly kind: "nodeUp";
+      readonly nodeId: NodeId;
+      readonly incarnation: Incarnation;
+      readonly observedBy: readonly NodeId[];
+    }
+  | { readonly kind: "partitionSuspected"; readonly lost: readonly NodeId[]; readonly observedBy: readonly NodeId[] }
+  | { readonly kind: "partitionHealed"; readonly observedBy: readonly NodeId[] }
+  /** Switches on what newer versions do differently, once every voter runs a version that can. */
+  | { readonly kind: "raiseFeatureLevel"; readonly level: number };
 
 export type OperationKind = Operation["kind"];

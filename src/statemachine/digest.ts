@@ -1,9 +1,10 @@
 import { assertNever } from "#kernel";
-import type { JobPhase, LockState, ModelVersionState, SessionState, WorkItem, WorkState } from "./objects.ts";
+import type { ClusterNode, JobPhase, LockState, ModelVersionState, SessionState, WorkItem, WorkState } from "./objects.ts";
 import type { Decision, ObjectValue } from "./reply.ts";
 
 /**
- * To be raised with every change of what the digest covers or how it is computed: voters compare only equal versions, so that
+ * What a feature level adds (nodes, and the level itself) adds nothing below that level, so such a change leaves this number as
+ * it is. To be raised with every other change of what the digest covers or how it is computed: voters compare only equal versions, so that
  * an upgrade, voter by voter, is not taken for a divergence.
  */
 export const DIGEST_VERSION = 1;
@@ -58,6 +59,18 @@ export class Digest {
     }
     if (to !== null) {
       this.#hash.start(11).number(session).number(to);
+      this.#plus();
+    }
+  }
+
+  /** Level 0 counts for nothing: a state without features has the digest that versions without features give it. */
+  moveFeatureLevel(from: number, to: number): void {
+    if (from > 0) {
+      this.#hash.start(9).number(from);
+      this.#minus();
+    }
+    if (to > 0) {
+      this.#hash.start(9).number(to);
       this.#plus();
     }
   }
@@ -162,6 +175,8 @@ const versionStates: Readonly<Record<ModelVersionState, number>> = {
 };
 const lockStates: Readonly<Record<LockState, number>> = { FREE: 1, HELD: 2, DELAY: 3 };
 const sessionStates: Readonly<Record<SessionState, number>> = { OPEN: 1, SUSPECT: 2 };
+const nodeStates: Readonly<Record<ClusterNode["state"], number>> = { UP: 1, DOWN: 2, EVICTED: 3 };
+const schedulings: Readonly<Record<ClusterNode["scheduling"], number>> = { OPEN: 1, CORDONED: 2, DRAINING: 3 };
 
 function hashObject(hash: Hash, object: ObjectValue): void {
   const { value } = object;
@@ -196,6 +211,19 @@ function hashObject(hash: Hash, object: ObjectValue): void {
       hash.start(6).text(session.sessionId).number(sessionStates[session.state]).number(session.deadlineMs);
       break;
     }
+    case "node": {
+      const node = object.value;
+      hash.start(7).text(node.nodeId).number(nodeStates[node.state]).number(schedulings[node.scheduling]);
+      hash.number(node.incarnation.epoch).number(node.incarnation.counter);
+      hash.number(node.refuted?.epoch ?? 0).number(node.refuted?.counter ?? 0);
+      break;
+    }
+    case "partition":
+      hash
+        .start(8)
+        .number(object.value.state === "SUSPECTED" ? 1 : 2)
+        .number(object.value.lost.length);
+      break;
     default:
       return assertNever(object, "object");
   }

@@ -14,9 +14,11 @@ export const defaultLimits: MachineLimits = {
   maxModels: 10_000,
   maxVersionsPerModel: 100_000,
   maxTimersPerEntry: 1_000,
+  maxNodes: 10_000,
   minTtlMs: 1_000,
   maxTtlMs: 3_600_000,
   cancelGraceMs: 30_000,
+  nodeDownGraceMs: 10_000,
 };
 
 /** Sizes that no cluster needs to change. Bytes are of UTF-8. */

@@ -1,6 +1,17 @@
 import type { ClusterTimeMs, JobId, LogIndex, Revision, Sequence, SessionId, WallTimeMs, WorkId } from "#kernel";
 import type { Command } from "./command.ts";
-import type { Job, Lock, Model, ModelVersion, ObjectKind, Session, WorkItem, WorkState } from "./objects.ts";
+import type {
+  Job,
+  Lock,
+  Model,
+  ModelVersion,
+  NodeSummary,
+  ObjectKind,
+  Partition,
+  Session,
+  WorkItem,
+  WorkState,
+} from "./objects.ts";
 import type { Decision, Event, ObjectValue } from "./reply.ts";
 
 /** What the machine needs to know about the log entry that it applies. */
@@ -29,10 +40,13 @@ export interface MachineLimits {
   readonly maxModels: number;
   readonly maxVersionsPerModel: number;
   readonly maxTimersPerEntry: number;
+  readonly maxNodes: number;
   readonly minTtlMs: number;
   readonly maxTtlMs: number;
   /** How long a worker may take to answer a cancel before its claim ends without it. */
   readonly cancelGraceMs: number;
+  /** What a session keeps at least when its node is declared down. */
+  readonly nodeDownGraceMs: number;
 }
 
 /** The replicated state. Synchronous, deterministic; the same entries give the same replies, events and digest everywhere. */
@@ -85,6 +99,11 @@ export interface Reader {
   listLocks(): readonly Lock[];
   session(id: SessionId): Session | null;
   listSessions(): readonly Session[];
+  /** Every node that has a record or a session, in order of their ids. */
+  listNodes(): readonly NodeSummary[];
+  /** Null: the network never looked cut. */
+  partition(): Partition | null;
+  featureLevel(): number;
   counts(): {
     readonly sessions: number;
     readonly locksHeld: number;

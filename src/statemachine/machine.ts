@@ -4,10 +4,13 @@ import { invalid, refuse } from "./check.ts";
 import type { Command } from "./command.ts";
 import { cancelJob, submitJob } from "./jobs/jobs.ts";
 import { refreshJobs } from "./jobs/progress.ts";
+import { raiseFeatureLevel } from "./features.ts";
 import { defaultLimits } from "./limits.ts";
 import { acquireLock, cancelAcquire, forceReleaseLock, grantFreedLocks, lockTimerFired, releaseLock } from "./locks/locks.ts";
 import type { Applied, EntryContext, MachineLimits, Restoration, StateMachine } from "./machine-types.ts";
 import { commitVersion, registerVersion, setAlias } from "./models/registry.ts";
+import { forgetNode, readmitNode, setNodeScheduling } from "./nodes/operators.ts";
+import { nodeDown, nodeUp, partitionHealed, partitionSuspected } from "./nodes/verdicts.ts";
 import { readerOf } from "./reader.ts";
 import type { Decision, Event, Reply } from "./reply.ts";
 import { remember, remembered } from "./sessions/replies.ts";
@@ -222,6 +225,22 @@ function execute(state: State, { operation, sequence }: Command, session: Sessio
       return cancelAcquire(state, session, operation.name);
     case "forceReleaseLock":
       return forceReleaseLock(state, operation);
+    case "setNodeScheduling":
+      return setNodeScheduling(state, operation);
+    case "forgetNode":
+      return forgetNode(state, operation);
+    case "readmitNode":
+      return readmitNode(state, operation);
+    case "nodeDown":
+      return nodeDown(state, operation);
+    case "nodeUp":
+      return nodeUp(state, operation);
+    case "partitionSuspected":
+      return partitionSuspected(state, operation);
+    case "partitionHealed":
+      return partitionHealed(state, operation);
+    case "raiseFeatureLevel":
+      return raiseFeatureLevel(state, operation.level);
     default:
       return assertNever(operation, "operation");
   }

@@ -1,7 +1,7 @@
 import type { ClusterTimeMs, FencingToken, JobId, NodeId, Revision, Sequence, SessionId, WallTimeMs, WorkId } from "#kernel";
 
 /** Kinds of replicated objects, as watches and lists name them. */
-export type ObjectKind = "work" | "job" | "model" | "model_version" | "lock" | "session";
+export type ObjectKind = "work" | "job" | "model" | "model_version" | "lock" | "session" | "node" | "partition";
 
 /** What every replicated object carries (etcd's three numbers). */
 export interface Versioned {
@@ -252,7 +252,7 @@ export interface Lock extends Versioned {
 
 // ── sessions ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** OPEN → SUSPECT → (OPEN | EXPIRED), OPEN → CLOSED. EXPIRED and CLOSED sessions are removed at once. */
+/** OPEN → SUSPECT → (OPEN | EXPIRED), OPEN → CLOSED. EXPIRED and CLOSED sessions are removed at once. SUSPECT: its node was declared down. */
 export type SessionState = "OPEN" | "SUSPECT";
 
 export interface Session extends Versioned {
@@ -268,4 +268,72 @@ export interface Session extends Versioned {
   readonly capabilities: Capabilities | null;
   readonly openedAtMs: ClusterTimeMs;
   readonly openedWallMs: WallTimeMs;
+}
+
+// ── nodes: what membership found out, and what operators want; a node without a record is UP and OPEN ───────────────
+
+/** A node's own numbering of its lives: the epoch (its durable count of boots) decides, then the counter. Both u32. */
+export interface Incarnation {
+  readonly epoch: number;
+  readonly counter: number;
+}
+
+/** UP ─verdict of a majority→ DOWN ─heard from, or a higher incarnation→ UP; forgotten → EVICTED ─readmitted→ UP. */
+export type NodeState = "UP" | "DOWN" | "EVICTED";
+
+/** CORDONED and DRAINING nodes get no new claims and finish what they have; DRAINING says that the node is to become empty. */
+export type NodeScheduling = "OPEN" | "CORDONED" | "DRAINING";
+
+export type NodeEventName =
+  | "NODE_DOWN"
+  | "NODE_RECOVERED"
+  | "NODE_EVICTED"
+  | "NODE_READMITTED"
+  | "NODE_CORDONED"
+  | "NODE_UNCORDONED"
+  | "NODE_DRAINING";
+
+/** The latest thing that happened to a node. */
+export interface NodeEvent {
+  readonly name: NodeEventName;
+  readonly revision: Revision;
+  readonly atMs: ClusterTimeMs;
+  readonly wallMs: WallTimeMs;
+  readonly reason: string;
+  /** The operator, as the caller names itself; "" where membership speaks. */
+  readonly by: string;
+  /** The voters that agreed. */
+  readonly observedBy: readonly NodeId[];
+}
+
+export interface ClusterNode extends Versioned {
+  readonly nodeId: NodeId;
+  readonly state: NodeState;
+  readonly scheduling: NodeScheduling;
+  /** The newest one that a verdict was about; of an EVICTED node the barrier, below which nothing brings it back. */
+  readonly incarnation: Incarnation;
+  /** Verdicts up to here were contradicted by the node's own sessions, and are not believed again. */
+  readonly refuted: Incarnation | null;
+  /** Since when it has been in this state. */
+  readonly sinceMs: ClusterTimeMs;
+  readonly sinceWallMs: WallTimeMs;
+  readonly lastEvent: NodeEvent | null;
+}
+
+/** A node as a list shows it. */
+export interface NodeSummary {
+  readonly node: ClusterNode;
+  readonly sessions: number;
+  /** Work items that it holds now; a DRAINING node with 0 is empty. */
+  readonly claims: number;
+}
+
+/** The one record about a network that looks cut (PARTITION_SUSPECTED), or did until it healed (PARTITION_HEALED). */
+export interface Partition extends Versioned {
+  readonly state: "SUSPECTED" | "HEALED";
+  /** The side without the leader, in order of their ids; kept when it heals. */
+  readonly lost: readonly NodeId[];
+  readonly observedBy: readonly NodeId[];
+  readonly sinceMs: ClusterTimeMs;
+  readonly sinceWallMs: WallTimeMs;
 }

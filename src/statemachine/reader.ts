@@ -2,6 +2,7 @@ import type { JobId, SessionId } from "#kernel";
 import type { Reader } from "./machine-types.ts";
 import type { ObjectKind, WorkItem, WorkState } from "./objects.ts";
 import type { ObjectValue } from "./reply.ts";
+import { listNodes } from "./nodes/records.ts";
 import { liveSession, type State } from "./state.ts";
 import { versionKey } from "./models/registry.ts";
 import { isClaimable } from "./work/claim.ts";
@@ -28,6 +29,9 @@ export function readerOf(state: State): Reader {
     listLocks: () => [...state.locks.values()].map((record) => record.lock),
     session: (id: SessionId) => state.sessions.get(id)?.session ?? null,
     listSessions: () => [...state.sessions.values()].map((record) => record.session),
+    listNodes: () => listNodes(state),
+    partition: () => state.partition,
+    featureLevel: () => state.featureLevel,
     counts: () => ({
       sessions: state.sessions.size,
       locksHeld: state.locksHeld,
@@ -100,5 +104,7 @@ function* smallObjects(state: State, wanted: (kind: ObjectKind) => boolean): Gen
     if (!wanted("model_version")) continue;
     for (const version of versions) yield { kind: "model_version", key: versionKey(version), value: version };
   }
+  if (wanted("node")) for (const value of state.nodes.values()) yield { kind: "node", key: value.nodeId, value };
+  if (wanted("partition") && state.partition !== null) yield { kind: "partition", key: "partition", value: state.partition };
   if (wanted("lock")) for (const { lock } of state.locks.values()) yield { kind: "lock", key: lock.name, value: lock };
 }

@@ -1,6 +1,8 @@
 import { invariant, InvariantError, type Revision, type Sequence, type SessionId } from "#kernel";
 import { insertJob } from "./jobs/jobs.ts";
 import { newLock } from "./locks/locks.ts";
+import { newestLevel, setFeatureLevel } from "./features.ts";
+import { insertNode, insertPartition } from "./nodes/records.ts";
 import { insertModel, insertVersion } from "./models/registry.ts";
 import type { Session, WorkItem } from "./objects.ts";
 import type { Decision, ObjectValue } from "./reply.ts";
@@ -13,9 +15,11 @@ import { placeOfWork } from "./work/record.ts";
 
 /**
  * Raised when a document changes its meaning; a machine refuses formats that it does not know. Format 1 wrote work items as
- * objects with names; such documents are still read.
+ * objects with names; such documents are still read. Format 3 has a feature level, nodes and a partition; below level 1 there are
+ * none of them, and format 2 is written, so that a voter of an older version can be caught up in the middle of an upgrade.
  */
-const snapshotFormat = 2;
+const snapshotFormat = 3;
+const formatWithoutFeatures = 2;
 
 /** The first document. The digest is checked after a restore: a snapshot that lost a line does not come to life. */
 interface Header {
@@ -25,6 +29,8 @@ interface Header {
   readonly clusterTimeMs: number;
   readonly wallTimeMs: number;
   readonly digest: string;
+  /** Absent: 0. */
+  readonly featureLevel?: number;
 }
 
 type Document =
@@ -40,11 +46,12 @@ type Document =
 export function snapshotOf(state: State): Iterable<string> {
   const header: Header = {
     kind: "header",
-    format: snapshotFormat,
+    format: state.featureLevel === 0 ? formatWithoutFeatures : snapshotFormat,
     revision: state.revision,
     clusterTimeMs: state.now,
     wallTimeMs: state.wall,
     digest: state.digest.hex(state.revision, state.now, state.wall),
+    ...(state.featureLevel === 0 ? {} : { featureLevel: state.featureLevel }),
   };
   const sessions = [...state.sessions.values()].map(({ session, firstUnacked, replies }) => ({
     session,
@@ -55,6 +62,8 @@ export function snapshotOf(state: State): Iterable<string> {
   const models = [...state.models.values()].map((record) => record.model);
   const versions = [...state.models.values()].flatMap((record) => record.versions);
   const locks = [...state.locks.values()].map((record) => record.lock);
+  const nodes = [...state.nodes.values()];
+  const { partition } = state;
   const work = state.work.freeze();
   return (function* documents(): Generator<string> {
     yield JSON.stringify(header);
@@ -68,6 +77,8 @@ export function snapshotOf(state: State): Iterable<string> {
     for (const value of models) yield JSON.stringify({ kind: "model", value });
     for (const value of versions) yield JSON.stringify({ kind: "model_version", value });
     for (const value of locks) yield JSON.stringify({ kind: "lock", value });
+    for (const value of nodes) yield JSON.stringify({ kind: "node", value });
+    if (partition !== null) yield JSON.stringify({ kind: "partition", value: partition });
     for (const version of work) yield version.packed();
   })();
 }
@@ -109,6 +120,12 @@ function restoreHeader(state: State, header: Header): void {
   state.revision = header.revision;
   state.now = header.clusterTimeMs as State["now"];
   state.wall = header.wallTimeMs as State["wall"];
+  const level = header.featureLevel ?? 0;
+  invariant(
+    level <= newestLevel,
+    `the snapshot at ${header.revision} has feature level ${level}, this version knows ${newestLevel}`,
+  );
+  setFeatureLevel(state, level);
 }
 
 function restoreWork(state: State, item: WorkItem, packed: string | null): void {
@@ -145,6 +162,12 @@ function restoreDocument(state: State, document: Document): void {
       return;
     case "work":
       restoreWork(state, document.value, null);
+      return;
+    case "node":
+      insertNode(state, document.value);
+      return;
+    case "partition":
+      insertPartition(state, document.value);
       return;
     case "header":
       throw new InvariantError(`a second header in the snapshot at ${state.revision}`);

@@ -1,8 +1,20 @@
-import { type ClusterTimeMs, type JobId, NO_INDEX, type Revision, type SessionId, type WallTimeMs } from "#kernel";
+import { type ClusterTimeMs, type JobId, NO_INDEX, type NodeId, type Revision, type SessionId, type WallTimeMs } from "#kernel";
 import { Digest } from "./digest.ts";
 import { Heap } from "./heap.ts";
 import type { MachineLimits } from "./machine-types.ts";
-import type { Job, Lock, Model, ModelVersion, ObjectKind, Requirements, Resources, Session, WorkState } from "./objects.ts";
+import type {
+  ClusterNode,
+  Job,
+  Lock,
+  Model,
+  ModelVersion,
+  ObjectKind,
+  Partition,
+  Requirements,
+  Resources,
+  Session,
+  WorkState,
+} from "./objects.ts";
 import type { Decision, Event, ObjectValue } from "./reply.ts";
 import { type Timer, type TimerHeap, timerHeap } from "./timers.ts";
 import { comparePlaces, type WorkRecord } from "./work/record.ts";
@@ -35,6 +47,10 @@ export class State {
   readonly locks = new Map<string, LockRecord>();
   /** FREE locks with somebody in line: granted at the start of the next entry. */
   readonly grantable = new Set<LockRecord>();
+  readonly nodes = new Map<NodeId, ClusterNode>();
+  partition: Partition | null = null;
+  /** See features.ts. */
+  featureLevel = 0;
 
   /** Apart from the others, because every due session ends before anything is granted. */
   readonly sessionTimers: TimerHeap = timerHeap();

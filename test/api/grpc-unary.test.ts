@@ -262,7 +262,16 @@ for (const version of ["v1", "v1alpha"]) {
 test("every method of the protocol is served: none answers UNIMPLEMENTED", async (t) => {
   const { client, replica } = await startDoors(t);
   replica.answerNow = fenced;
-  replica.reader = { listWork: () => [], listJobs: () => [], listModels: () => [], listLocks: () => [], listSessions: () => [] };
+  replica.reader = {
+    listWork: () => [],
+    listJobs: () => [],
+    listModels: () => [],
+    listLocks: () => [],
+    listSessions: () => [],
+    listNodes: () => [],
+    partition: () => null,
+    featureLevel: () => 0,
+  };
   for (const service of clientServices) {
     for (const method of service.methods) {
       if (method.clientStreaming || method.serverStreaming) continue;

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { after, before, test } from "node:test";
+import type { MembershipLook } from "#membership";
 import type { PulseSnapshot } from "#ports";
 import { Answers } from "../../src/host/pulse/answers.ts";
 import { startPulse, type Pulse } from "../../src/host/pulse/index.ts";
@@ -195,3 +196,18 @@ function raw(request: string): Promise<string> {
     socket.on("error", reject).on("close", () => resolve(answer));
   });
 }
+
+test("GET /v1/nodes shows what the log holds beside what this node sees, with its age; a worker has no log", () => {
+  let now = 0;
+  const look = { clauses: [] } as unknown as MembershipLook;
+  const pages = { look: () => look, summary: () => ({}), nodes: () => ({ nodes: [] }), metrics: () => "" };
+  const answers = new Answers("a", () => now, pages);
+  const committed = () => (JSON.parse(answers.nodes().body) as { readonly committed: unknown }).committed;
+  assert.equal(committed(), null, "main has said nothing yet");
+  answers.accept(snapshot);
+  assert.equal(committed(), null);
+  const nodes = { "gpu-1": { state: "DOWN", scheduling: "OPEN" } };
+  answers.accept({ ...snapshot, status: { status: "ok", committed_nodes: nodes, committed_partition: ["gpu-1"] } });
+  now = 70;
+  assert.deepEqual(committed(), { nodes, partition: ["gpu-1"], stale_ms: 70 });
+});

@@ -51,6 +51,17 @@ test("/status has the runbooks' fields, with indexes and term as strings and cou
     sessions: 3,
     locks: { held: 1, waiters: 2 },
     models: { hex8_2p: { versions: 4, canonical_version: 3, canonical_reason: "elo 87.5" } },
+    committed_nodes: {
+      "runpod-h100": {
+        state: "DOWN",
+        scheduling: "CORDONED",
+        event: "NODE_DOWN",
+        sessions: 1,
+        claims: 2,
+        since_wall_ms: 1_795_000_000_000,
+      },
+    },
+    committed_partition: null,
   });
 });
 

@@ -7,6 +7,7 @@ import { RaftMessage } from "#gen/ringraft/peer/v1/raft.js";
 import { JobPhase } from "#gen/ringraft/v1/job.js";
 import { LockState } from "#gen/ringraft/v1/lock.js";
 import { ModelVersionState } from "#gen/ringraft/v1/model.js";
+import { NodeScheduling, NodeState } from "#gen/ringraft/v1/node.js";
 import { Refusal as RefusalMessage } from "#gen/ringraft/v1/refusal.js";
 import { SessionState } from "#gen/ringraft/v1/session.js";
 import { Response } from "#gen/ringraft/v1/stream.js";
@@ -19,6 +20,8 @@ import {
   failureCauses,
   jobPhases,
   lockStates,
+  nodeSchedulings,
+  nodeStates,
   raftMessageFromProto,
   raftMessageToProto,
   refusalFromProto,
@@ -43,6 +46,8 @@ const replies = (samples: Samples): readonly Reply[] => [
   { kind: "version", version: samples.modelVersion() },
   { kind: "model", model: samples.model() },
   { kind: "lock", lock: samples.lock(), granted: samples.flag() },
+  { kind: "node", node: samples.node() },
+  { kind: "partition", partition: samples.partition() },
 ];
 
 test("every reply, and with it every object, reaches the client as the state machine made it (200 seeds)", () => {
@@ -94,6 +99,8 @@ test("changes and snapshots of a watch come back in order, removed objects witho
       { kind: "job", value: samples.job(), key: "j" },
       { kind: "model", value: samples.model(), key: "m" },
       { kind: "session", value: samples.session(), key: "s" },
+      { kind: "node", value: samples.node(), key: "n" },
+      { kind: "partition", value: samples.partition(), key: "partition" },
     ],
     snapshotEnd: true,
   } as const;
@@ -112,6 +119,8 @@ test("no value of the protocol's enums is without a word in the domain", () => {
     [ModelVersionState, versionStates],
     [LockState, lockStates],
     [SessionState, sessionStates],
+    [NodeState, nodeStates],
+    [NodeScheduling, nodeSchedulings],
   ] as const) {
     for (const code of Object.values(codes)) {
       if (typeof code !== "number") continue;

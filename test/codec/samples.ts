@@ -11,14 +11,17 @@ import {
 } from "#kernel";
 import type {
   Capabilities,
+  ClusterNode,
   Command,
   Guard,
+  Incarnation,
   Job,
   Lock,
   Model,
   ModelAlias,
   ModelVersion,
   Operation,
+  Partition,
   Progress,
   Requirements,
   Resources,
@@ -281,6 +284,53 @@ export class Samples {
     };
   }
 
+  incarnation(): Incarnation {
+    return { epoch: this.int(0xffff_ffff), counter: this.int(0xffff_ffff) };
+  }
+  nodes(): NodeId[] {
+    return [NodeId(this.name()), ...this.list(() => NodeId(this.name()))];
+  }
+  node(): ClusterNode {
+    const event = () => ({
+      name: this.one([
+        "NODE_DOWN",
+        "NODE_RECOVERED",
+        "NODE_EVICTED",
+        "NODE_READMITTED",
+        "NODE_CORDONED",
+        "NODE_UNCORDONED",
+        "NODE_DRAINING",
+      ] as const),
+      revision: this.index(),
+      atMs: this.time(),
+      wallMs: this.wall(),
+      reason: this.text(),
+      by: this.text(),
+      observedBy: this.nodes(),
+    });
+    return {
+      nodeId: NodeId(this.name()),
+      state: this.one(["UP", "DOWN", "EVICTED"]),
+      scheduling: this.one(["OPEN", "CORDONED", "DRAINING"]),
+      incarnation: this.incarnation(),
+      refuted: this.maybe(() => this.incarnation()),
+      sinceMs: this.time(),
+      sinceWallMs: this.wall(),
+      lastEvent: this.maybe(event),
+      ...this.versioned(),
+    };
+  }
+  partition(): Partition {
+    return {
+      state: this.one(["SUSPECTED", "HEALED"]),
+      lost: this.nodes(),
+      observedBy: this.nodes(),
+      sinceMs: this.time(),
+      sinceWallMs: this.wall(),
+      ...this.versioned(),
+    };
+  }
+
   /** One operation of every kind, in the order of {@link Operation}. */
   operations(): readonly Operation[] {
     const workId = WorkId(this.name());
@@ -369,6 +419,20 @@ export class Samples {
       { kind: "releaseLock", name, fencingToken },
       { kind: "cancelAcquire", name },
       { kind: "forceReleaseLock", name, reason, by },
+      {
+        kind: "setNodeScheduling",
+        nodeId: NodeId(this.name()),
+        scheduling: this.one(["OPEN", "CORDONED", "DRAINING"]),
+        reason,
+        by,
+      },
+      { kind: "forgetNode", nodeId: NodeId(this.name()), barrier: this.incarnation(), reason, by },
+      { kind: "readmitNode", nodeId: NodeId(this.name()), reason, by },
+      { kind: "nodeDown", nodeId: NodeId(this.name()), incarnation: this.incarnation(), observedBy: this.nodes() },
+      { kind: "nodeUp", nodeId: NodeId(this.name()), incarnation: this.incarnation(), observedBy: this.nodes() },
+      { kind: "partitionSuspected", lost: this.nodes(), observedBy: this.nodes() },
+      { kind: "partitionHealed", observedBy: this.nodes() },
+      { kind: "raiseFeatureLevel", level: this.int(9, 1) },
     ];
   }
 

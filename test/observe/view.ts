@@ -38,6 +38,18 @@ export const healthyLeader: NodeView = {
     sessions: 3,
     locks: { held: 1, waiters: 2 },
     models: [{ name: "hex8_2p", versions: 4, canonical: 3, canonicalReason: "elo 87.5" }],
+    nodes: [
+      {
+        nodeId: NodeId("runpod-h100"),
+        state: "DOWN",
+        scheduling: "CORDONED",
+        sinceWallMs: 1_795_000_000_000,
+        event: "NODE_DOWN",
+        sessions: 1,
+        claims: 2,
+      },
+    ],
+    partition: null,
   },
 };
 

@@ -99,6 +99,7 @@ class Generator {
       () => this.#onModels(),
       () => this.#onLocks(),
       () => this.#onLocks(),
+      () => this.#onNodes(),
       (): Operation => (this.#random() < 0.2 ? { kind: "closeSession" } : { kind: "advanceClock" }),
     ])!;
     return make();
@@ -247,6 +248,24 @@ class Generator {
       { kind: "releaseLock", name, fencingToken: (lock?.holder?.fencingToken ?? 0) as never },
       { kind: "cancelAcquire", name },
       { kind: "forceReleaseLock", name, reason: "", by: "x" },
+    ])!;
+  }
+
+  #onNodes(): Operation {
+    const nodeId = NodeId(`n${this.#upTo(3)}`);
+    const incarnation = { epoch: 1 + this.#upTo(this.#machine.revision / 100), counter: this.#upTo(3) };
+    const observedBy = [NodeId("v1"), NodeId("v2")];
+    return this.#one<Operation>([
+      { kind: "raiseFeatureLevel", level: 1 },
+      { kind: "nodeDown", nodeId, incarnation, observedBy },
+      { kind: "nodeDown", nodeId, incarnation, observedBy },
+      { kind: "nodeUp", nodeId, incarnation, observedBy },
+      { kind: "setNodeScheduling", nodeId, scheduling: "OPEN", reason: "", by: "x" },
+      { kind: "setNodeScheduling", nodeId, scheduling: this.#one(["CORDONED", "DRAINING"] as const)!, reason: "", by: "x" },
+      { kind: "forgetNode", nodeId, barrier: { epoch: 100 + this.#upTo(2), counter: 0 }, reason: "", by: "x" },
+      { kind: "readmitNode", nodeId, reason: "", by: "x" },
+      { kind: "partitionSuspected", lost: [nodeId, NodeId("n9")], observedBy },
+      { kind: "partitionHealed", observedBy },
     ])!;
   }
 
@@ -432,6 +451,6 @@ test("a snapshot that lost or changed a document does not come to life", () => {
   assert.throws(() => restoreStateMachine([], limits), /0 documents/);
   assert.throws(() => restoreStateMachine(documents.slice(1), limits), /header/);
   assert.throws(() => restoreStateMachine(documents.slice(0, -1), limits), /digest/);
-  const changed = documents.map((text) => text.replace('"format":2', '"format":3'));
-  assert.throws(() => restoreStateMachine(changed, limits), /format 3/);
+  const changed = documents.map((text) => text.replace(/"format":\d/, '"format":4'));
+  assert.throws(() => restoreStateMachine(changed, limits), /format 4/);
 });

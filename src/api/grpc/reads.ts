@@ -7,6 +7,8 @@ import {
   lockToProto,
   modelToProto,
   modelVersionToProto,
+  nodeSummaryToProto,
+  partitionToProto,
   sessionToProto,
   workItemToProto,
   workStates,
@@ -14,6 +16,7 @@ import {
 import type { ListJobsRequest } from "#gen/ringraft/v1/job.js";
 import type { CheckLockRequest } from "#gen/ringraft/v1/lock.js";
 import type { GetVersionRequest } from "#gen/ringraft/v1/model.js";
+import type { ListNodesResponse } from "#gen/ringraft/v1/node.js";
 import type { ReadOptions } from "#gen/ringraft/v1/refusal.js";
 import type { Request } from "#gen/ringraft/v1/stream.js";
 import { type ListWorkRequest, WorkState } from "#gen/ringraft/v1/work.js";
@@ -39,7 +42,8 @@ export type ReadBody = Extract<
       | "getLock"
       | "listLocks"
       | "checkLock"
-      | "listSessions";
+      | "listSessions"
+      | "listNodes";
   }
 >;
 
@@ -103,6 +107,8 @@ export function readOf(body: ReadBody): Outcome<Read> {
       return fresh(body.listSessions.read, (reader) =>
         accepted({ oneofKind: "sessionList", sessionList: { sessions: reader.listSessions().map(sessionToProto) } }),
       );
+    case "listNodes":
+      return fresh(body.listNodes.read, (reader) => accepted({ oneofKind: "nodeList", nodeList: nodeList(reader) }));
     default:
       return assertNever(body, "read");
   }
@@ -152,6 +158,15 @@ function listJobs(request: ListJobsRequest): Outcome<Read> {
     const { page, next } = pageOf(reader.listJobs(filter), limit, () => 0);
     return accepted({ oneofKind: "jobList", jobList: { jobs: page.map(jobToProto), nextPageToken: next?.jobId ?? "" } });
   });
+}
+
+function nodeList(reader: Reader): ListNodesResponse {
+  const partition = reader.partition();
+  return {
+    nodes: reader.listNodes().map(nodeSummaryToProto),
+    featureLevel: reader.featureLevel(),
+    ...(partition === null ? {} : { partition: partitionToProto(partition) }),
+  };
 }
 
 function getVersion(request: GetVersionRequest): Outcome<Read> {

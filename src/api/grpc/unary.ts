@@ -14,6 +14,7 @@ import { Command as CommandMessage } from "#gen/ringraft/v1/command.js";
 import { JobService } from "#gen/ringraft/v1/job.js";
 import { LockService } from "#gen/ringraft/v1/lock.js";
 import { ModelService } from "#gen/ringraft/v1/model.js";
+import { NodeService } from "#gen/ringraft/v1/node.js";
 import { Refusal as RefusalMessage } from "#gen/ringraft/v1/refusal.js";
 import { SessionService } from "#gen/ringraft/v1/session.js";
 import { type WatchBatch, type WatchRequest, WatchService } from "#gen/ringraft/v1/watch.js";
@@ -87,12 +88,27 @@ const forms: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     MemberReplace: ask("memberReplace"),
     TransferLeadership: ask("transferLeadership"),
     TriggerElection: ask("triggerElection"),
+    RaiseFeatureLevel: write("raiseFeatureLevel"),
     SaveSnapshot: ask("saveSnapshot"),
     ReadSnapshot: ask("readSnapshot"),
   },
+  [NodeService.typeName]: {
+    List: ask("listNodes"),
+    SetScheduling: write("setNodeScheduling"),
+    Forget: write("forgetNode"),
+    Readmit: write("readmitNode"),
+  },
 };
 
-export const unaryServices = [WorkService, JobService, ModelService, LockService, SessionService, ClusterService] as const;
+export const unaryServices = [
+  WorkService,
+  JobService,
+  ModelService,
+  LockService,
+  SessionService,
+  ClusterService,
+  NodeService,
+] as const;
 
 /** The unary forms of the stream's requests and the watch, for languages that prefer them. */
 export class UnaryCalls {

@@ -80,7 +80,14 @@ function stateBody(state: StateView): Readonly<Record<string, unknown>> {
         { versions: model.versions, canonical_version: model.canonical, canonical_reason: model.canonicalReason },
       ]),
     ),
+    committed_nodes: committedNodesBody(state),
+    committed_partition: state.partition,
   };
+}
+
+/** What the log holds about nodes, by name; who is not in it is up and gets work. `GET /v1/nodes` shows it beside the node's own view. */
+function committedNodesBody({ nodes }: StateView): Readonly<Record<string, object>> {
+  return Object.fromEntries(nodes.map(({ nodeId, sinceWallMs, ...node }) => [nodeId, { ...node, since_wall_ms: sinceWallMs }]));
 }
 
 function text(count: number | null | undefined): string | null {

@@ -56,7 +56,7 @@ export class Answers {
   /** `GET /v1/nodes`. */
   nodes(): Answer {
     const look = this.#membership?.look() ?? null;
-    if (look !== null) return json(200, { ...this.#membership!.nodes(look), stale_ms: 0 });
+    if (look !== null) return json(200, { ...this.#membership!.nodes(look), ...this.#committed(), stale_ms: 0 });
     const [code, reason, message] =
       this.#membership === null
         ? [404, "NOT_FOUND", "no detector runs on this node: its configuration has no membership section"]
@@ -103,6 +103,12 @@ export class Answers {
       type: "text/plain; version=0.0.4; charset=utf-8",
       body: `${this.#snapshot?.metrics ?? ""}${this.#membershipMetrics()}${own}`,
     };
+  }
+
+  /** What the log holds about nodes, as old as main's last snapshot; null on a worker, which has no log. */
+  #committed(): object {
+    const { committed_nodes: nodes = null, committed_partition: partition = null } = this.#snapshot?.status ?? {};
+    return { committed: nodes === null ? null : { nodes, partition, stale_ms: this.#staleMs() } };
   }
 
   #membershipStatus(): object {

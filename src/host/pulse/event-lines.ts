@@ -47,6 +47,19 @@ export function describeSwimEvent(event: SwimEvent): EventLine | null {
       const { peer, ours, theirs } = event;
       return { level: "warn", message: "a member runs other membership settings", fields: { member: peer, ours, theirs } };
     }
+    case "flapping": {
+      const { id, is, flapsPerHour } = event;
+      const message = is === "begun" ? "member dies and comes back again and again" : "member is calm again";
+      return { level: is === "begun" ? "warn" : "info", message, fields: { member: id, flaps_per_hour: flapsPerHour } };
+    }
+    case "members-full": {
+      const { refused, maxMembers } = event;
+      return {
+        level: "error",
+        message: "a member is refused: the table is full",
+        fields: { member: refused, max_members: maxMembers },
+      };
+    }
     case "partition-suspected":
       return {
         level: "warn",

@@ -20,7 +20,7 @@ export {
   ProfileHash,
   StreamId,
 } from "./swim/types.ts";
-export { removalBarrier } from "./swim/incarnation.ts";
+export { compareIncarnations, removalBarrier } from "./swim/incarnation.ts";
 export { createSwim } from "./swim/core.ts";
 export { type SwimSetup } from "./swim/setup.ts";
 export { type BrokenRelation, type Knob, type Knobs, showKnob } from "./knobs.ts";

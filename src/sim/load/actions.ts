@@ -234,6 +234,8 @@ const queries: Readonly<Record<ReadRequest["what"], (reader: Reader, key: string
   model_version: (reader, key) => reader.modelVersion(key.split("/")[0]!, Number(key.split("/")[1])),
   lock: (reader, key) => reader.lock(key),
   session: (reader, key) => reader.session(key as Parameters<Reader["session"]>[0]),
+  node: (reader, key) => reader.listNodes().find(({ node }) => node.nodeId === key)?.node ?? null,
+  partition: (reader) => reader.partition(),
   "list work": (reader, queue) => reader.listWork({ queue, limit: Number.POSITIVE_INFINITY }).map(({ workId }) => workId),
   counts: (reader) => reader.counts(),
 };

@@ -4,11 +4,14 @@ import type { Operation } from "../command.ts";
 import { fixedLimits } from "../limits.ts";
 import { dropFromLocks } from "../locks/locks.ts";
 import { abortUploads } from "../models/registry.ts";
+import { nodeOf } from "../nodes/records.ts";
+import { evicted, heardFrom } from "../nodes/verdicts.ts";
 import type { Capabilities, Session } from "../objects.ts";
 import type { Reply } from "../reply.ts";
 import { byAge, liveSession, type SessionRecord, type State } from "../state.ts";
 import { arm, newTimer } from "../timers.ts";
 import { giveBack, lose } from "../work/endings.ts";
+import { changeSession } from "./suspicion.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { readonly kind: K }>;
 
@@ -23,6 +26,7 @@ export function openSession(state: State, open: Of<"openSession">): Outcome<Repl
     open.capabilities === null ? null : checkCapabilities(open.capabilities),
   );
   if (problem !== null) return refused(problem);
+  if (nodeOf(state, open.nodeId).state === "EVICTED") return evicted(open.nodeId);
   if (state.sessions.size >= state.limits.maxSessions) {
     return refuse("QUOTA_EXCEEDED", `${state.sessions.size} sessions are open, which is the limit`);
   }
@@ -44,6 +48,7 @@ export function openSession(state: State, open: Of<"openSession">): Outcome<Repl
   };
   insertSession(state, session, 1);
   state.emit("session", session.sessionId, { kind: "session", value: session });
+  heardFrom(state, open.nodeId);
   return accepted({ kind: "session", session });
 }
 
@@ -66,7 +71,10 @@ export function insertSession(state: State, session: Session, firstUnacked: numb
   return record;
 }
 
-/** Renewals are many and say nothing new: they move deadlines without an event and without a new revision of the object. */
+/**
+ * Renewals are many and say nothing new: they move deadlines without an event and without a new revision of the object. Only
+ * that of a SUSPECT session is news: it is OPEN again, and so its node is not down.
+ */
 export function renewSessions(state: State, sessionIds: readonly SessionId[]): Outcome<Reply> {
   if (sessionIds.length > fixedLimits.sessionsPerRenewal) {
     return refuse("INVALID_ARGUMENT", `session_ids has more than ${fixedLimits.sessionsPerRenewal} entries`, "session_ids");
@@ -75,7 +83,7 @@ export function renewSessions(state: State, sessionIds: readonly SessionId[]): O
   for (const id of sessionIds) {
     const record = liveSession(state, id);
     if (record === null) expired.push(id);
-    else extend(state, record, state.now + record.session.ttlMs);
+    else renew(state, record);
   }
   return accepted({ kind: "renewed", expired });
 }
@@ -121,14 +129,16 @@ function removeSession(state: State, record: SessionRecord): void {
   state.emit("session", session.sessionId, null);
 }
 
+function renew(state: State, record: SessionRecord): void {
+  const wasSuspect = record.session.state === "SUSPECT";
+  if (wasSuspect) changeSession(state, record, "OPEN", record.session.deadlineMs);
+  extend(state, record, state.now + record.session.ttlMs);
+  if (wasSuspect) heardFrom(state, record.session.nodeId);
+}
+
 /** Deadlines only move outwards here. */
 function extend(state: State, record: SessionRecord, deadlineMs: number): void {
-  const { session } = record;
-  if (deadlineMs <= session.deadlineMs && session.state === "OPEN") return;
-  state.digest.remove({ kind: "session", value: session });
-  record.session = { ...session, state: "OPEN", deadlineMs: Math.max(deadlineMs, session.deadlineMs) as ClusterTimeMs };
-  state.digest.add({ kind: "session", value: record.session });
-  arm(state.sessionTimers, record.timer, record.session.deadlineMs);
+  if (deadlineMs > record.session.deadlineMs) changeSession(state, record, record.session.state, deadlineMs);
 }
 
 function checkCapabilities(offered: Capabilities) {

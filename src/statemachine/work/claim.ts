@@ -3,6 +3,7 @@ import { checkCount, checkName, firstOf, invalid, refuse } from "../check.ts";
 import type { Operation } from "../command.ts";
 import { fixedLimits } from "../limits.ts";
 import type { Claim } from "../objects.ts";
+import { nodeOf } from "../nodes/records.ts";
 import type { Reply } from "../reply.ts";
 import type { RequirementClass, SessionRecord, State } from "../state.ts";
 import { claimedBefore, putWork } from "./items.ts";
@@ -13,7 +14,8 @@ type ClaimWork = Extract<Operation, { readonly kind: "claimWork" }>;
 
 /**
  * Hands out up to `max_items` ready items that fit, best first over all the named queues. Every item's token is this
- * entry's index. Costs one look per distinct requirement and item handed out, however many items wait.
+ * entry's index. Costs one look per distinct requirement and item handed out, however many items wait. A cordoned or draining
+ * node gets nothing.
  */
 export function claimWork(state: State, session: SessionRecord | null, claim: ClaimWork): Outcome<Reply> {
   if (session === null) return refuse("INVALID_ARGUMENT", "a claim needs a session", "session_id");
@@ -38,6 +40,7 @@ export function claimWork(state: State, session: SessionRecord | null, claim: Cl
 
 /** Whether {@link claimWork} would find something at wall time `wallMs`, also among items not yet promoted. */
 export function isClaimable(state: State, session: SessionRecord, queues: readonly string[], wallMs: number): boolean {
+  if (!isSchedulable(state, session)) return false;
   if (bestReady(state, session, queues) !== null) return true;
   return state.scheduled.some(
     (record) => record.version.availableAtMs <= wallMs,
@@ -46,6 +49,7 @@ export function isClaimable(state: State, session: SessionRecord, queues: readon
 }
 
 function bestReady(state: State, session: SessionRecord, queues: readonly string[]): WorkRecord | null {
+  if (!isSchedulable(state, session)) return null;
   let best: WorkRecord | null = null;
   for (const name of queues) {
     const queue = state.queues.get(name);
@@ -53,6 +57,10 @@ function bestReady(state: State, session: SessionRecord, queues: readonly string
     for (const group of queue.classes.values()) best = betterOf(state, best, group, session);
   }
   return best;
+}
+
+function isSchedulable(state: State, { session }: SessionRecord): boolean {
+  return state.nodes.size === 0 || nodeOf(state, session.nodeId).scheduling === "OPEN";
 }
 
 function betterOf(state: State, best: WorkRecord | null, group: RequirementClass, session: SessionRecord): WorkRecord | null {

@@ -99,6 +99,7 @@ const view: MembershipView = {
     reach: "direct",
     rttMs: null,
     flapsPerHour: 0,
+    isFlapping: false,
     heardAt: null,
   })),
   digest: Digest(1),
@@ -121,6 +122,7 @@ const view: MembershipView = {
     pushPulls: 0,
     repairs: 0,
     selfHealed: 0,
+    refusedFull: 0,
     rejected: {} as MembershipView["counters"]["rejected"],
   },
 };

@@ -51,7 +51,9 @@ test("a forgotten member stays forgotten when it starts again, until it is readm
   net.start("n5", { epoch: 2 });
   net.run(10_000);
   assert.equal(net.stateAt("n2", "n5"), "removed");
-  assert.equal(net.view("n5").lifecycle, "left");
+  assert.equal(net.view("n5").lifecycle, "removed");
+  net.run(300_000);
+  assert.equal(net.stateAt("n2", "n5"), "removed");
   net.command("n3", { kind: "readmit", member: NodeId("n5") });
   net.run(2_000);
   net.kill("n5");
@@ -59,6 +61,20 @@ test("a forgotten member stays forgotten when it starts again, until it is readm
   net.run(5_000);
   assert.equal(net.stateAt("n2", "n5"), "alive");
   assert.ok(net.get("n5").events.some(({ event }) => event.kind === "persist-incarnation"));
+});
+
+test("a removed member that still runs comes back by itself once it is readmitted", () => {
+  const net = new TinyNetwork(6);
+  net.startMany(6);
+  net.run(10_000);
+  const held = net.view("n1").members.find(({ record }) => record.id === "n5")!.record;
+  net.command("n1", { kind: "forget", member: NodeId("n5"), barrier: removalBarrier(held.incarnation) });
+  net.run(20_000);
+  assert.equal(net.view("n5").lifecycle, "removed");
+  net.command("n3", { kind: "readmit", member: NodeId("n5") });
+  net.run(90_000);
+  for (const name of net.members.keys()) assert.equal(net.stateAt(name, "n5"), "alive", name);
+  assert.equal(net.view("n5").lifecycle, "joined");
 });
 
 test("two members that never return cost less than a packet in ten seconds", () => {

@@ -20,6 +20,18 @@ test("a member behind a NAT that lets only answers in gets relays and is never d
   );
 });
 
+test("a member that others cannot reach is accused a few times at most before it has relays", () => {
+  const net = new TinyNetwork(1);
+  net.hidden.add(addressOf("n7"));
+  net.startMany(24);
+  net.run(120_000);
+  assert.equal(net.view("n7").self.reach, "relay");
+  const accused = new Set(net.events("suspected").map(({ event: { member } }) => `${member.id} ${member.incarnation.counter}`));
+  assert.ok(accused.size <= 3, [...accused].join(", "));
+  const declared = net.events("path-changed").find(({ event }) => event.id === "n7" && event.now === "relay")!;
+  assert.ok(declared.at < 8_000, `${declared.at} ms`);
+});
+
 test("the crash of a relay moves its members to another one in seconds", () => {
   const net = new TinyNetwork(2);
   net.hidden.add(addressOf("n7"));
@@ -80,4 +92,21 @@ test("a relay whose machine vanishes without closing a stream is replaced once i
   assert.ok(!relays.includes(relay!));
   net.run(30_000);
   assert.deepEqual([...new Set(net.events("died").map(({ event }) => event.member.id))], [relay]);
+});
+
+test("a stream to a relay that carries nothing any more, though both ends hold it open, is replaced within a minute", () => {
+  const net = new TinyNetwork(6);
+  net.hidden.add(addressOf("n7"));
+  net.startMany(12);
+  net.run(60_000);
+  const own = addressOf("n7");
+  const [relay, other] = net.view("n7").self.relays;
+  const there = addressOf(relay!);
+  net.run(120_000);
+  assert.deepEqual(net.view("n7").self.relays, [relay, other], "streams that carry stay");
+  net.carries = (from, to) => !(from === own && to === there) && !(from === there && to === own);
+  net.run(60_000);
+  const { relays } = net.view("n7").self;
+  assert.ok(relays.length === 2 && relays.includes(other!) && !relays.includes(relay!), relays.join(" "));
+  assert.deepEqual(net.events("died"), []);
 });

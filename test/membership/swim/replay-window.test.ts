@@ -4,7 +4,7 @@ import { seededRandom } from "#kernel";
 import { ReplayWindow } from "../../../src/membership/core/swim/replay-window.ts";
 
 test("each counter is taken once, in any order within the window", () => {
-  const replays = new ReplayWindow({ window: 64, maxBoots: 4 });
+  const replays = new ReplayWindow({ window: 64, maxBoots: () => 4 });
   const order = [5, 3, 4, 60, 1, 0, 63, 5, 3, 63];
   assert.deepEqual(
     order.map((counter) => replays.take(1, counter)),
@@ -13,7 +13,7 @@ test("each counter is taken once, in any order within the window", () => {
 });
 
 test("what lies behind the window counts as taken, what lies within it does not", () => {
-  const replays = new ReplayWindow({ window: 64, maxBoots: 4 });
+  const replays = new ReplayWindow({ window: 64, maxBoots: () => 4 });
   replays.take(1, 1_000);
   assert.equal(replays.has(1, 936), true);
   assert.equal(replays.has(1, 937), false);
@@ -22,14 +22,14 @@ test("what lies behind the window counts as taken, what lies within it does not"
 });
 
 test("the counter goes up to its last value", () => {
-  const replays = new ReplayWindow({ window: 64, maxBoots: 4 });
+  const replays = new ReplayWindow({ window: 64, maxBoots: () => 4 });
   assert.equal(replays.take(1, 0xffff_ffff), true);
   assert.equal(replays.take(1, 0xffff_fffe), true);
   assert.equal(replays.take(1, 0xffff_ffff), false);
 });
 
 test("asking changes nothing: a forged nonce cannot move a window", () => {
-  const replays = new ReplayWindow({ window: 64, maxBoots: 4 });
+  const replays = new ReplayWindow({ window: 64, maxBoots: () => 4 });
   replays.take(1, 10);
   assert.equal(replays.has(1, 1_000_000), false);
   assert.equal(replays.has(2, 1), false);
@@ -38,7 +38,7 @@ test("asking changes nothing: a forged nonce cannot move a window", () => {
 });
 
 test("boots do not share a window, and the one silent for longest makes room", () => {
-  const replays = new ReplayWindow({ window: 64, maxBoots: 20 });
+  const replays = new ReplayWindow({ window: 64, maxBoots: () => 20 });
   for (let boot = 0; boot < 20; boot++) replays.take(boot, 7);
   replays.take(0, 8);
   replays.take(99, 7);
@@ -51,7 +51,7 @@ test("boots do not share a window, and the one silent for longest makes room", (
 
 test("against a set of all counters: 100,000 seeded counters that jump, repeat and fall behind", () => {
   const random = seededRandom(4);
-  const replays = new ReplayWindow({ window: 100, maxBoots: 4 });
+  const replays = new ReplayWindow({ window: 100, maxBoots: () => 4 });
   const window = 128; // rounded up
   const seen = new Set<number>();
   let top = 0;
@@ -63,4 +63,14 @@ test("against a set of all counters: 100,000 seeded counters that jump, repeat a
     seen.add(counter);
     top = Math.max(top, counter);
   }
+});
+
+test("the bound follows the number of members: it grows with them, and beyond it the longest silent one goes", () => {
+  let members = 2;
+  const replays = new ReplayWindow({ window: 64, maxBoots: () => 2 * members });
+  for (let boot = 0; boot < 1_000; boot++) replays.take(boot, 7);
+  assert.equal(replays.boots, 4);
+  members = 50;
+  for (let boot = 0; boot < 1_000; boot++) replays.take(boot, 7);
+  assert.equal(replays.boots, 100);
 });

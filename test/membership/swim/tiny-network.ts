@@ -44,6 +44,8 @@ export class TinyNetwork {
   now = 0;
   readonly defaults: SwimOptions = swimProfiles.mesh;
   passes: Passes = () => true;
+  /** Whether what is written to an open stream arrives. A stream that carries nothing any more looks open to both ends. */
+  carries: (from: Address, to: Address) => boolean = () => true;
   delayMs: () => number;
   readonly members = new Map<NodeId, TinyMember>();
   readonly #random: Random;
@@ -254,6 +256,7 @@ export class TinyNetwork {
   #deliver(end: End, bytes: Uint8Array): void {
     const { other } = end;
     if (other === null || !this.#ends.has(keyOf(other.member, other.stream))) return;
+    if (!this.carries(end.member.address, other.member.address)) return;
     this.#input(other.member, () => {
       other.member.core.handleStreamBytes(MonotonicMs(this.now), other.stream, bytes);
     });

@@ -7,6 +7,12 @@ import type { BinaryReadOptions } from "@protobuf-ts/runtime";
 import type { IBinaryReader } from "@protobuf-ts/runtime";
 import type { PartialMessage } from "@protobuf-ts/runtime";
 import { MessageType } from "@protobuf-ts/runtime";
+import { RaiseFeatureLevelRequest } from "./node";
+import { ReadmitNodeRequest } from "./node";
+import { ForgetNodeRequest } from "./node";
+import { SetNodeSchedulingRequest } from "./node";
+import { PartitionVerdict } from "./node";
+import { NodeVerdict } from "./node";
 import { ForceReleaseLockRequest } from "./lock";
 import { ReleaseLockRequest } from "./lock";
 import { AcquireLockRequest } from "./lock";
@@ -165,7 +171,7 @@ export interface Command {
     } | {
         oneofKind: "renewSessions";
         /**
-         * Written by the leader only; refused from clients.
+         * 60 to 69: written by the leader only; refused from clients.
          *
          * @generated from protobuf field: ringraft.v1.RenewSessionsRequest renew_sessions = 60
          */
@@ -176,6 +182,54 @@ export interface Command {
          * @generated from protobuf field: ringraft.v1.AdvanceClockRequest advance_clock = 61
          */
         advanceClock: AdvanceClockRequest;
+    } | {
+        oneofKind: "nodeDown";
+        /**
+         * @generated from protobuf field: ringraft.v1.NodeVerdict node_down = 62
+         */
+        nodeDown: NodeVerdict;
+    } | {
+        oneofKind: "nodeUp";
+        /**
+         * @generated from protobuf field: ringraft.v1.NodeVerdict node_up = 63
+         */
+        nodeUp: NodeVerdict;
+    } | {
+        oneofKind: "partitionSuspected";
+        /**
+         * @generated from protobuf field: ringraft.v1.PartitionVerdict partition_suspected = 64
+         */
+        partitionSuspected: PartitionVerdict;
+    } | {
+        oneofKind: "partitionHealed";
+        /**
+         * @generated from protobuf field: ringraft.v1.PartitionVerdict partition_healed = 65
+         */
+        partitionHealed: PartitionVerdict;
+    } | {
+        oneofKind: "setNodeScheduling";
+        /**
+         * @generated from protobuf field: ringraft.v1.SetNodeSchedulingRequest set_node_scheduling = 70
+         */
+        setNodeScheduling: SetNodeSchedulingRequest;
+    } | {
+        oneofKind: "forgetNode";
+        /**
+         * @generated from protobuf field: ringraft.v1.ForgetNodeRequest forget_node = 71
+         */
+        forgetNode: ForgetNodeRequest;
+    } | {
+        oneofKind: "readmitNode";
+        /**
+         * @generated from protobuf field: ringraft.v1.ReadmitNodeRequest readmit_node = 72
+         */
+        readmitNode: ReadmitNodeRequest;
+    } | {
+        oneofKind: "raiseFeatureLevel";
+        /**
+         * @generated from protobuf field: ringraft.v1.RaiseFeatureLevelRequest raise_feature_level = 80
+         */
+        raiseFeatureLevel: RaiseFeatureLevelRequest;
     } | {
         oneofKind: undefined;
     };

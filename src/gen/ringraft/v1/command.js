@@ -8,6 +8,12 @@ const runtime_1 = require("@protobuf-ts/runtime");
 const runtime_2 = require("@protobuf-ts/runtime");
 const runtime_3 = require("@protobuf-ts/runtime");
 const runtime_4 = require("@protobuf-ts/runtime");
+const node_1 = require("./node");
+const node_2 = require("./node");
+const node_3 = require("./node");
+const node_4 = require("./node");
+const node_5 = require("./node");
+const node_6 = require("./node");
 const lock_1 = require("./lock");
 const lock_2 = require("./lock");
 const lock_3 = require("./lock");
@@ -53,7 +59,15 @@ class Command$Type extends runtime_4.MessageType {
             { no: 52, name: "force_release_lock", kind: "message", oneof: "operation", T: () => lock_1.ForceReleaseLockRequest },
             { no: 53, name: "cancel_acquire", kind: "message", oneof: "operation", T: () => exports.CancelAcquireRequest },
             { no: 60, name: "renew_sessions", kind: "message", oneof: "operation", T: () => exports.RenewSessionsRequest },
-            { no: 61, name: "advance_clock", kind: "message", oneof: "operation", T: () => exports.AdvanceClockRequest }
+            { no: 61, name: "advance_clock", kind: "message", oneof: "operation", T: () => exports.AdvanceClockRequest },
+            { no: 62, name: "node_down", kind: "message", oneof: "operation", T: () => node_6.NodeVerdict },
+            { no: 63, name: "node_up", kind: "message", oneof: "operation", T: () => node_6.NodeVerdict },
+            { no: 64, name: "partition_suspected", kind: "message", oneof: "operation", T: () => node_5.PartitionVerdict },
+            { no: 65, name: "partition_healed", kind: "message", oneof: "operation", T: () => node_5.PartitionVerdict },
+            { no: 70, name: "set_node_scheduling", kind: "message", oneof: "operation", T: () => node_4.SetNodeSchedulingRequest },
+            { no: 71, name: "forget_node", kind: "message", oneof: "operation", T: () => node_3.ForgetNodeRequest },
+            { no: 72, name: "readmit_node", kind: "message", oneof: "operation", T: () => node_2.ReadmitNodeRequest },
+            { no: 80, name: "raise_feature_level", kind: "message", oneof: "operation", T: () => node_1.RaiseFeatureLevelRequest }
         ]);
     }
     create(value) {
@@ -206,6 +220,54 @@ class Command$Type extends runtime_4.MessageType {
                         advanceClock: exports.AdvanceClockRequest.internalBinaryRead(reader, reader.uint32(), options, message.operation.advanceClock)
                     };
                     break;
+                case /* ringraft.v1.NodeVerdict node_down */ 62:
+                    message.operation = {
+                        oneofKind: "nodeDown",
+                        nodeDown: node_6.NodeVerdict.internalBinaryRead(reader, reader.uint32(), options, message.operation.nodeDown)
+                    };
+                    break;
+                case /* ringraft.v1.NodeVerdict node_up */ 63:
+                    message.operation = {
+                        oneofKind: "nodeUp",
+                        nodeUp: node_6.NodeVerdict.internalBinaryRead(reader, reader.uint32(), options, message.operation.nodeUp)
+                    };
+                    break;
+                case /* ringraft.v1.PartitionVerdict partition_suspected */ 64:
+                    message.operation = {
+                        oneofKind: "partitionSuspected",
+                        partitionSuspected: node_5.PartitionVerdict.internalBinaryRead(reader, reader.uint32(), options, message.operation.partitionSuspected)
+                    };
+                    break;
+                case /* ringraft.v1.PartitionVerdict partition_healed */ 65:
+                    message.operation = {
+                        oneofKind: "partitionHealed",
+                        partitionHealed: node_5.PartitionVerdict.internalBinaryRead(reader, reader.uint32(), options, message.operation.partitionHealed)
+                    };
+                    break;
+                case /* ringraft.v1.SetNodeSchedulingRequest set_node_scheduling */ 70:
+                    message.operation = {
+                        oneofKind: "setNodeScheduling",
+                        setNodeScheduling: node_4.SetNodeSchedulingRequest.internalBinaryRead(reader, reader.uint32(), options, message.operation.setNodeScheduling)
+                    };
+                    break;
+                case /* ringraft.v1.ForgetNodeRequest forget_node */ 71:
+                    message.operation = {
+                        oneofKind: "forgetNode",
+                        forgetNode: node_3.ForgetNodeRequest.internalBinaryRead(reader, reader.uint32(), options, message.operation.forgetNode)
+                    };
+                    break;
+                case /* ringraft.v1.ReadmitNodeRequest readmit_node */ 72:
+                    message.operation = {
+                        oneofKind: "readmitNode",
+                        readmitNode: node_2.ReadmitNodeRequest.internalBinaryRead(reader, reader.uint32(), options, message.operation.readmitNode)
+                    };
+                    break;
+                case /* ringraft.v1.RaiseFeatureLevelRequest raise_feature_level */ 80:
+                    message.operation = {
+                        oneofKind: "raiseFeatureLevel",
+                        raiseFeatureLevel: node_1.RaiseFeatureLevelRequest.internalBinaryRead(reader, reader.uint32(), options, message.operation.raiseFeatureLevel)
+                    };
+                    break;
                 default:
                     let u = options.readUnknownField;
                     if (u === "throw")
@@ -290,6 +352,30 @@ class Command$Type extends runtime_4.MessageType {
         /* ringraft.v1.AdvanceClockRequest advance_clock = 61; */
         if (message.operation.oneofKind === "advanceClock")
             exports.AdvanceClockRequest.internalBinaryWrite(message.operation.advanceClock, writer.tag(61, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.NodeVerdict node_down = 62; */
+        if (message.operation.oneofKind === "nodeDown")
+            node_6.NodeVerdict.internalBinaryWrite(message.operation.nodeDown, writer.tag(62, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.NodeVerdict node_up = 63; */
+        if (message.operation.oneofKind === "nodeUp")
+            node_6.NodeVerdict.internalBinaryWrite(message.operation.nodeUp, writer.tag(63, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.PartitionVerdict partition_suspected = 64; */
+        if (message.operation.oneofKind === "partitionSuspected")
+            node_5.PartitionVerdict.internalBinaryWrite(message.operation.partitionSuspected, writer.tag(64, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.PartitionVerdict partition_healed = 65; */
+        if (message.operation.oneofKind === "partitionHealed")
+            node_5.PartitionVerdict.internalBinaryWrite(message.operation.partitionHealed, writer.tag(65, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.SetNodeSchedulingRequest set_node_scheduling = 70; */
+        if (message.operation.oneofKind === "setNodeScheduling")
+            node_4.SetNodeSchedulingRequest.internalBinaryWrite(message.operation.setNodeScheduling, writer.tag(70, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.ForgetNodeRequest forget_node = 71; */
+        if (message.operation.oneofKind === "forgetNode")
+            node_3.ForgetNodeRequest.internalBinaryWrite(message.operation.forgetNode, writer.tag(71, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.ReadmitNodeRequest readmit_node = 72; */
+        if (message.operation.oneofKind === "readmitNode")
+            node_2.ReadmitNodeRequest.internalBinaryWrite(message.operation.readmitNode, writer.tag(72, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.RaiseFeatureLevelRequest raise_feature_level = 80; */
+        if (message.operation.oneofKind === "raiseFeatureLevel")
+            node_1.RaiseFeatureLevelRequest.internalBinaryWrite(message.operation.raiseFeatureLevel, writer.tag(80, runtime_1.WireType.LengthDelimited).fork(), options).join();
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);

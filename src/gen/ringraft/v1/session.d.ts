@@ -174,7 +174,7 @@ export declare enum SessionState {
      */
     OPEN = 1,
     /**
-     * Not reached in this version.
+     * Its node was declared down: it ends after a grace unless it is renewed.
      *
      * @generated from protobuf enum value: SUSPECT = 2;
      */

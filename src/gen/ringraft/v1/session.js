@@ -29,7 +29,7 @@ var SessionState;
      */
     SessionState[SessionState["OPEN"] = 1] = "OPEN";
     /**
-     * Not reached in this version.
+     * Its node was declared down: it ends after a grace unless it is renewed.
      *
      * @generated from protobuf enum value: SUSPECT = 2;
      */

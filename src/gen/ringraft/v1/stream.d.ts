@@ -8,6 +8,9 @@ import type { IBinaryReader } from "@protobuf-ts/runtime";
 import type { PartialMessage } from "@protobuf-ts/runtime";
 import { MessageType } from "@protobuf-ts/runtime";
 import { WorkState } from "./work";
+import { ListNodesResponse } from "./node";
+import { PartitionResponse } from "./node";
+import { NodeResponse } from "./node";
 import { SnapshotPiece } from "./cluster";
 import { SaveSnapshotResponse } from "./cluster";
 import { TransferLeadershipResponse } from "./cluster";
@@ -29,6 +32,7 @@ import { ListWorkResponse } from "./work";
 import { ClaimResponse } from "./work";
 import { WorkResponse } from "./work";
 import { Refusal } from "./refusal";
+import { ListNodesRequest } from "./node";
 import { ReadSnapshotRequest } from "./cluster";
 import { SaveSnapshotRequest } from "./cluster";
 import { TriggerElectionRequest } from "./cluster";
@@ -255,6 +259,12 @@ export interface Request {
          */
         readSnapshot: ReadSnapshotRequest;
     } | {
+        oneofKind: "listNodes";
+        /**
+         * @generated from protobuf field: ringraft.v1.ListNodesRequest list_nodes = 33
+         */
+        listNodes: ListNodesRequest;
+    } | {
         oneofKind: undefined;
     };
 }
@@ -420,6 +430,24 @@ export interface Response {
          * @generated from protobuf field: ringraft.v1.SnapshotPiece snapshot_piece = 30
          */
         snapshotPiece: SnapshotPiece;
+    } | {
+        oneofKind: "node";
+        /**
+         * @generated from protobuf field: ringraft.v1.NodeResponse node = 31
+         */
+        node: NodeResponse;
+    } | {
+        oneofKind: "partition";
+        /**
+         * @generated from protobuf field: ringraft.v1.PartitionResponse partition = 32
+         */
+        partition: PartitionResponse;
+    } | {
+        oneofKind: "nodeList";
+        /**
+         * @generated from protobuf field: ringraft.v1.ListNodesResponse node_list = 33
+         */
+        nodeList: ListNodesResponse;
     } | {
         oneofKind: undefined;
     };

@@ -13,6 +13,9 @@ const runtime_2 = require("@protobuf-ts/runtime");
 const runtime_3 = require("@protobuf-ts/runtime");
 const runtime_4 = require("@protobuf-ts/runtime");
 const work_1 = require("./work");
+const node_1 = require("./node");
+const node_2 = require("./node");
+const node_3 = require("./node");
 const cluster_1 = require("./cluster");
 const cluster_2 = require("./cluster");
 const cluster_3 = require("./cluster");
@@ -34,6 +37,7 @@ const work_2 = require("./work");
 const work_3 = require("./work");
 const work_4 = require("./work");
 const refusal_1 = require("./refusal");
+const node_4 = require("./node");
 const cluster_7 = require("./cluster");
 const cluster_8 = require("./cluster");
 const cluster_9 = require("./cluster");
@@ -139,7 +143,8 @@ class Request$Type extends runtime_4.MessageType {
             { no: 29, name: "transfer_leadership", kind: "message", oneof: "body", T: () => cluster_10.TransferLeadershipRequest },
             { no: 30, name: "trigger_election", kind: "message", oneof: "body", T: () => cluster_9.TriggerElectionRequest },
             { no: 31, name: "save_snapshot", kind: "message", oneof: "body", T: () => cluster_8.SaveSnapshotRequest },
-            { no: 32, name: "read_snapshot", kind: "message", oneof: "body", T: () => cluster_7.ReadSnapshotRequest }
+            { no: 32, name: "read_snapshot", kind: "message", oneof: "body", T: () => cluster_7.ReadSnapshotRequest },
+            { no: 33, name: "list_nodes", kind: "message", oneof: "body", T: () => node_4.ListNodesRequest }
         ]);
     }
     create(value) {
@@ -328,6 +333,12 @@ class Request$Type extends runtime_4.MessageType {
                         readSnapshot: cluster_7.ReadSnapshotRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.readSnapshot)
                     };
                     break;
+                case /* ringraft.v1.ListNodesRequest list_nodes */ 33:
+                    message.body = {
+                        oneofKind: "listNodes",
+                        listNodes: node_4.ListNodesRequest.internalBinaryRead(reader, reader.uint32(), options, message.body.listNodes)
+                    };
+                    break;
                 default:
                     let u = options.readUnknownField;
                     if (u === "throw")
@@ -430,6 +441,9 @@ class Request$Type extends runtime_4.MessageType {
         /* ringraft.v1.ReadSnapshotRequest read_snapshot = 32; */
         if (message.body.oneofKind === "readSnapshot")
             cluster_7.ReadSnapshotRequest.internalBinaryWrite(message.body.readSnapshot, writer.tag(32, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.ListNodesRequest list_nodes = 33; */
+        if (message.body.oneofKind === "listNodes")
+            node_4.ListNodesRequest.internalBinaryWrite(message.body.listNodes, writer.tag(33, runtime_1.WireType.LengthDelimited).fork(), options).join();
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);
@@ -514,7 +528,10 @@ class Response$Type extends runtime_4.MessageType {
             { no: 27, name: "configuration", kind: "message", oneof: "body", T: () => cluster_4.ConfigurationResponse },
             { no: 28, name: "leadership", kind: "message", oneof: "body", T: () => cluster_3.TransferLeadershipResponse },
             { no: 29, name: "saved_snapshot", kind: "message", oneof: "body", T: () => cluster_2.SaveSnapshotResponse },
-            { no: 30, name: "snapshot_piece", kind: "message", oneof: "body", T: () => cluster_1.SnapshotPiece }
+            { no: 30, name: "snapshot_piece", kind: "message", oneof: "body", T: () => cluster_1.SnapshotPiece },
+            { no: 31, name: "node", kind: "message", oneof: "body", T: () => node_3.NodeResponse },
+            { no: 32, name: "partition", kind: "message", oneof: "body", T: () => node_2.PartitionResponse },
+            { no: 33, name: "node_list", kind: "message", oneof: "body", T: () => node_1.ListNodesResponse }
         ]);
     }
     create(value) {
@@ -669,6 +686,24 @@ class Response$Type extends runtime_4.MessageType {
                         snapshotPiece: cluster_1.SnapshotPiece.internalBinaryRead(reader, reader.uint32(), options, message.body.snapshotPiece)
                     };
                     break;
+                case /* ringraft.v1.NodeResponse node */ 31:
+                    message.body = {
+                        oneofKind: "node",
+                        node: node_3.NodeResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.node)
+                    };
+                    break;
+                case /* ringraft.v1.PartitionResponse partition */ 32:
+                    message.body = {
+                        oneofKind: "partition",
+                        partition: node_2.PartitionResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.partition)
+                    };
+                    break;
+                case /* ringraft.v1.ListNodesResponse node_list */ 33:
+                    message.body = {
+                        oneofKind: "nodeList",
+                        nodeList: node_1.ListNodesResponse.internalBinaryRead(reader, reader.uint32(), options, message.body.nodeList)
+                    };
+                    break;
                 default:
                     let u = options.readUnknownField;
                     if (u === "throw")
@@ -753,6 +788,15 @@ class Response$Type extends runtime_4.MessageType {
         /* ringraft.v1.SnapshotPiece snapshot_piece = 30; */
         if (message.body.oneofKind === "snapshotPiece")
             cluster_1.SnapshotPiece.internalBinaryWrite(message.body.snapshotPiece, writer.tag(30, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.NodeResponse node = 31; */
+        if (message.body.oneofKind === "node")
+            node_3.NodeResponse.internalBinaryWrite(message.body.node, writer.tag(31, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.PartitionResponse partition = 32; */
+        if (message.body.oneofKind === "partition")
+            node_2.PartitionResponse.internalBinaryWrite(message.body.partition, writer.tag(32, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.ListNodesResponse node_list = 33; */
+        if (message.body.oneofKind === "nodeList")
+            node_1.ListNodesResponse.internalBinaryWrite(message.body.nodeList, writer.tag(33, runtime_1.WireType.LengthDelimited).fork(), options).join();
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);

@@ -7,6 +7,8 @@ import type { BinaryReadOptions } from "@protobuf-ts/runtime";
 import type { IBinaryReader } from "@protobuf-ts/runtime";
 import type { PartialMessage } from "@protobuf-ts/runtime";
 import { MessageType } from "@protobuf-ts/runtime";
+import { Partition } from "./node";
+import { Node } from "./node";
 import { Session } from "./session";
 import { Lock } from "./lock";
 import { ModelVersion } from "./model";
@@ -30,7 +32,7 @@ export interface WatchRequest {
      */
     snapshot: boolean;
     /**
-     * work | job | model | model_version | lock | session; empty = all.
+     * work | job | model | model_version | lock | session | node | partition; empty = all.
      *
      * @generated from protobuf field: repeated string kinds = 3
      */
@@ -128,6 +130,18 @@ export interface WatchEvent {
          * @generated from protobuf field: ringraft.v1.Session session = 15
          */
         session: Session;
+    } | {
+        oneofKind: "node";
+        /**
+         * @generated from protobuf field: ringraft.v1.Node node = 16
+         */
+        node: Node;
+    } | {
+        oneofKind: "partition";
+        /**
+         * @generated from protobuf field: ringraft.v1.Partition partition = 17
+         */
+        partition: Partition;
     } | {
         oneofKind: undefined;
     };

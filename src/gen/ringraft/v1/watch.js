@@ -12,6 +12,8 @@ const runtime_1 = require("@protobuf-ts/runtime");
 const runtime_2 = require("@protobuf-ts/runtime");
 const runtime_3 = require("@protobuf-ts/runtime");
 const runtime_4 = require("@protobuf-ts/runtime");
+const node_1 = require("./node");
+const node_2 = require("./node");
 const session_1 = require("./session");
 const lock_1 = require("./lock");
 const model_1 = require("./model");
@@ -173,7 +175,9 @@ class WatchEvent$Type extends runtime_4.MessageType {
             { no: 12, name: "model", kind: "message", oneof: "object", T: () => model_2.Model },
             { no: 13, name: "model_version", kind: "message", oneof: "object", T: () => model_1.ModelVersion },
             { no: 14, name: "lock", kind: "message", oneof: "object", T: () => lock_1.Lock },
-            { no: 15, name: "session", kind: "message", oneof: "object", T: () => session_1.Session }
+            { no: 15, name: "session", kind: "message", oneof: "object", T: () => session_1.Session },
+            { no: 16, name: "node", kind: "message", oneof: "object", T: () => node_2.Node },
+            { no: 17, name: "partition", kind: "message", oneof: "object", T: () => node_1.Partition }
         ]);
     }
     create(value) {
@@ -240,6 +244,18 @@ class WatchEvent$Type extends runtime_4.MessageType {
                         session: session_1.Session.internalBinaryRead(reader, reader.uint32(), options, message.object.session)
                     };
                     break;
+                case /* ringraft.v1.Node node */ 16:
+                    message.object = {
+                        oneofKind: "node",
+                        node: node_2.Node.internalBinaryRead(reader, reader.uint32(), options, message.object.node)
+                    };
+                    break;
+                case /* ringraft.v1.Partition partition */ 17:
+                    message.object = {
+                        oneofKind: "partition",
+                        partition: node_1.Partition.internalBinaryRead(reader, reader.uint32(), options, message.object.partition)
+                    };
+                    break;
                 default:
                     let u = options.readUnknownField;
                     if (u === "throw")
@@ -282,6 +298,12 @@ class WatchEvent$Type extends runtime_4.MessageType {
         /* ringraft.v1.Session session = 15; */
         if (message.object.oneofKind === "session")
             session_1.Session.internalBinaryWrite(message.object.session, writer.tag(15, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.Node node = 16; */
+        if (message.object.oneofKind === "node")
+            node_2.Node.internalBinaryWrite(message.object.node, writer.tag(16, runtime_1.WireType.LengthDelimited).fork(), options).join();
+        /* ringraft.v1.Partition partition = 17; */
+        if (message.object.oneofKind === "partition")
+            node_1.Partition.internalBinaryWrite(message.object.partition, writer.tag(17, runtime_1.WireType.LengthDelimited).fork(), options).join();
         let u = options.writeUnknownFields;
         if (u !== false)
             (u == true ? runtime_2.UnknownFieldHandler.onWrite : u)(this.typeName, message, writer);

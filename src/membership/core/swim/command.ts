@@ -1,7 +1,9 @@
 import { accepted, assertNever, type NodeId, type Outcome, refusal, refused } from "#kernel";
+import type { Dormancy } from "./dormant.ts";
 import { join } from "./join.ts";
 import { fallSilent, leave } from "./leave.ts";
 import { learn } from "./learn.ts";
+import type { OwnChanges } from "./member-table.ts";
 import { isPresent } from "./precedence.ts";
 import { claim } from "./self.ts";
 import { whyNotRecord } from "./record-codec.ts";
@@ -11,6 +13,7 @@ import type { Incarnation, MemberRecord, SwimCommand } from "./types.ts";
 
 /** What the process asks of its own member. A refusal has changed nothing. */
 export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
+  if (state.dormancy !== null) return obeyAsleep(state, state.dormancy, command);
   if (state.isSilent && command.kind !== "leave") {
     return refused(refusal("BAD_STATE", `${command.kind}: this node has left the cluster (${state.lifecycle})`));
   }
@@ -25,9 +28,6 @@ export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
     case "set-metadata":
       return claimIfNew(state, { metadata: command.metadata });
     case "set-addresses":
-      if (command.addresses.length === 0) {
-        return refused(refusal("INVALID_ARGUMENT", "addresses: a member needs at least one", { field: "addresses" }));
-      }
       return claimIfNew(state, { addresses: command.addresses });
     case "forget":
       return forget(state, command.member, command.barrier);
@@ -54,11 +54,56 @@ export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
 
 const done = accepted(undefined);
 
-function claimIfNew(state: SwimState, changes: Partial<Pick<MemberRecord, "addresses" | "metadata">>): Outcome<void> {
+/** What a dormant node is told holds from its next life on. */
+function obeyAsleep(state: SwimState, dormancy: Dormancy, command: SwimCommand): Outcome<void> {
+  switch (command.kind) {
+    case "leave":
+      fallSilent(state, "left");
+      return done;
+    case "join":
+      state.seeds = command.seeds;
+      return done;
+    case "set-metadata":
+      return keep(state, dormancy, { metadata: command.metadata });
+    case "set-addresses":
+      return keep(state, dormancy, { addresses: command.addresses });
+    case "install-key":
+      return state.keyring.install(command.key);
+    case "use-key":
+      return state.keyring.use(command.key);
+    case "remove-key":
+      return state.keyring.remove(command.key);
+    case "report-lag":
+      return done;
+    case "forget":
+    case "readmit":
+    case "recall":
+      return refused(refusal("BAD_STATE", `${command.kind}: this node is no member now (${state.lifecycle})`));
+    default:
+      return assertNever(command, "command");
+  }
+}
+
+function keep(state: SwimState, dormancy: Dormancy, changes: OwnChanges): Outcome<void> {
+  const wrong = whyNotOwn(state, changes);
+  if (wrong !== null) return wrong;
+  dormancy.changes = { ...dormancy.changes, ...changes };
+  return done;
+}
+
+function whyNotOwn(state: SwimState, changes: OwnChanges): Outcome<void> | null {
+  if (changes.addresses?.length === 0) {
+    return refused(refusal("INVALID_ARGUMENT", "addresses: a member needs at least one", { field: "addresses" }));
+  }
+  const wrong = whyNotRecord({ ...state.members.self, ...changes }, state.wire.recordRoom);
+  return wrong === null ? null : refused(refusal("INVALID_ARGUMENT", wrong));
+}
+
+function claimIfNew(state: SwimState, changes: OwnChanges): Outcome<void> {
   const own = state.members.self;
   if (JSON.stringify({ ...own, ...changes }) === JSON.stringify(own)) return done;
-  const wrong = whyNotRecord({ ...own, ...changes }, state.wire.recordRoom);
-  if (wrong !== null) return refused(refusal("INVALID_ARGUMENT", wrong));
+  const wrong = whyNotOwn(state, changes);
+  if (wrong !== null) return wrong;
   claim(state, changes);
   return done;
 }
@@ -84,7 +129,7 @@ function readmit(state: SwimState, id: NodeId): Outcome<void> {
 }
 
 /** Their addresses serve as seeds until the first full view; the removed among them stay removed. */
-function recall(state: SwimState, members: readonly MemberRecord[]): void {
+export function recall(state: SwimState, members: readonly MemberRecord[]): void {
   const others = members.filter((record) => record.id !== state.id);
   for (const removed of others.filter((record) => record.state === "removed")) {
     learn(state, removed, { from: state.id, via: "gossip", spread: false });

@@ -1,13 +1,15 @@
 import { accepted, assertNever, MonotonicMs, type Outcome, refusal, refused } from "#kernel";
 import { createAllowList } from "./allow-list.ts";
-import { obey } from "./command.ts";
+import { obey, recall } from "./command.ts";
 import { pushPullIntervalMs } from "./derived.ts";
+import { type Dormancy, enquire, enquiryOver, handleEnquiryAnswer, sendEnquiry } from "./dormant.ts";
 import { isLabel } from "./envelope.ts";
 import { gossipTick } from "./gossip.ts";
 import { reportSilence } from "./help.ts";
+import { epochAbove } from "./incarnation.ts";
 import { askSeeds, heal, join } from "./join.ts";
 import { Keyring } from "./keyring.ts";
-import { reap, suspicionDue } from "./learn.ts";
+import { calm, reap, suspicionDue } from "./learn.ts";
 import { fallSilent, goIfSaid } from "./leave.ts";
 import { beginPeriod, pingTo, probeTimedOut } from "./probe.ts";
 import { periodicPushPull, recheck, sendPushPull } from "./push-pull.ts";
@@ -20,7 +22,7 @@ import type { SwimSetup } from "./setup.ts";
 import { SwimState } from "./state.ts";
 import { acceptStream, closeStream, endStream, forgetStream } from "./streams.ts";
 import { isVerdict, type Timer } from "./timers.ts";
-import type { Address, MembershipView, StreamId, SwimCommand, SwimCore, SwimEvent, Transmission } from "./types.ts";
+import type { Address, MembershipView, Seed, StreamId, SwimCommand, SwimCore, SwimEvent, Transmission } from "./types.ts";
 import { viewOf } from "./view.ts";
 
 /** A member that starts to join by its seeds at once. Refused: keys, label, networks or patterns that cannot be used. */
@@ -41,16 +43,14 @@ export function createSwim(now: MonotonicMs, setup: SwimSetup): Outcome<SwimCore
 
 /** Where inputs come in and effects go out; what they mean stands in the parts. */
 class Swim implements SwimCore {
-  readonly #state: SwimState;
+  readonly #setup: SwimSetup;
+  /** Another one in another life. */
+  #state: SwimState;
 
   constructor(state: SwimState, setup: SwimSetup) {
+    this.#setup = setup;
     this.#state = state;
-    const { options, random, timers, now } = state;
-    const some = (ms: number): MonotonicMs => MonotonicMs(now + ms * random());
-    timers.set(some(options.periodMs), { kind: "period" });
-    timers.set(some(pushPullIntervalMs(options, 1)), { kind: "push-pull" });
-    timers.set(some(options.healIntervalMs), { kind: "heal" });
-    join(state, setup.seeds);
+    begin(state, setup.seeds);
   }
 
   get nextDeadline(): MonotonicMs | null {
@@ -80,6 +80,7 @@ class Swim implements SwimCore {
       return;
     }
     const { use } = stream;
+    if (use.kind === "enquiry") return sendEnquiry(state, id);
     if (use.kind === "push-pull") return sendPushPull(state, id, false);
     if (use.kind === "uplink") return askForRelay(state, stream);
     const target = use.kind === "probe" ? state.members.get(use.target) : null;
@@ -89,11 +90,14 @@ class Swim implements SwimCore {
   handleStreamBytes(now: MonotonicMs, id: StreamId, bytes: Uint8Array): void {
     const state = this.#at(now);
     const stream = state.streams.get(id);
-    if (stream === undefined || state.isSilent) return;
+    if (stream === undefined) return;
+    stream.heardAt = now;
     state.counters.bytesReceived += bytes.length;
     for (const read of state.wire.openFrames(id, bytes)) {
       if (!state.streams.has(id)) return;
-      if (read.ok) {
+      if (read.ok && stream.use.kind === "enquiry") {
+        handleEnquiryAnswer(state, stream, read.packet);
+      } else if (read.ok) {
         handlePacket(state, read.packet, { kind: "stream", stream: id });
       } else {
         state.reject(read.reason, stream.peer);
@@ -124,6 +128,7 @@ class Swim implements SwimCore {
     }
     // Due again at once: by then the driver has read its sockets.
     if (!state.isSilent) for (const timer of waiting) timers.set(now, timer);
+    if (state.dormancy?.isOver === true) this.#state = nextLife(state, state.dormancy, this.#setup);
   }
 
   command(now: MonotonicMs, command: SwimCommand): Outcome<void> {
@@ -154,9 +159,35 @@ class Swim implements SwimCore {
   }
 }
 
+function begin(state: SwimState, seeds: readonly Seed[]): void {
+  const { options, random, timers, now } = state;
+  const some = (ms: number): MonotonicMs => MonotonicMs(now + ms * random());
+  timers.set(some(options.periodMs), { kind: "period" });
+  timers.set(some(pushPullIntervalMs(options, 1)), { kind: "push-pull" });
+  timers.set(some(options.healIntervalMs), { kind: "heal" });
+  join(state, seeds);
+}
+
+/** As after a restart: nothing of what was believed before is believed, and whoever was known is asked. */
+function nextLife(former: SwimState, dormancy: Dormancy, setup: SwimSetup): SwimState {
+  const { members, now, keyring, allow } = former;
+  for (const stream of former.streams.keys()) closeStream(former, stream);
+  const { addresses, metadata, incarnation } = { ...members.self, ...dormancy.changes };
+  const epoch = epochAbove(dormancy.highest, incarnation);
+  const state = new SwimState(now, { ...setup, addresses, metadata, epoch }, { keyring, allow });
+  state.nextStream = former.nextStream;
+  state.events.push(...former.events, { kind: "persist-incarnation", incarnation: state.members.self.incarnation });
+  state.transmissions.push(...former.transmissions);
+  Object.assign(state.counters, former.counters);
+  begin(state, former.seeds);
+  recall(state, [...members.records()]);
+  return state;
+}
+
 /** While this node stood still nobody's silence was heard: suspicions last that much longer. */
 function noteStall(state: SwimState, lateMs: number): void {
   state.stalledMs += lateMs;
+  if (lateMs >= state.options.periodMs) state.stalledAt = state.now;
   state.changeHealth((awareness) => {
     awareness.afterLag(lateMs);
   });
@@ -190,8 +221,14 @@ function handleTimer(state: SwimState, timer: Timer): void {
       return reconnect(state, timer.id, timer.attempt);
     case "reap":
       return reap(state);
+    case "calm":
+      return calm(state, timer.id);
     case "leave-over":
       return fallSilent(state, "left");
+    case "enquire":
+      return enquire(state);
+    case "enquiry-over":
+      return enquiryOver(state);
     case "stream-over":
       return endStream(state, timer.stream);
     default:

@@ -20,6 +20,7 @@ export function newCounters(): Counters {
     pushPulls: 0,
     repairs: 0,
     selfHealed: 0,
+    refusedFull: 0,
     rejected: {
       "too-short": 0,
       "too-long": 0,

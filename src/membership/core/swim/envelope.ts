@@ -92,6 +92,8 @@ export interface SealingSetup {
   readonly label: string;
   readonly keyring: Keyring;
   readonly aead: Aead;
+  /** How many members are known: what is remembered of senders is bound by it. Missing: as many as there may be. */
+  readonly members?: () => number;
 }
 
 export function isLabel(label: string): boolean {

@@ -16,8 +16,8 @@ interface Flapping {
 /**
  * Members that die and come back, again and again. Every return adds one to a score that halves in each half-life. At
  * `flapLimit` the member counts as flapping until the score is back under half of it: two thresholds, so that the mark
- * itself does not flap. It marks, and holds back what others would do about the member (events upward, new work); it never
- * changes what is believed or told about it, or views would differ.
+ * itself does not flap. A flapping member is asked for no help and to be nobody's relay, and those upward are told; the mark
+ * never changes what is believed or told about the member, or views would differ.
  */
 export class FlapDamping {
   readonly #halfLifeMs: number;
@@ -45,6 +45,14 @@ export class FlapDamping {
     if (member === undefined) return false;
     this.#decay(now, member);
     return member.damped;
+  }
+
+  /** When the mark goes if the member does not return from the dead again; null when it does not flap. */
+  calmAt(now: MonotonicMs, id: NodeId): MonotonicMs | null {
+    if (!this.isFlapping(now, id)) return null;
+    const halvings = Math.log2(this.#members.get(id)!.score / (this.#limit / 2));
+    // A moment later, since at the threshold itself the mark still stands.
+    return (now + Math.ceil(halvings * this.#halfLifeMs) + 1) as MonotonicMs;
   }
 
   /** Returns within the last hour. */

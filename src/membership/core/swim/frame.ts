@@ -24,7 +24,7 @@ export const MAX_FRAME_BODY_BYTES = MAX_FRAME_BYTES - ENVELOPE_BYTES;
 export class FrameSealing {
   readonly #setup: SealingSetup;
   readonly #envelope: Envelope;
-  readonly #streams = new ReplayWindow({ window: 32, maxBoots: REMEMBERED_STREAMS });
+  readonly #streams = new ReplayWindow({ window: 32, maxBoots: () => REMEMBERED_STREAMS });
 
   constructor(setup: SealingSetup) {
     this.#setup = setup;

@@ -14,15 +14,20 @@ export function spread(state: SwimState, record: MemberRecord): void {
   wakeGossip(state);
 }
 
-/** Tells a few members what is new, beside what rides on probes. Rests while there is nothing to tell. */
+/**
+ * Tells a few members what is new. Rests while there is nothing to tell. Whatever was sent since the last tick has told somebody,
+ * too, and counts: so news goes as fast as ever, and a node in trouble does not send its most just then.
+ */
 export function gossipTick(state: SwimState): void {
   state.gossiping = false;
+  const told = state.carriers;
   const dead = latelyDead(state);
   // What a node concludes while it is alone stays with it: kept until somebody is there to hear it, it would be spread as news.
   if (state.order.size === 0 && dead.length === 0) state.broadcasts = new BroadcastQueue();
-  for (const member of listeners(state, dead)) {
+  for (const member of listeners(state, dead, told)) {
     if (state.broadcasts.size > 0) sendTo(state, member, []);
   }
+  state.carriers = 0;
   if (state.broadcasts.size > 0) setTick(state, state.options.gossipIntervalMs);
 }
 
@@ -37,9 +42,9 @@ function setTick(state: SwimState, waitMs: number): void {
 }
 
 /** Members present, and now and then in place of one of them one that died lately, so that it hears of it if it lives. */
-function listeners(state: SwimState, dead: readonly NodeId[]): MemberRecord[] {
+function listeners(state: SwimState, dead: readonly NodeId[], told: number): MemberRecord[] {
   const drawn = state.random() < TO_DEAD_SHARE ? dead[Math.floor(state.random() * dead.length)] : undefined;
-  const fanOut = state.options.gossipFanOut - (drawn === undefined ? 0 : 1);
+  const fanOut = Math.max(0, state.options.gossipFanOut - told - (drawn === undefined ? 0 : 1));
   const ids = state.order.sample(fanOut, () => true);
   return [...ids, ...(drawn === undefined ? [] : [drawn])].map((id) => state.members.get(id)!);
 }

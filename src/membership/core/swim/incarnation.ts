@@ -27,6 +27,11 @@ export function incarnationAbove(seen: Incarnation, own: Incarnation): Incarnati
   return seen.epoch === own.epoch ? nextIncarnation(seen) : newEpoch(Math.max(seen.epoch, own.epoch));
 }
 
+/** Of a member that begins another life, `seen` being the highest incarnation under which it is known anywhere. */
+export function epochAbove(seen: Incarnation, own: Incarnation): number {
+  return newEpoch(Math.max(seen.epoch, own.epoch)).epoch;
+}
+
 /**
  * The incarnation under which the operator's `forget` removes a member: far above any that the member reaches by itself, so
  * that in the plain order of incarnations neither late gossip nor a reboot undoes it. Computed once, by whoever proposes

@@ -1,15 +1,16 @@
 import { assertNever, MonotonicMs, type NodeId } from "#kernel";
+import { fallDormant } from "./dormant.ts";
 import { spread } from "./gossip.ts";
-import { fallSilent } from "./leave.ts";
 import type { ApplySummary, Via } from "./member-table.ts";
-import { noteDeath, noteReturn } from "./partition.ts";
+import { noteDeath, notePartition } from "./partition.ts";
+import { isPresent } from "./precedence.ts";
 import { scheduleReconnect } from "./reconnect.ts";
 import { refute } from "./self.ts";
 import { answer, sendDatagram } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import { deadBy, suspectedBy } from "./statement.ts";
 import { Suspicion, suspicionBounds } from "./suspicion.ts";
-import type { MemberRecord } from "./types.ts";
+import type { MemberRecord, Reach } from "./types.ts";
 
 /** How a statement reached this node. */
 export interface Heard {
@@ -44,13 +45,14 @@ export function learn(state: SwimState, seen: MemberRecord, heard: Heard): void 
         theirs: summary.rival.addresses,
         survives: false,
       });
-      return fallSilent(state, "conflicted");
+      return fallDormant(state, summary.rival);
     case "removed-self":
       state.events.push({ kind: "removed", member: summary.self });
-      return fallSilent(state, "left");
+      return fallDormant(state, null);
     case "known":
-    case "refused":
       return;
+    case "refused":
+      return summary.why === "full" ? refusedFull(state, seen) : undefined;
     default:
       return assertNever(summary, "summary");
   }
@@ -82,16 +84,65 @@ export interface RunningSuspicion {
 
 function changed(state: SwimState, summary: Extract<ApplySummary, { readonly kind: "changed" }>, heard: Heard): void {
   const { before, after } = summary;
+  const reachBefore = before === null ? null : state.reachOf(before);
   state.changedAt = state.now;
   if (summary.presence === "appeared") state.order.add(after.id);
   if (summary.presence === "vanished") state.order.remove(after.id);
   if (after.state === "suspect") suspect(state, after);
   else state.suspicions.delete(after.id);
-  if (summary.readdressed) state.path(after.id).readdressed();
+  if (summary.readdressed) {
+    state.path(after.id).readdressed();
+    if (heard.from === after.id && before !== null) lookAtOldAddress(state, before, after);
+  }
   bury(state, summary);
   announce(state, summary);
+  if (reachBefore !== null) notePath(state, after, reachBefore);
   if (summary.gossip && heard.spread) spread(state, after);
-  if (summary.presence === "appeared" && before !== null) noteReturn(state, after.id);
+  if (before !== null && before.state !== after.state) notePartition(state, after.id);
+}
+
+/**
+ * Whoever still stands there and goes by that name is a rival, and learns at once that the name has moved; the mover itself
+ * knows it. Asked once, by those who heard of the change from the member: all others would be a crowd.
+ */
+function lookAtOldAddress(state: SwimState, before: MemberRecord, after: MemberRecord): void {
+  if (!isPresent(before)) return;
+  const ping = { kind: "ping", probe: state.newProbeNumber(), target: after.id } as const;
+  for (const address of before.addresses) {
+    if (!after.addresses.includes(address)) sendDatagram(state, address, [ping, { kind: "member", record: after }]);
+  }
+}
+
+function refusedFull(state: SwimState, seen: MemberRecord): void {
+  const { counters, options } = state;
+  counters.refusedFull += 1;
+  if (state.isFull) return;
+  state.isFull = true;
+  state.events.push({ kind: "members-full", refused: seen.id, maxMembers: options.maxMembers });
+}
+
+/** Told of the way as the view shows it, so that a member that names its relays does not seem to have been direct before. */
+export function notePath(state: SwimState, member: MemberRecord, before: Reach): void {
+  const now = state.reachOf(member);
+  if (now !== before) state.events.push({ kind: "path-changed", id: member.id, before, now });
+}
+
+/** A flapping member has been calm, or will be later than it was thought. */
+export function calm(state: SwimState, id: NodeId): void {
+  const { flaps, now } = state;
+  const at = flaps.calmAt(now, id);
+  if (at !== null) return state.timers.set(at, { kind: "calm", id });
+  state.events.push({ kind: "flapping", id, is: "over", flapsPerHour: flaps.flapsPerHour(now, id) });
+}
+
+function noteFlap(state: SwimState, id: NodeId): void {
+  const { flaps, now } = state;
+  const before = flaps.isFlapping(now, id);
+  flaps.noteReturn(now, id);
+  const at = flaps.calmAt(now, id);
+  if (before || at === null) return;
+  state.timers.set(at, { kind: "calm", id });
+  state.events.push({ kind: "flapping", id, is: "begun", flapsPerHour: flaps.flapsPerHour(now, id) });
 }
 
 /** A suspicion at a higher incarnation is another one: it starts anew. */
@@ -129,7 +180,11 @@ function bury(state: SwimState, { change, after }: Extract<ApplySummary, { reado
 /** Forgets the dead and the left whose time is over. */
 export function reap(state: SwimState): void {
   state.reapAt = null;
-  for (const id of state.members.expire(state.now)) state.forget(id);
+  for (const id of state.members.expire(state.now)) {
+    state.forget(id);
+    state.isFull = false;
+    notePartition(state, id);
+  }
   scheduleReap(state);
 }
 
@@ -145,9 +200,6 @@ function announce(state: SwimState, summary: Extract<ApplySummary, { readonly ki
   if (before !== null && summary.readdressed) {
     state.events.push({ kind: "address-changed", member: after, before: before.addresses });
   }
-  if (before !== null && before.reach !== after.reach) {
-    state.events.push({ kind: "path-changed", id: after.id, before: before.reach, now: after.reach });
-  }
   switch (change) {
     case "renewed":
       if (JSON.stringify(before!.metadata) !== JSON.stringify(after.metadata)) {
@@ -158,8 +210,8 @@ function announce(state: SwimState, summary: Extract<ApplySummary, { readonly ki
       state.counters.suspicionsRefuted += 1;
       return void state.events.push({ kind: "refuted", member: after });
     case "recovered":
-      state.flaps.noteReturn(state.now, after.id);
-      return void state.events.push({ kind: "recovered", member: after });
+      state.events.push({ kind: "recovered", member: after });
+      return noteFlap(state, after.id);
     case "joined":
     case "suspected":
     case "died":

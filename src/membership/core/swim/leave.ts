@@ -4,7 +4,8 @@ import type { SwimState } from "./state.ts";
 
 /** Says goodbye, and goes once it was said often enough to be known everywhere. */
 export function leave(state: SwimState): void {
-  if (state.lifecycle === "leaving" || state.isSilent) return;
+  if (state.lifecycle === "leaving" || state.lifecycle === "left") return;
+  if (state.isSilent) return fallSilent(state, "left");
   state.lifecycle = "leaving";
   spread(state, state.members.leave(state.now));
   state.timers.set(MonotonicMs(state.now + state.options.leaveTimeoutMs), { kind: "leave-over" });
@@ -17,11 +18,12 @@ export function goIfSaid(state: SwimState): void {
   if (state.lifecycle === "leaving" && said) fallSilent(state, "left");
 }
 
-/** Nothing is sent, answered or judged any more. To the others a node that fails looks the same. */
-export function fallSilent(state: SwimState, as: "left" | "conflicted"): void {
-  if (state.isSilent) return;
+/** Nothing is said, answered or judged any more. To the others a node that fails looks the same. */
+export function fallSilent(state: SwimState, as: "left" | "conflicted" | "removed"): void {
+  if (state.lifecycle === as) return;
   for (const stream of state.streams.keys()) state.transmissions.push({ kind: "close-stream", stream });
   state.streams.clear();
   state.timers.clear();
   state.lifecycle = as;
+  state.dormancy = null;
 }

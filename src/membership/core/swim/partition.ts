@@ -23,8 +23,11 @@ export function noteDeath(state: SwimState, id: NodeId): void {
   if (known.length === 0) state.events.push({ kind: "partition-suspected", lost: state.partition });
 }
 
-/** The first that comes back may be luck; with half of them back the network is. */
-export function noteReturn(state: SwimState, id: NodeId): void {
+/**
+ * The first that comes back may be luck; with half of them back the network is. Who was removed or forgotten is not lost any
+ * more: machines that were scrapped together are no cut network for ever.
+ */
+export function notePartition(state: SwimState, id: NodeId): void {
   const { partition } = state;
   if (partition === null || !partition.includes(id)) return;
   const stillLost = partition.filter((lost) => state.members.get(lost)?.state === "dead");

@@ -1,6 +1,6 @@
 import { MonotonicMs, type NodeId } from "#kernel";
 import { type ProbeNumber, type RelayableMessage } from "./message.ts";
-import { accuse } from "./learn.ts";
+import { accuse, notePath } from "./learn.ts";
 import { sendByRelay, sendDatagram, sendTo, type Source } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import { closeStream, openStream } from "./streams.ts";
@@ -71,9 +71,10 @@ export function handleAck(state: SwimState, from: NodeId, number: ProbeNumber, s
   const { probe } = state;
   if (probe === null || probe.number !== number || probe.target !== from) return;
   const path = state.path(from);
-  const before = path.reach;
+  const member = state.members.get(from);
+  const before = member === null ? null : state.reachOf(member);
   if (source.kind === "datagram") {
-    const address = state.members.get(from)?.addresses.indexOf(source.from) ?? -1;
+    const address = member?.addresses.indexOf(source.from) ?? -1;
     path.answeredDirectly(state.now - probe.startedAt, address);
   } else {
     const own = source.kind === "stream" && state.streams.get(source.stream)?.use.kind === "probe";
@@ -83,7 +84,7 @@ export function handleAck(state: SwimState, from: NodeId, number: ProbeNumber, s
     }
     if (!probe.answered) path.answeredBy(own ? "stream" : "relay");
   }
-  notePath(state, from, before);
+  if (member !== null && before !== null) notePath(state, member, before);
   answered(state, probe);
 }
 
@@ -129,10 +130,5 @@ function nextTarget(state: SwimState): MemberRecord | null {
 
 function canHelp(state: SwimState, id: NodeId, target: NodeId): boolean {
   const record = state.members.get(id);
-  return id !== target && record?.state === "alive" && record.reach === "direct";
-}
-
-function notePath(state: SwimState, id: NodeId, before: MemberRecord["reach"]): void {
-  const now = state.path(id).reach;
-  if (now !== before) state.events.push({ kind: "path-changed", id, before, now });
+  return id !== target && record?.state === "alive" && record.reach === "direct" && !state.flaps.isFlapping(state.now, id);
 }

@@ -9,9 +9,10 @@ import { forward, handleRelayAnswer, handleRelayRequest } from "./relay.ts";
 import { answer, type Source } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import type { Stream } from "./streams.ts";
-import type { Address } from "./types.ts";
+import type { Address, MemberRecord } from "./types.ts";
 
 const OBSERVED_MAX = 16;
+const ACKS_AFTER_STALL = 10;
 
 /** A packet that was sealed with the cluster's key: its sender is a member, or a newcomer. */
 export function handlePacket(state: SwimState, packet: Packet, source: Source): void {
@@ -64,8 +65,24 @@ function handleMessage(state: SwimState, packet: Packet, message: Message, sourc
 function handlePing(state: SwimState, packet: Packet, ping: Extract<Message, { readonly kind: "ping" }>, source: Source): void {
   if (ping.target !== state.id) return state.reject("wrong-target", source.kind === "datagram" ? source.from : null);
   state.uplinks.heardPing(state.now, wayOf(state, source));
+  if (isStale(state)) return;
   const observed = source.kind === "datagram" ? source.from : null;
   answer(state, source, [{ kind: "ack", probe: ping.probe, observed }, ...accusation(state, packet)]);
+}
+
+/**
+ * After a long stall the socket holds the pings of all that time, and who sent the older ones has long got its verdict: a few
+ * are answered, so that nobody answers dozens at once.
+ */
+function isStale(state: SwimState): boolean {
+  const { timers, now, options, stalledAt } = state;
+  const isOverdue = timers.next !== null && now - timers.next >= options.periodMs;
+  if (!isOverdue && (stalledAt === null || now - stalledAt > options.verdictSlackMs)) {
+    state.overdueAcks = 0;
+    return false;
+  }
+  state.overdueAcks += 1;
+  return state.overdueAcks > ACKS_AFTER_STALL;
 }
 
 /** Whoever is held dead or suspect and evidently speaks is told what it has to overrule. */
@@ -91,10 +108,14 @@ function handleRelayed(
 function meetRival(state: SwimState, packet: Packet, source: Source): void {
   const asked = packet.messages.some((message) => message.kind === "ping" || message.kind === "push-pull");
   if (asked) answer(state, source, [{ kind: "member", record: state.members.self }]);
-  for (const message of packet.messages) {
-    if (message.kind !== "member" || message.record.id !== state.id) continue;
-    learn(state, message.record, { from: packet.sender, via: "gossip", spread: true });
+  for (const record of packet.messages.flatMap(recordsOf)) {
+    if (record.id === state.id) learn(state, record, { from: packet.sender, via: "gossip", spread: true });
   }
+}
+
+function recordsOf(message: Message): readonly MemberRecord[] {
+  if (message.kind === "member") return [message.record];
+  return message.kind === "push-pull" ? message.records : [];
 }
 
 function compareProfiles(state: SwimState, { sender, profile }: Packet): void {

@@ -10,17 +10,21 @@ import type { MemberRecord, Reach } from "./types.ts";
 const ASK_AFTER_PERIODS = 8;
 /** And for this many: the node cannot be reached. */
 const RELAYED_AFTER_PERIODS = 11;
+/** Enough for a node that was accused meanwhile although it hears others: two signs together are rarely chance. */
+const RELAYED_IF_ACCUSED_PERIODS = 3;
 /** A node has other work than to be everybody's relay. */
 const CLIENTS_MAX = 256;
 
 /** Once a period: is this node reachable, and does it hold as many relays as it needs? */
 export function tendPaths(state: SwimState): void {
   const { options, uplinks, now, members } = state;
+  closeSilent(state);
   if (state.lifecycle !== "joined" || options.relays === 0 || state.order.size === 0) return;
   const { reach } = members.self;
   const quiet = uplinks.quietPeriods(now);
   if (reach === "direct") {
-    if (quiet >= RELAYED_AFTER_PERIODS && hearsOthers(state)) seekRelays(state);
+    const enough = wasAccused(state) ? RELAYED_IF_ACCUSED_PERIODS : RELAYED_AFTER_PERIODS;
+    if (quiet >= enough && hearsOthers(state)) seekRelays(state);
     else if (quiet >= ASK_AFTER_PERIODS && hearsOthers(state)) askToBePinged(state);
   } else if (uplinks.hasRecovered(now)) {
     for (const stream of uplinks.streams) closeStream(state, stream);
@@ -101,7 +105,7 @@ function candidates(state: SwimState): MemberRecord[] {
 
 function canRelay(state: SwimState, id: NodeId): boolean {
   const record = state.members.get(id);
-  return record !== null && record.state === "alive" && record.reach === "direct";
+  return record?.state === "alive" && record.reach === "direct" && !state.flaps.isFlapping(state.now, id);
 }
 
 /** A ping-request whose target is its sender: each helper has a third member ping the addresses that this node gives. */
@@ -119,10 +123,31 @@ function askToBePinged(state: SwimState): void {
   }
 }
 
+/**
+ * A stream whose other end vanished, or that a NAT forgot, breaks only after a quarter of an hour of TCP's own attempts. Both ends
+ * hear each other twice in a keepalive; after a stall of its own a node waits until it has read.
+ */
+function closeSilent(state: SwimState): void {
+  const { streams, uplinks, now, options, stalledAt } = state;
+  if (stalledAt !== null && now - stalledAt < options.keepaliveMs) return;
+  for (const { id, use, heardAt } of streams.values()) {
+    const isKept = use.kind === "client" || (use.kind === "uplink" && uplinks.isGranted(id));
+    if (isKept && now - heardAt > 2 * options.keepaliveMs) closeStream(state, id);
+  }
+}
+
+/** A ping, since the ack shows that the stream still carries both ways. */
 function keepAlive(state: SwimState): void {
   if (state.now < state.nextKeepaliveAt) return;
   state.nextKeepaliveAt = MonotonicMs(state.now + state.options.keepaliveMs / 2);
-  for (const stream of state.uplinks.streams) if (state.uplinks.isGranted(stream)) sendFrame(state, stream, []);
+  for (const { id, use } of state.streams.values()) {
+    if (use.kind !== "uplink" || !state.uplinks.isGranted(id)) continue;
+    sendFrame(state, id, [{ kind: "ping", probe: state.newProbeNumber(), target: use.relay }]);
+  }
+}
+
+function wasAccused({ accusedAt, now, options }: SwimState): boolean {
+  return accusedAt !== null && now - accusedAt < ASK_AFTER_PERIODS * options.periodMs;
 }
 
 /** Somebody was heard a moment ago. Who hears nobody is cut off, and relays would not help. */

@@ -3,21 +3,24 @@
  * behind it; what lies further behind counts as taken. (The ring of words is that of RFC 6479: whole words are cleared when
  * the window moves, bits are never shifted.)
  *
- * Bounded: when all places are in use, the boot that was silent for longest makes room. Its datagrams could then be replayed
+ * Bounded: when `maxBoots` are known, the boot that was silent for longest makes room. Its datagrams could then be replayed
  * once; incarnations and probe numbers make what they say harmless.
  */
 export class ReplayWindow {
   readonly #words: number;
   readonly #window: number;
-  readonly #maxBoots: number;
+  readonly #maxBoots: () => number;
   readonly #places = new Map<number, number>();
   #tops = new Uint32Array(FIRST_PLACES);
   #touched = new Float64Array(FIRST_PLACES);
   #bits: Uint32Array;
   #clock = 0;
 
-  /** `window`: counters behind the newest at which a late datagram is still taken; rounded up to a multiple of 32. */
-  constructor({ window, maxBoots }: { readonly window: number; readonly maxBoots: number }) {
+  /**
+   * `window`: counters behind the newest at which a late datagram is still taken; rounded up to a multiple of 32. `maxBoots` may
+   * change, but what is known already stays.
+   */
+  constructor({ window, maxBoots }: { readonly window: number; readonly maxBoots: () => number }) {
     // One word more than the window: the newest word is only partly filled.
     this.#words = Math.ceil(window / 32) + 1;
     this.#window = (this.#words - 1) * 32;
@@ -60,7 +63,7 @@ export class ReplayWindow {
   }
 
   #enter(boot: number, counter: number): number {
-    const place = this.#places.size < this.#maxBoots ? this.#places.size : this.#evictSilent();
+    const place = this.#places.size < this.#maxBoots() ? this.#places.size : this.#evictSilent();
     if (place === this.#tops.length) this.#grow();
     this.#places.set(boot, place);
     this.#tops[place] = counter;
@@ -81,7 +84,7 @@ export class ReplayWindow {
   }
 
   #grow(): void {
-    const places = Math.min(this.#tops.length * 2, this.#maxBoots);
+    const places = Math.min(this.#tops.length * 2, this.#maxBoots());
     this.#tops = enlarged(this.#tops, new Uint32Array(places));
     this.#touched = enlarged(this.#touched, new Float64Array(places));
     this.#bits = enlarged(this.#bits, new Uint32Array(places * this.#words));

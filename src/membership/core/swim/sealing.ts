@@ -9,6 +9,9 @@ import type { Address, RejectReason } from "./types.ts";
 /** Taken from members whose `datagramBytes` is set higher than ours; above it nothing is looked at. */
 export const MAX_ACCEPTED_BYTES = 1_400;
 
+/** A joiner hears everybody before it knows anybody. */
+const FEWEST_MEMBERS = 64;
+
 const SLAB_BYTES = 16_384;
 
 export type DatagramSealingOptions = Pick<
@@ -34,8 +37,9 @@ export class DatagramSealing {
     this.maxBodyBytes = options.datagramBytes - ENVELOPE_BYTES;
     this.#envelope = new Envelope({ label: setup.label, keyring: setup.keyring, kind: "datagram" });
     this.#nonces = new NonceSequence(setup.aead);
-    // Every member may boot once more before its former boot is forgotten.
-    this.#replays = new ReplayWindow({ window: options.replayWindow, maxBoots: options.maxMembers * 2 });
+    // Every member may boot once more before its former boot is forgotten. Bound to those there are, not to those there may be.
+    const maxBoots = (): number => 2 * Math.max(FEWEST_MEMBERS, setup.members?.() ?? options.maxMembers);
+    this.#replays = new ReplayWindow({ window: options.replayWindow, maxBoots });
     this.#budget = new SourceBudget({
       packetsPerSecond: options.sourcePacketsPerSecond,
       burst: options.sourceBurst,

@@ -24,6 +24,7 @@ export function refute(state: SwimState, wrong: Extract<ApplySummary, { readonly
     state.changeHealth((awareness) => {
       awareness.afterRefutation();
     });
+    state.accusedAt = state.now;
   }
   claim(state, {}, wrong.incarnation);
 }

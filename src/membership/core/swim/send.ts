@@ -70,7 +70,7 @@ export function sendByRelay(
 /** On a stream of ours: of any length, and without gossip. */
 export function sendFrame(state: SwimState, stream: StreamId, messages: readonly Message[]): void {
   // The stream may have ended since the question came on it.
-  if (state.isSilent || !state.streams.has(stream)) return;
+  if (!state.streams.has(stream)) return;
   const bytes = state.wire.frame(stream, { sender: state.id, ...head(state), messages });
   state.counters.bytesSent += bytes.length;
   state.transmissions.push({ kind: "stream-bytes", stream, bytes });
@@ -130,5 +130,6 @@ function withGossip(state: SwimState, messages: readonly RelayableMessage[], roo
   if (state.broadcasts.size === 0) return messages;
   const left = room - packetBytes({ sender: state.id, ...head(state), messages });
   const limit = retransmitLimit(state.members.present, state.options);
+  state.carriers += 1;
   return [...messages, ...state.broadcasts.take(left, limit)];
 }

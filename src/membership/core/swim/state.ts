@@ -3,6 +3,7 @@ import type { AllowList } from "./allow-list.ts";
 import { Awareness } from "./awareness.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { newCounters } from "./counters.ts";
+import type { Dormancy } from "./dormant.ts";
 import { FlapDamping } from "./flap.ts";
 import type { Help } from "./help.ts";
 import type { Keyring } from "./keyring.ts";
@@ -18,7 +19,18 @@ import type { Source } from "./send.ts";
 import type { SwimSetup } from "./setup.ts";
 import type { Stream } from "./streams.ts";
 import { TimerHeap } from "./timers.ts";
-import type { Address, Lifecycle, ProfileHash, RejectReason, Seed, StreamId, SwimEvent, Transmission } from "./types.ts";
+import type {
+  Address,
+  Lifecycle,
+  MemberRecord,
+  ProfileHash,
+  Reach,
+  RejectReason,
+  Seed,
+  StreamId,
+  SwimEvent,
+  Transmission,
+} from "./types.ts";
 import { Uplinks } from "./uplinks.ts";
 import { Wire } from "./wire.ts";
 
@@ -36,6 +48,8 @@ export class SwimState {
   now: MonotonicMs;
   source: Source | null = null;
   lifecycle: Lifecycle = "alone";
+  /** While conflicted or removed. */
+  dormancy: Dormancy | null = null;
 
   readonly events: SwimEvent[] = [];
   readonly transmissions: Transmission[] = [];
@@ -53,6 +67,15 @@ export class SwimState {
   probe: RunningProbe | null = null;
   readonly helps = new Map<ProbeNumber, Help>();
   gossiping = false;
+  /** Datagrams that took gossip along since the last gossip tick. */
+  carriers = 0;
+  /** When this node ran again after it had stood still for a period or more. */
+  stalledAt: MonotonicMs | null = null;
+  /** Pings answered since then, while the socket is read. */
+  overdueAcks = 0;
+  isFull = false;
+  /** When others last said of this node that it does not answer. */
+  accusedAt: MonotonicMs | null = null;
 
   seeds: readonly Seed[] = [];
   recalled: readonly Seed[] = [];
@@ -92,7 +115,8 @@ export class SwimState {
     this.profile = profileHashOf(setup.options);
     this.keyring = keyring;
     this.allow = allow;
-    this.wire = new Wire({ label: setup.label, keyring, aead: setup.aead }, setup.options);
+    const sealing = { label: setup.label, keyring, aead: setup.aead, members: () => this.members.size };
+    this.wire = new Wire(sealing, setup.options);
     this.now = now;
     this.members = new MemberTable(
       now,
@@ -122,7 +146,7 @@ export class SwimState {
   }
 
   get isSilent(): boolean {
-    return this.lifecycle === "left" || this.lifecycle === "conflicted";
+    return this.lifecycle === "left" || this.lifecycle === "conflicted" || this.lifecycle === "removed";
   }
 
   path(id: NodeId): Path {
@@ -131,6 +155,11 @@ export class SwimState {
     const path = new Path();
     this.#paths.set(id, path);
     return path;
+  }
+
+  /** The member's own word first: one observer's path may be better or worse. */
+  reachOf({ id, reach }: MemberRecord): Reach {
+    return reach === "direct" ? (this.#paths.get(id)?.reach ?? "direct") : reach;
   }
 
   get paths(): ReadonlyMap<NodeId, Path> {

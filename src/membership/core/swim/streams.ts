@@ -14,6 +14,8 @@ export type StreamUse =
   | { readonly kind: "push-pull"; readonly purpose: PushPullPurpose; readonly peer: NodeId | null }
   /** Ours to a relay: it stays open. */
   | { readonly kind: "uplink"; readonly relay: NodeId }
+  /** Ours, while this node is dormant. */
+  | { readonly kind: "enquiry" }
   /** Nothing is known of it before its first frame. */
   | { readonly kind: "inbound" }
   /** A member's uplink to us: we are its relay. */
@@ -23,13 +25,14 @@ export interface Stream {
   readonly id: StreamId;
   readonly peer: Address;
   use: StreamUse;
+  heardAt: MonotonicMs;
 }
 
 /** Asks the driver for a stream, which it must have served its purpose on within `timeoutMs`. */
 export function openStream(state: SwimState, to: Address, timeoutMs: number, use: StreamUse): StreamId {
   const id = StreamId(state.nextStream);
   state.nextStream += 2;
-  state.streams.set(id, { id, peer: to, use });
+  state.streams.set(id, { id, peer: to, use, heardAt: state.now });
   state.transmissions.push({ kind: "open-stream", stream: id, to, timeoutMs: Math.ceil(timeoutMs) });
   state.timers.set(MonotonicMs(state.now + timeoutMs), { kind: "stream-over", stream: id });
   return id;
@@ -41,7 +44,7 @@ export function acceptStream(state: SwimState, id: StreamId, peer: Address): voi
     state.transmissions.push({ kind: "close-stream", stream: id });
     return;
   }
-  state.streams.set(id, { id, peer, use: { kind: "inbound" } });
+  state.streams.set(id, { id, peer, use: { kind: "inbound" }, heardAt: state.now });
   state.timers.set(MonotonicMs(state.now + state.options.streamTimeoutMs), { kind: "stream-over", stream: id });
 }
 

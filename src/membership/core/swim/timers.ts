@@ -19,7 +19,10 @@ export type Timer =
   | { readonly kind: "heal" }
   | { readonly kind: "reconnect"; readonly id: NodeId; readonly attempt: number }
   | { readonly kind: "reap" }
+  | { readonly kind: "calm"; readonly id: NodeId }
   | { readonly kind: "leave-over" }
+  | { readonly kind: "enquire" }
+  | { readonly kind: "enquiry-over" }
   | { readonly kind: "stream-over"; readonly stream: StreamId };
 
 /** A verdict is given on silence; after a stall the answer may lie unread in the socket. */

@@ -119,7 +119,7 @@ export type SwimEvent =
   | { readonly kind: "address-changed"; readonly member: MemberRecord; readonly before: readonly Address[] }
   | { readonly kind: "metadata-changed"; readonly member: MemberRecord }
   | { readonly kind: "path-changed"; readonly id: NodeId; readonly before: Reach; readonly now: Reach }
-  /** Two processes claim one id. The one that does not survive falls silent until it gets another id. */
+  /** Two processes claim one id. The one that does not survive falls silent until the other is gone. */
   | {
       readonly kind: "conflict";
       readonly id: NodeId;
@@ -127,6 +127,10 @@ export type SwimEvent =
       readonly theirs: readonly Address[];
       readonly survives: boolean;
     }
+  /** It died and came back too often of late; or it has been calm for long enough since. */
+  | { readonly kind: "flapping"; readonly id: NodeId; readonly is: "begun" | "over"; readonly flapsPerHour: number }
+  /** `maxMembers` are known, and this one is not taken. Told once until there is room again. */
+  | { readonly kind: "members-full"; readonly refused: NodeId; readonly maxMembers: number }
   | { readonly kind: "profile-mismatch"; readonly peer: NodeId; readonly ours: ProfileHash; readonly theirs: ProfileHash }
   /** To be made durable: a later boot must start with a higher epoch. */
   | { readonly kind: "persist-incarnation"; readonly incarnation: Incarnation }
@@ -139,8 +143,11 @@ export type SwimEvent =
   /** A state that the contract rules out was met and put right. `what` names it. */
   | { readonly kind: "self-healed"; readonly what: string };
 
-/** Where this node stands. `conflicted`: another process holds the id; nothing is sent any more. */
-export type Lifecycle = "alone" | "joining" | "joined" | "leaving" | "left" | "conflicted";
+/**
+ * Where this node stands. `conflicted`: another process holds the id. `removed`: the operator took it out. In both it is no
+ * member and only asks, now and then, whether it may be one again; then it begins another life by itself.
+ */
+export type Lifecycle = "alone" | "joining" | "joined" | "leaving" | "left" | "conflicted" | "removed";
 
 export interface MemberView {
   readonly record: MemberRecord;
@@ -149,6 +156,7 @@ export interface MemberView {
   readonly reach: Reach;
   readonly rttMs: number | null;
   readonly flapsPerHour: number;
+  readonly isFlapping: boolean;
   readonly heardAt: MonotonicMs | null;
 }
 
@@ -186,6 +194,8 @@ export interface SwimCounters {
   readonly pushPulls: number;
   readonly repairs: number;
   readonly selfHealed: number;
+  /** Words about unknown members that were not taken because `maxMembers` are known. */
+  readonly refusedFull: number;
   readonly rejected: Readonly<Record<RejectReason, number>>;
 }
 

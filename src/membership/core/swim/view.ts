@@ -31,10 +31,10 @@ function memberView(state: SwimState, record: MemberRecord): MemberView {
   return Object.freeze({
     record,
     since: state.members.since(record.id)!,
-    // The member's own word first: one observer's path may be better or worse.
-    reach: record.reach === "direct" ? (path?.reach ?? "direct") : record.reach,
+    reach: state.reachOf(record),
     rttMs: path?.rttMs ?? null,
     flapsPerHour: state.flaps.flapsPerHour(state.now, record.id),
+    isFlapping: state.flaps.isFlapping(state.now, record.id),
     heardAt: path?.heardAt ?? null,
   });
 }
