@@ -1,10 +1,9 @@
-import type { ClusterId, FencingToken, JobId, LogIndex, NodeId, Revision, SessionId, WorkId } from "#kernel";
+import type { ClusterId, FencingToken, JobId, LogIndex, NodeId, Revision, SessionId, WorkId, Incarnation } from "#kernel";
 import type {
   Capabilities,
   ClusterNode,
   Event,
   Guard,
-  Incarnation,
   Job,
   Lock,
   Model,

@@ -1,14 +1,5 @@
-import { type ClusterTimeMs, NodeId, type Revision, type WallTimeMs, assertNever } from "#kernel";
-import type {
-  ClusterNode,
-  Incarnation,
-  NodeEvent,
-  NodeEventName,
-  NodeSummary,
-  Operation,
-  OperationKind,
-  Partition,
-} from "#statemachine";
+import { type ClusterTimeMs, NodeId, type Revision, type WallTimeMs, assertNever, type Incarnation } from "#kernel";
+import type { ClusterNode, NodeEvent, NodeEventName, NodeSummary, Operation, OperationKind, Partition } from "#statemachine";
 import type { Command as CommandMessage } from "#gen/ringraft/v1/command.js";
 import type {
   Incarnation as IncarnationMessage,

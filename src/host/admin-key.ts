@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import type { NodeConfig } from "#config";
 import { exitCodes } from "#kernel";
+import { readPrivateFile } from "./private-file.ts";
 import { StartError } from "./start-error.ts";
 
 const MIN_CHARACTERS = 16;
@@ -12,7 +12,7 @@ const MIN_CHARACTERS = 16;
  */
 export function adminKeyHash(config: NodeConfig, env: Readonly<Record<string, string | undefined>>): string | null {
   const fromEnvironment = env["RINGRIFT_ADMIN_KEY"]?.trim() || null;
-  const fromFile = config.adminKeyFile === null ? null : readKey(config.adminKeyFile);
+  const fromFile = config.adminKeyFile === null ? null : readPrivateFile("admin.key_file", config.adminKeyFile).trim();
   if (fromEnvironment !== null && fromFile !== null && fromEnvironment !== fromFile) {
     throw wrong(`RINGRIFT_ADMIN_KEY and admin.key_file (${config.adminKeyFile}) hold different keys`, "Keep one of the two.");
   }
@@ -23,25 +23,6 @@ export function adminKeyHash(config: NodeConfig, env: Readonly<Record<string, st
     throw wrong(`${source} must hold at least ${MIN_CHARACTERS} printable characters`, "Make one with: openssl rand -hex 32");
   }
   return createHash("sha256").update(key).digest("hex");
-}
-
-function readKey(path: string): string {
-  try {
-    const descriptor = openSync(path, "r");
-    try {
-      const { mode } = fstatSync(descriptor);
-      if ((mode & 0o077) !== 0) {
-        const octal = (mode & 0o777).toString(8).padStart(4, "0");
-        throw wrong(`admin.key_file: ${path} may be opened by others (mode ${octal})`, `chmod 600 ${path}`);
-      }
-      return readFileSync(descriptor, "utf8").trim();
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch (error) {
-    if (error instanceof StartError) throw error;
-    throw wrong(`admin.key_file: ${path} cannot be read: ${(error as Error).message}`, null);
-  }
 }
 
 function wrong(message: string, hint: string | null): StartError {

@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { exitCodes } from "#kernel";
+import { readPrivateFile } from "./private-file.ts";
 import { StartError } from "./start-error.ts";
 
+const SETTING = "membership.key_file";
 const KEY_BYTES = 32;
 const MAX_KEYS = 8;
 
@@ -10,7 +11,7 @@ const MAX_KEYS = 8;
  * those that begin with # are skipped. Throws {@link StartError} (exit 78); the message never shows what the file holds.
  */
 export function readGossipKeys(path: string): readonly Uint8Array[] {
-  const lines = readPrivate(path)
+  const lines = readPrivateFile(SETTING, path)
     .split("\n")
     .map((line, at) => ({ text: line.trim(), number: at + 1 }))
     .filter(({ text }) => text !== "" && !text.startsWith("#"));
@@ -31,25 +32,6 @@ function readKey(text: string): Uint8Array | null {
   return key?.length === KEY_BYTES ? key : null;
 }
 
-function readPrivate(path: string): string {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, "r");
-  } catch (error) {
-    throw wrong(path, `cannot be read: ${(error as Error).message}`, null);
-  }
-  try {
-    const { mode } = fstatSync(descriptor);
-    if ((mode & 0o077) !== 0) {
-      const octal = (mode & 0o777).toString(8).padStart(4, "0");
-      throw wrong(path, `may be opened by others (mode ${octal})`, `chmod 600 ${path}`);
-    }
-    return readFileSync(descriptor, "utf8");
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
 function wrong(path: string, what: string, hint: string | null): StartError {
-  return new StartError(exitCodes.config, `membership.key_file: ${path} ${what}`, hint);
+  return new StartError(exitCodes.config, `${SETTING}: ${path} ${what}`, hint);
 }

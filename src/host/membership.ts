@@ -2,14 +2,20 @@ import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { HostConfig, NodeConfig } from "#config";
 import type { NodeId } from "#kernel";
-import { decodeMembers, encodeMembers, type MachineFacts, type MembershipSetup, type RememberedMembers } from "#membership";
+import {
+  decodeMembers,
+  encodeMembers,
+  type MachineFacts,
+  type MembershipSetup,
+  type RememberedMembers,
+  splitPlace,
+} from "#membership";
 import type { MemberRecord } from "#membership/core";
 import type { Clock, Disk, Log } from "#ports";
 import { countBoot, raiseBoot, StorageError, writeDurably } from "#storage";
 import { readGossipKeys } from "./gossip-keys.ts";
 import type { Pulse } from "./pulse/index.ts";
 import type { MembershipEvent, PulseMembership } from "./pulse/messages.ts";
-import { hostAndPort } from "./socket-address.ts";
 import { version } from "./version.ts";
 
 /** What the pulse thread needs to take part; null where the configuration asks for no detector. Throws StartError for the keys. */
@@ -115,7 +121,7 @@ function peerOf({ name, address, ports }: HostConfig): { readonly id: NodeId; re
 }
 
 function machineFacts(advertise: readonly string[]): MachineFacts {
-  return { interfaceMtu: interfaceMtu(advertise.map((address) => hostAndPort(address).host)) };
+  return { interfaceMtu: interfaceMtu(advertise.map((address) => splitPlace(address).host)) };
 }
 
 /** Linux tells; elsewhere it is unknown. */

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { ByteStream, StreamEvents, StreamPort } from "#ports";
-import { hostAndPort } from "./socket-address.ts";
+import { splitPlace } from "#membership";
 
 export interface TcpPort extends StreamPort {
   readonly port: number;
@@ -15,7 +15,7 @@ const KEEP_ALIVE_MS = 15_000;
 
 /** Listens on `address` (`ip:port`). Rejects with the system's error. */
 export async function listenTcp(address: string): Promise<TcpPort> {
-  const { host, port } = hostAndPort(address);
+  const { host, port } = splitPlace(address);
   const sockets = new Set<Socket>();
   let handler: Parameters<StreamPort["accept"]>[0] = null;
   const server = createServer({ noDelay: true }, (socket) => {
@@ -36,7 +36,7 @@ export async function listenTcp(address: string): Promise<TcpPort> {
       handler = next;
     },
     dial: (to, timeoutMs, events) => {
-      const socket = connect({ ...hostAndPort(to), noDelay: true });
+      const socket = connect({ ...splitPlace(to), noDelay: true });
       adopt(sockets, socket);
       const stream = new TcpStream(socket);
       stream.listen(events);

@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv4, isIPv6 } from "node:net";
 import type { DatagramSocket } from "#ports";
-import { hostAndPort } from "./socket-address.ts";
+import { splitPlace } from "#membership";
 
 export interface UdpSocket extends DatagramSocket {
   readonly port: number;
@@ -13,7 +13,7 @@ const RECEIVE_BUFFER_BYTES = 2 * 1_024 * 1_024;
 
 /** Binds `address` (`ip:port`; `[::]` serves both families). Rejects with the system's error. */
 export async function bindUdp(address: string): Promise<UdpSocket> {
-  const { host, port } = hostAndPort(address);
+  const { host, port } = splitPlace(address);
   const isV6 = isIPv6(host);
   // Every address here is an IP address: the usual look-up would put each datagram off by a turn of the loop.
   const socket = createSocket({ type: isV6 ? "udp6" : "udp4", lookup: (ip, _, found) => found(null, ip, isV6 ? 6 : 4) });
@@ -33,7 +33,7 @@ export async function bindUdp(address: string): Promise<UdpSocket> {
       handler = next;
     },
     send: (to, bytes) => {
-      const peer = hostAndPort(to);
+      const peer = splitPlace(to);
       if (!isV6 && isIPv6(peer.host)) return;
       const ip = isV6 && isIPv4(peer.host) ? `::ffff:${peer.host}` : peer.host;
       socket.send(bytes, peer.port, ip, ignore);

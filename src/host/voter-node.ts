@@ -2,9 +2,17 @@ import { randomInt, randomUUID } from "node:crypto";
 import type { NodeConfig } from "#config";
 import { type ClusterId, exitCodes, type LogIndex, NO_INDEX, type NodeId, seededRandom } from "#kernel";
 import type { DirectoryLock, Disk, Log, PeerLinkEvents, PeerLinks } from "#ports";
-import { type Configuration, type Message, admissionOf } from "#raft";
+import { type Message, admissionOf } from "#raft";
 import { nodeMetrics } from "#observe";
-import { countStart, type DataDirectoryIdentity, newIdentity, PeerDirectories, readIdentity, writeIdentity } from "#storage";
+import {
+  countStart,
+  type DataDirectoryIdentity,
+  newIdentity,
+  PeerDirectories,
+  readIdentity,
+  weighingVoters,
+  writeIdentity,
+} from "#storage";
 import { startVoter, type Voter, type VoterProbe } from "#node";
 import { createGrpcApi, createGrpcServer, defaultGrpcLimits } from "#api";
 import { systemClock, systemTimers } from "./clock.ts";
@@ -73,7 +81,7 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
         const admission = (): LogIndex => admissionOf(membership().configuration, config.nodeId) ?? NO_INDEX;
         const self = { ...counted, incarnation, admission, lastIndex };
         const onDirectory: PeerLinkPorts["onDirectory"] = (by, fault, why) =>
-          refusals.heard(by, fault, why, votersFor(config, membership().configuration));
+          refusals.heard(by, fault, why, weighingVoters(config.nodeId, membership().configuration, config.voters));
         return await openPeers(config, self, peerTls, events, { log, directories, onDirectory });
       },
       onFatal: ports.onFatal,
@@ -227,13 +235,8 @@ const SNAPSHOT_PIECE_BYTES = 1_048_576;
 async function lookAt(config: NodeConfig, clusterId: ClusterId, voter: Voter, refusals: DirectoryRefusals) {
   const state = await voter.replica.read({ mode: "stale" }, stateView);
   // A quarantined voter shows its state to nobody, but must say that it is one.
-  const voters = votersFor(config, voter.replica.status().engine.raft.configuration);
+  const voters = weighingVoters(config.nodeId, voter.replica.status().engine.raft.configuration, config.voters);
   return voterView(config, clusterId, voter, state.ok ? state.value.value : null, refusals.refusing(voters));
-}
-
-/** As the log has them, or the file while the log does not name this node. */
-function votersFor({ nodeId, voters }: NodeConfig, configuration: Configuration): readonly NodeId[] {
-  return admissionOf(configuration, nodeId) === null ? voters : configuration.voters;
 }
 
 function addressOf(config: NodeConfig, id: NodeId): string {

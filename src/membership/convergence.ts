@@ -1,4 +1,4 @@
-import type { HttpPollView, MembershipView, SwimOptions } from "#membership/core";
+import { type HttpPollView, type MembershipView, type SwimOptions, isPresent, suspicionBounds } from "#membership/core";
 
 /** One condition of "everybody sees the same cluster", as far as one node can tell. */
 export interface Clause {
@@ -18,11 +18,11 @@ const MAX_HEALTH_MULTIPLIER = 3;
  */
 export function swimConvergence(view: MembershipView, options: SwimOptions): readonly Clause[] {
   const { lifecycle, sampled, agreeing, healthMultiplier, youngestSuspicion, members, self, at } = view;
-  const others = members.filter(({ record }) => record.id !== self.id && isPresent(record.state)).length;
+  const others = members.filter(({ record }) => record.id !== self.id && isPresent(record)).length;
   const needed = Math.min(MIN_SAMPLED, others);
   const agrees = agreeing >= AGREEING_SHARE * sampled;
   const young = youngestSuspicion === null ? null : at - youngestSuspicion;
-  const minMs = suspicionMinMs(options, others + 1);
+  const { minMs } = suspicionBounds(others + 1, options);
   return [
     { name: "joined", broken: lifecycle === "joined" ? null : `this node is ${lifecycle}` },
     {
@@ -57,13 +57,4 @@ export function httpConvergence({ peers }: HttpPollView): readonly Clause[] {
     { name: "peers_known", broken: unknown === 0 ? null : `${unknown} of ${peers.length} peers have not been heard yet` },
     { name: "no_suspect", broken: suspect === 0 ? null : `${suspect} of ${peers.length} peers missed their last poll` },
   ];
-}
-
-function isPresent(state: string): boolean {
-  return state === "alive" || state === "suspect";
-}
-
-/** α · max(1, log10 n) · T. */
-function suspicionMinMs({ suspicionMultiplier, periodMs }: SwimOptions, members: number): number {
-  return Math.round(suspicionMultiplier * Math.max(1, Math.log10(members)) * periodMs);
 }

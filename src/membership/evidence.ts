@@ -1,5 +1,5 @@
-import type { MonotonicMs, NodeId } from "#kernel";
-import { compareIncarnations, type Incarnation, type MemberState } from "#membership/core";
+import { type MonotonicMs, type NodeId, compareIncarnations, type Incarnation } from "#kernel";
+import { type MemberState } from "#membership/core";
 
 /** What one voter last said it sees. */
 export interface VoterView {

@@ -7,6 +7,7 @@ export {
   type MembershipPorts,
   type MembershipSetup,
 } from "./membership.ts";
+export { splitPlace } from "./address.ts";
 export { type Clause } from "./convergence.ts";
 export { type Finding, type MachineFacts, type SelfTest } from "./self-test.ts";
 export { decodeMembers, encodeMembers, type RememberedMembers, rememberedAs, worthRemembering } from "./members-file.ts";

@@ -1,5 +1,5 @@
-import { NodeId } from "#kernel";
-import type { Address, Incarnation, MemberRecord } from "#membership/core";
+import { NodeId, type Incarnation } from "#kernel";
+import type { Address, MemberRecord } from "#membership/core";
 import { canonicalAddress, splitPlace } from "./address.ts";
 
 const FORMAT_VERSION = 1;

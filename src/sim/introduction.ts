@@ -1,6 +1,6 @@
 import { NO_INDEX, type NodeId } from "#kernel";
 import { type Configuration, admissionOf } from "#raft";
-import { type DirectoryFault, type PeerDirectories, type ShownDirectory, isShutOut } from "#storage";
+import { type DirectoryFault, type PeerDirectories, type ShownDirectory, isShutOut, weighingVoters } from "#storage";
 
 /** A majority of the voters refuses the data directory of a process: it ends, and a restart cures nothing. */
 export class DirectoryRefused extends Error {
@@ -37,11 +37,9 @@ export class Introduction {
     if (isShutOut(this.#refusedBy, this.#voters)) this.#end(new DirectoryRefused(`refused by ${[...this.#refusedBy].join()}`));
   }
 
-  /** As its log has it, or else as a configuration file would. */
   get #voters(): readonly NodeId[] {
     const { node, configuration, configuredVoters } = this.#own;
-    const inLog = configuration();
-    return admissionOf(inLog, node) === null ? configuredVoters : inLog.voters;
+    return weighingVoters(node, configuration(), configuredVoters);
   }
 }
 

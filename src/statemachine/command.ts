@@ -1,5 +1,5 @@
-import type { FencingToken, JobId, NodeId, Revision, Sequence, SessionId, WorkId } from "#kernel";
-import type { Capabilities, Incarnation, NodeScheduling, Progress, WorkError, WorkSpec } from "./objects.ts";
+import type { FencingToken, JobId, NodeId, Revision, Sequence, SessionId, WorkId, Incarnation } from "#kernel";
+import type { Capabilities, NodeScheduling, Progress, WorkError, WorkSpec } from "./objects.ts";
 
 /**
  * One log entry of kind `command`. With a session the pair (session, sequence) is executed at most once and answered from

@@ -1,4 +1,15 @@
-import type { ClusterTimeMs, FencingToken, JobId, NodeId, Revision, Sequence, SessionId, WallTimeMs, WorkId } from "#kernel";
+import type {
+  ClusterTimeMs,
+  FencingToken,
+  JobId,
+  NodeId,
+  Revision,
+  Sequence,
+  SessionId,
+  WallTimeMs,
+  WorkId,
+  Incarnation,
+} from "#kernel";
 
 /** Kinds of replicated objects, as watches and lists name them. */
 export type ObjectKind = "work" | "job" | "model" | "model_version" | "lock" | "session" | "node" | "partition";
@@ -271,12 +282,6 @@ export interface Session extends Versioned {
 }
 
 // ── nodes: what membership found out, and what operators want; a node without a record is UP and OPEN ───────────────
-
-/** A node's own numbering of its lives: the epoch (its durable count of boots) decides, then the counter. Both u32. */
-export interface Incarnation {
-  readonly epoch: number;
-  readonly counter: number;
-}
 
 /** UP ─verdict of a majority→ DOWN ─heard from, or a higher incarnation→ UP; forgotten → EVICTED ─readmitted→ UP. */
 export type NodeState = "UP" | "DOWN" | "EVICTED";

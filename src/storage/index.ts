@@ -13,6 +13,7 @@ export {
   type PeerVerdict,
   type ShownDirectory,
   isShutOut,
+  weighingVoters,
   type Standing,
   judgePeer,
 } from "./peer-directory.ts";

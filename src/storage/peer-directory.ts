@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import { type LogIndex, type NodeId, NO_INDEX } from "#kernel";
 import type { Disk } from "#ports";
-import { type PlacedConfiguration, admissionOf } from "#raft";
+import { type Configuration, type PlacedConfiguration, admissionOf } from "#raft";
 import { writeDurably } from "./durable-file.ts";
 import { StorageError, isDiskFull } from "./error.ts";
 import { Serial } from "./serial.ts";
@@ -79,6 +79,11 @@ function laterOf(one: LogIndex, other: LogIndex): LogIndex {
  */
 export function isShutOut(refusedBy: ReadonlySet<NodeId>, voters: readonly NodeId[]): boolean {
   return voters.filter((voter) => refusedBy.has(voter)).length > voters.length / 2;
+}
+
+/** Whose refusals are weighed: the voters as the node's log has them, or its configuration while the log does not name it. */
+export function weighingVoters(node: NodeId, inLog: Configuration, configured: readonly NodeId[]): readonly NodeId[] {
+  return admissionOf(inLog, node) === null ? configured : inLog.voters;
 }
 
 const PEERS_FILE = "peers.cell";

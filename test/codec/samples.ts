@@ -8,13 +8,13 @@ import {
   SessionId,
   type WallTimeMs,
   WorkId,
+  type Incarnation,
 } from "#kernel";
 import type {
   Capabilities,
   ClusterNode,
   Command,
   Guard,
-  Incarnation,
   Job,
   Lock,
   Model,

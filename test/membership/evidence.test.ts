@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MonotonicMs, NodeId } from "#kernel";
-import type { Incarnation, MemberState } from "#membership/core";
+import { MonotonicMs, NodeId, type Incarnation } from "#kernel";
+import type { MemberState } from "#membership/core";
 import {
   type CommittedNode,
   type Evidence,

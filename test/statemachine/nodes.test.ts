@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NodeId, type SessionId } from "#kernel";
-import { type Incarnation, type Operation, type Reply, createStateMachine, restoreStateMachine } from "#statemachine";
+import { NodeId, type SessionId, type Incarnation } from "#kernel";
+import { type Operation, type Reply, createStateMachine, restoreStateMachine } from "#statemachine";
 import { World, command, summary } from "./world.ts";
 
 const gpu1 = NodeId("gpu-1");

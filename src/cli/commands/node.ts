@@ -1,8 +1,8 @@
 import { hostname, userInfo } from "node:os";
 import type { Client, NodeList, OperatorOptions } from "#client";
-import { NodeId } from "#kernel";
+import { NodeId, type Incarnation } from "#kernel";
 import { removalBarrier } from "#membership/core";
-import type { ClusterNode, Incarnation } from "#statemachine";
+import type { ClusterNode } from "#statemachine";
 import { type Command, parse, UsageError } from "../command.ts";
 import { connectionHelp, connectionOptions, withClient } from "../connection.ts";
 import { outputFormat, printJson, printRows } from "../output.ts";

@@ -1,4 +1,4 @@
-import { assertNever } from "#kernel";
+import { assertNever, incarnationText } from "#kernel";
 import type { HttpPollEvent, MemberRecord, SwimEvent } from "#membership/core";
 import type { LogFields } from "#ports";
 
@@ -89,6 +89,6 @@ export function describeHttpEvent(event: HttpPollEvent): EventLine {
   return { level, message: `polled peer ${kind}`, fields: { member: id, ...rest } };
 }
 
-function about({ id, incarnation: { epoch, counter } }: MemberRecord): LogFields {
-  return { member: id, incarnation: `${epoch}.${counter}` };
+function about({ id, incarnation }: MemberRecord): LogFields {
+  return { member: id, incarnation: incarnationText(incarnation) };
 }

@@ -1,4 +1,4 @@
-import type { NodeId } from "#kernel";
+import { incarnationText, type NodeId } from "#kernel";
 import type { Clause, MembershipLook } from "#membership";
 import type { ComparisonView, HttpPollView, MembershipView, MemberView, PeerView } from "#membership/core";
 
@@ -25,7 +25,7 @@ export function summaryBody(look: MembershipLook): Readonly<Record<string, unkno
   return {
     ...common,
     lifecycle: view.lifecycle,
-    incarnation: incarnationText(view.self),
+    incarnation: incarnationText(view.self.incarnation),
     digest: view.digest.toString(16).padStart(8, "0"),
     agreeing: view.agreeing,
     sampled: view.sampled,
@@ -67,7 +67,7 @@ function memberBody({ record, since, reach, rttMs, flapsPerHour, heardAt }: Memb
     node_id: id,
     state,
     is_self: id === self.id,
-    incarnation: incarnationText(record),
+    incarnation: incarnationText(record.incarnation),
     for_ms: Math.round(at - since),
     path: reach,
     relays,
@@ -132,10 +132,6 @@ function comparisonBody({ forMs, swim, http, open, ...rest }: ComparisonView): o
 function countersBody({ counters }: MembershipView): object {
   const { rejected, ...counts } = counters;
   return { ...snakeCase(counts), rejected: Object.fromEntries(Object.entries(rejected).filter(([, count]) => count > 0)) };
-}
-
-function incarnationText({ incarnation: { epoch, counter } }: MembershipView["self"]): string {
-  return `${epoch}.${counter}`;
 }
 
 /** Keys as the protocol spells them. */

@@ -1,6 +1,5 @@
 /** Membership without sockets and clocks: SWIM with Lifeguard, and the detector of old. */
 export {
-  type Incarnation,
   type Lifecycle,
   type MemberRecord,
   type MemberState,
@@ -20,7 +19,7 @@ export {
   ProfileHash,
   StreamId,
 } from "./swim/types.ts";
-export { compareIncarnations, removalBarrier } from "./swim/incarnation.ts";
+export { removalBarrier } from "./swim/incarnation.ts";
 export { createSwim } from "./swim/core.ts";
 export { type SwimSetup } from "./swim/setup.ts";
 export { type BrokenRelation, type Knob, type Knobs, showKnob } from "./knobs.ts";
@@ -63,4 +62,6 @@ export {
   statementOfSwim,
 } from "./compare.ts";
 export { type AllowList, type AllowListOptions, createAllowList } from "./swim/allow-list.ts";
-export { parseIp } from "./swim/address.ts";
+export { formatEndpoint, parseIp } from "./swim/address.ts";
+export { isPresent } from "./swim/precedence.ts";
+export { suspicionBounds } from "./swim/suspicion.ts";

@@ -62,20 +62,23 @@ interface NameChange {
   readonly unlink: string | null;
 }
 
+/** Of a disk that is well. */
+export const noTrouble: Readonly<DiskTrouble> = {
+  slowSyncMs: 0,
+  stalledUntilMs: 0,
+  isFull: false,
+  freeBytes: null,
+  failingWrites: 0,
+  failingSyncs: 0,
+  failingReads: 0,
+};
+
 /**
  * The disk of one machine: it outlives the processes. What was not synced is lost when power is lost; creates, renames and
  * removes are lost too until their directory is synced.
  */
 export class SimDisk {
-  readonly trouble: DiskTrouble = {
-    slowSyncMs: 0,
-    stalledUntilMs: 0,
-    isFull: false,
-    freeBytes: null,
-    failingWrites: 0,
-    failingSyncs: 0,
-    failingReads: 0,
-  };
+  readonly trouble: DiskTrouble = { ...noTrouble };
   /** Something was injected for which a refusal to start is the right answer. */
   damaged = false;
   /** Rises with every change of names on the platter. */

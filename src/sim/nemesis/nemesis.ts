@@ -1,5 +1,6 @@
 import type { NodeId } from "#kernel";
 import type { Cluster, Machine } from "../cluster.ts";
+import { noTrouble } from "../disk/disk.ts";
 import { type FaultKind, faultKinds } from "../swarm.ts";
 import type { Dice } from "../time/random.ts";
 import type { Scheduler } from "../time/scheduler.ts";
@@ -78,15 +79,7 @@ export class Nemesis {
       for (const node of this.#atlas) this.#staysDead.add(node);
     for (const node of nodes) {
       const machine = this.#cluster.machine(node);
-      Object.assign(machine.disk.trouble, {
-        slowSyncMs: 0,
-        stalledUntilMs: 0,
-        isFull: false,
-        freeBytes: null,
-        failingWrites: 0,
-        failingSyncs: 0,
-        failingReads: 0,
-      });
+      Object.assign(machine.disk.trouble, noTrouble);
       machine.clock.thaw();
       machine.clock.drift(this.#ports.scheduler.nowMs, 1);
       machine.isHidden = false;

@@ -1,11 +1,11 @@
-import { accepted, type Outcome, refused } from "#kernel";
+import { accepted, type Outcome, refused, compareIncarnations, incarnationText } from "#kernel";
 import { checkText, firstOf, refuse } from "../check.ts";
 import type { Operation } from "../command.ts";
 import { fixedLimits } from "../limits.ts";
 import type { NodeEventName, NodeScheduling } from "../objects.ts";
 import type { Reply } from "../reply.ts";
 import type { State } from "../state.ts";
-import { checkIncarnation, checkNode, compareIncarnations, incarnationText, nodeOf, putNode } from "./records.ts";
+import { checkIncarnation, checkNode, nodeOf, putNode } from "./records.ts";
 import { evicted } from "./verdicts.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { readonly kind: K }>;

@@ -1,8 +1,17 @@
-import { accepted, type ClusterTimeMs, NO_INDEX, type NodeId, type Outcome, type Refusal, type WallTimeMs } from "#kernel";
+import {
+  accepted,
+  type ClusterTimeMs,
+  NO_INDEX,
+  type NodeId,
+  type Outcome,
+  type Refusal,
+  type WallTimeMs,
+  type Incarnation,
+} from "#kernel";
 import { checkCount, checkName, firstOf, invalid, refuse } from "../check.ts";
 import { NODES, needsLevel } from "../features.ts";
 import { fixedLimits } from "../limits.ts";
-import type { ClusterNode, Incarnation, NodeEvent, NodeSummary, Partition } from "../objects.ts";
+import type { ClusterNode, NodeEvent, NodeSummary, Partition } from "../objects.ts";
 import type { State } from "../state.ts";
 
 /** The node's record, or what stands for it while there is none. */
@@ -73,13 +82,6 @@ export function checkNodes(field: string, nodes: readonly NodeId[], most: number
   if (nodes.length > most) return invalid(field, `has more than ${most} entries`);
   return firstOf(...nodes.map((node) => checkName(field, node)));
 }
-
-/** Negative when `a` is older than `b`, 0 when equal. */
-export function compareIncarnations(a: Incarnation, b: Incarnation): number {
-  return a.epoch === b.epoch ? a.counter - b.counter : a.epoch - b.epoch;
-}
-
-export const incarnationText = ({ epoch, counter }: Incarnation): string => `${epoch}.${counter}`;
 
 const blank: Omit<ClusterNode, "nodeId"> = {
   state: "UP",

@@ -1,4 +1,4 @@
-import { accepted, type NodeId, type Outcome, refused } from "#kernel";
+import { accepted, type NodeId, type Outcome, refused, compareIncarnations, incarnationText } from "#kernel";
 import { firstOf, refuse } from "../check.ts";
 import type { Operation } from "../command.ts";
 import { NODES, needsLevel } from "../features.ts";
@@ -6,16 +6,7 @@ import type { Partition } from "../objects.ts";
 import type { Reply } from "../reply.ts";
 import { suspectSessions } from "../sessions/suspicion.ts";
 import type { State } from "../state.ts";
-import {
-  checkIncarnation,
-  checkNode,
-  checkNodes,
-  compareIncarnations,
-  incarnationText,
-  insertPartition,
-  nodeOf,
-  putNode,
-} from "./records.ts";
+import { checkIncarnation, checkNode, checkNodes, insertPartition, nodeOf, putNode } from "./records.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { readonly kind: K }>;
 

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { MonotonicMs, NodeId, seededRandom } from "#kernel";
+import { MonotonicMs, NodeId, seededRandom, type Incarnation } from "#kernel";
 import {
   Address,
   createSwim,
   Digest,
-  type Incarnation,
   type MemberRecord,
   type MemberState,
   profileHashOf,

@@ -1,11 +1,7 @@
+import { compareIncarnations } from "#kernel";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  compareIncarnations,
-  incarnationAbove,
-  nextIncarnation,
-  removalBarrier,
-} from "../../../src/membership/core/swim/incarnation.ts";
+import { incarnationAbove, nextIncarnation, removalBarrier } from "../../../src/membership/core/swim/incarnation.ts";
 import { incarnation } from "./records.ts";
 
 const U32 = 0xffff_ffff;

@@ -1,6 +1,6 @@
-import { MonotonicMs, NodeId } from "#kernel";
+import { MonotonicMs, NodeId, type Incarnation } from "#kernel";
 import { MemberTable } from "../../../src/membership/core/swim/member-table.ts";
-import { Address, type Incarnation, type MemberRecord, type MemberState } from "../../../src/membership/core/swim/types.ts";
+import { Address, type MemberRecord, type MemberState } from "../../../src/membership/core/swim/types.ts";
 
 export const T0 = MonotonicMs(1_000);
 export const limits = { tombstoneMs: 86_400_000, maxMembers: 1_000 };

@@ -1,4 +1,4 @@
-import { accepted, assertNever, type NodeId, type Outcome, refusal, refused } from "#kernel";
+import { accepted, assertNever, type NodeId, type Outcome, refusal, refused, type Incarnation } from "#kernel";
 import type { Dormancy } from "./dormant.ts";
 import { join } from "./join.ts";
 import { fallSilent, leave } from "./leave.ts";
@@ -9,7 +9,7 @@ import { claim } from "./self.ts";
 import { whyNotRecord } from "./record-codec.ts";
 import type { SwimState } from "./state.ts";
 import { readmitted, removedAt } from "./statement.ts";
-import type { Incarnation, MemberRecord, SwimCommand } from "./types.ts";
+import type { MemberRecord, SwimCommand } from "./types.ts";
 
 /** What the process asks of its own member. A refusal has changed nothing. */
 export function obey(state: SwimState, command: SwimCommand): Outcome<void> {

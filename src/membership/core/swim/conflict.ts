@@ -1,4 +1,4 @@
-import { compareIncarnations } from "./incarnation.ts";
+import { compareIncarnations } from "#kernel";
 import { isPresent } from "./precedence.ts";
 import type { Address, MemberRecord } from "./types.ts";
 

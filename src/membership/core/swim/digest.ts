@@ -1,5 +1,6 @@
-import type { NodeId } from "#kernel";
-import { Digest, type Incarnation, type MemberRecord, type MemberState } from "./types.ts";
+import type { NodeId, Incarnation } from "#kernel";
+import { fnv1aOfText } from "./fnv1a.ts";
+import { Digest, type MemberRecord, type MemberState } from "./types.ts";
 
 /**
  * The digest of a whole view, kept up one member at a time. It is a sum, so the order does not matter and a change costs
@@ -30,9 +31,7 @@ function part(record: MemberRecord | null): number {
 /** u32 and the same on every node: it is compared across versions, so changing it means a rolling upgrade full of repairs. */
 export function memberHash(id: NodeId, incarnation: Incarnation, state: MemberState): number {
   // FNV-1a over the id's UTF-16 units, then the numbers, then murmur3's last mix: a sum needs every bit to depend on all.
-  let hash = 0x811c_9dc5;
-  for (let at = 0; at < id.length; at += 1) hash = Math.imul(hash ^ id.charCodeAt(at), 0x0100_0193);
-  hash = mixed(hash ^ incarnation.epoch);
+  let hash = mixed(fnv1aOfText(id) ^ incarnation.epoch);
   hash = mixed(hash ^ incarnation.counter);
   return mixed(hash ^ (state === "suspect" ? 1 : 0));
 }

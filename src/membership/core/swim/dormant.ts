@@ -1,6 +1,5 @@
-import { MonotonicMs } from "#kernel";
+import { MonotonicMs, compareIncarnations, type Incarnation } from "#kernel";
 import { sameAddresses } from "./conflict.ts";
-import { compareIncarnations } from "./incarnation.ts";
 import { fallSilent } from "./leave.ts";
 import type { OwnChanges } from "./member-table.ts";
 import type { Packet } from "./message.ts";
@@ -8,7 +7,7 @@ import { isPresent } from "./precedence.ts";
 import { sendFrame } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import { closeStream, openStream, type Stream } from "./streams.ts";
-import type { Address, Incarnation, MemberRecord, StreamId } from "./types.ts";
+import type { Address, MemberRecord, StreamId } from "./types.ts";
 
 /** Members asked in one round, beside the seeds and the rival. */
 const ASKED_AT_ONCE = 3;

@@ -1,6 +1,16 @@
 /** FNV-1a, 32 bits. Spreads; proves nothing. */
 export function fnv1a(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+  let hash = OFFSET;
+  for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, PRIME);
   return hash >>> 0;
 }
+
+/** Over the UTF-16 units of `text`; of ASCII the same as over its bytes. */
+export function fnv1aOfText(text: string): number {
+  let hash = OFFSET;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), PRIME);
+  return hash >>> 0;
+}
+
+const OFFSET = 0x811c9dc5;
+const PRIME = 0x01000193;

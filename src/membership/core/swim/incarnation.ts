@@ -1,15 +1,10 @@
-import type { Incarnation } from "./types.ts";
+import type { Incarnation } from "#kernel";
 
 /** Both halves are u32 on the wire. */
 const LARGEST = 0xffff_ffff;
 
 /** Epochs between a member's last known boot and the barrier that its removal sets: twelve days of a crash loop at one boot a second. */
 const REMOVAL_LEAP = 2 ** 20;
-
-/** Negative when `a` is older than `b`, 0 when equal, positive when newer: the epoch decides, then the counter. */
-export function compareIncarnations(a: Incarnation, b: Incarnation): number {
-  return a.epoch === b.epoch ? a.counter - b.counter : a.epoch - b.epoch;
-}
 
 /** The next statement of a member about itself within one boot: a change of address, of metadata. */
 export function nextIncarnation(own: Incarnation): Incarnation {

@@ -1,11 +1,11 @@
-import { assertNever, invariant, type MonotonicMs, type NodeId } from "#kernel";
+import { assertNever, invariant, type MonotonicMs, type NodeId, compareIncarnations, type Incarnation } from "#kernel";
 import { isContested, Rivals, sameAddresses } from "./conflict.ts";
 import { RunningDigest } from "./digest.ts";
-import { compareIncarnations, incarnationAbove, nextIncarnation } from "./incarnation.ts";
+import { incarnationAbove, nextIncarnation } from "./incarnation.ts";
 import type { SwimOptions } from "./options.ts";
 import { comparePrecedence, isPresent } from "./precedence.ts";
 import { Tombstones } from "./tombstone.ts";
-import type { Digest, Incarnation, MemberRecord, MemberState } from "./types.ts";
+import type { Digest, MemberRecord, MemberState } from "./types.ts";
 
 /**
  * How a statement came: `gossip` is news (or this node's own verdict), `sync` is what a peer holds, however old, and

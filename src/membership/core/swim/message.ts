@@ -1,5 +1,5 @@
-import type { Brand, NodeId } from "#kernel";
-import type { Address, Digest, Incarnation, MemberRecord, ProfileHash } from "./types.ts";
+import type { Brand, NodeId, Incarnation } from "#kernel";
+import type { Address, Digest, MemberRecord, ProfileHash } from "./types.ts";
 
 /** Names one probe of one prober (u32, wraps). A late answer names an old probe and is ignored: nothing is ever cancelled. */
 export type ProbeNumber = Brand<number, "ProbeNumber">;

@@ -1,4 +1,4 @@
-import { compareIncarnations } from "./incarnation.ts";
+import { compareIncarnations } from "#kernel";
 import type { MemberRecord, MemberState } from "./types.ts";
 
 /**

@@ -1,3 +1,4 @@
+import { fnv1aOfText } from "./fnv1a.ts";
 import { swimKnobs, type SwimOptions } from "./options.ts";
 import { ProfileHash } from "./types.ts";
 
@@ -20,9 +21,5 @@ const shared = [
 
 /** FNV-1a over the shared options' names and values: stable between versions that know the same options. */
 export function profileHashOf(options: SwimOptions): ProfileHash {
-  let hash = 0x811c9dc5;
-  for (const character of shared.map((field) => `${swimKnobs[field].key}=${options[field]};`).join("")) {
-    hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0;
-  }
-  return ProfileHash(hash);
+  return ProfileHash(fnv1aOfText(shared.map((field) => `${swimKnobs[field].key}=${options[field]};`).join("")));
 }

@@ -1,6 +1,5 @@
-import { assertNever, type NodeId } from "#kernel";
+import { assertNever, type NodeId, compareIncarnations } from "#kernel";
 import { handlePingRequest, passOnAck } from "./help.ts";
-import { compareIncarnations } from "./incarnation.ts";
 import { learn } from "./learn.ts";
 import type { Message, Packet, RelayableMessage } from "./message.ts";
 import { handleAck, handleIndirectAck, handleNack } from "./probe.ts";

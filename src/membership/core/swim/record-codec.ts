@@ -1,10 +1,10 @@
-import { NodeId, invariant } from "#kernel";
+import { NodeId, invariant, type Incarnation } from "#kernel";
 import { formatEndpoint, isMapped, parseEndpoint } from "./address.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { fnv1a } from "./fnv1a.ts";
 import { RecentMap } from "./recent-map.ts";
-import type { Address, Incarnation, MemberRecord, MemberState, Metadata, Reach } from "./types.ts";
+import type { Address, MemberRecord, MemberState, Metadata, Reach } from "./types.ts";
 
 export const MAX_ADDRESSES = 8;
 export const MAX_RELAYS = 8;

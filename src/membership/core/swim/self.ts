@@ -1,7 +1,7 @@
+import type { Incarnation } from "#kernel";
 import { spread } from "./gossip.ts";
 import type { ApplySummary, OwnChanges } from "./member-table.ts";
 import type { SwimState } from "./state.ts";
-import type { Incarnation } from "./types.ts";
 
 /** This node says something new about itself: an address, a path, metadata. */
 export function claim(state: SwimState, changes: OwnChanges, incarnation?: Incarnation): void {

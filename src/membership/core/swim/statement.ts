@@ -1,5 +1,5 @@
-import type { NodeId } from "#kernel";
-import type { Incarnation, MemberRecord } from "./types.ts";
+import type { NodeId, Incarnation } from "#kernel";
+import type { MemberRecord } from "./types.ts";
 
 // What is said about a member, made from what is held of it. Each is handed to `MemberTable.apply` like a word from outside.
 

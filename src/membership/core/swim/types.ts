@@ -1,4 +1,4 @@
-import type { Brand, MonotonicMs, NodeId, Outcome } from "#kernel";
+import type { Brand, MonotonicMs, NodeId, Outcome, Incarnation } from "#kernel";
 
 /** Where datagrams and streams go: `203.0.113.7:8771`, IPv6 in brackets. Compared as text, so it is written in one way. */
 export type Address = Brand<string, "Address">;
@@ -15,15 +15,6 @@ export const Digest = (n: number): Digest => n as Digest;
 /** u32 over the options that all members must share; two different ones in a cluster are a `profile-mismatch`. */
 export type ProfileHash = Brand<number, "ProfileHash">;
 export const ProfileHash = (n: number): ProfileHash => n as ProfileHash;
-
-/**
- * How new a statement about a member is: `epoch` first, then `counter` (both u32). The epoch is the member's durable boot
- * count, so a restarted node beats whatever was said of its former life; the counter rises with each refutation.
- */
-export interface Incarnation {
-  readonly epoch: number;
-  readonly counter: number;
-}
 
 /**
  * - `dead`: declared by others; comes back with a higher incarnation.
