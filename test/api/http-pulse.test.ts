@@ -99,6 +99,8 @@ test("a silent main thread is called degraded after 2 s and failing after 30 s",
   now += 30_001;
   assert.equal(health().code, 503);
   assert.equal(health().status, "failing");
+  const hung = answers.status();
+  assert.deepEqual([hung.code, (JSON.parse(hung.body) as Record<string, unknown>)["status"]], [503, "failing"]);
   answers.accept({ ...snapshot, healthy: false, reasons: ["has_leader: no leader"] });
   assert.deepEqual(health(), { code: 503, status: "failing", reasons: ["has_leader: no leader"], stale_ms: 0 });
 });

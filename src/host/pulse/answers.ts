@@ -47,10 +47,17 @@ export class Answers {
     this.#mainAt = this.#now();
   }
 
+  /** 503 once main counts as hung: peers that poll this page, in any version, then hold the node silent, as SWIM's do. */
   status(): Answer {
     const known = this.#snapshot?.status ?? { status: "starting", node_id: this.#nodeId, leader_id: null };
-    const status = this.#silentMs() > DEGRADED_AFTER_MS ? { ...known, status: "degraded" } : known;
-    return json(200, { ...status, ...this.#membershipStatus(), stale_ms: this.#staleMs() });
+    const silentMs = this.#silentMs();
+    const stalled = silentMs > STALLED_AFTER_MS;
+    const status = stalled
+      ? { ...known, status: "failing" }
+      : silentMs > DEGRADED_AFTER_MS
+        ? { ...known, status: "degraded" }
+        : known;
+    return json(stalled ? 503 : 200, { ...status, ...this.#membershipStatus(), stale_ms: this.#staleMs() });
   }
 
   /** `GET /v1/nodes`. */

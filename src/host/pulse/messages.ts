@@ -61,5 +61,5 @@ export type MembershipEvent =
 export const BEAT_MS = 200;
 /** Silent for longer: `/health` says degraded, and why; other members are told. */
 export const DEGRADED_AFTER_MS = 2_000;
-/** Silent for longer: held dead, whatever the last snapshot said. A hung process must not look alive for ever. */
+/** Silent for longer: held dead, by gossip and by polling, whatever the last snapshot said. A hung process must not look alive for ever. */
 export const STALLED_AFTER_MS = 30_000;
