@@ -11,7 +11,10 @@ export interface SeedPlaces {
   readonly addresses: readonly string[];
 }
 
-/** Addresses for `places` in their order, each name replaced by all that it stands for. */
+/**
+ * Addresses for `places` in their order, each name replaced by all that it stands for, sorted: name servers answer in a different
+ * order each time, and a member that took that for another address would claim a new incarnation with every look.
+ */
 export async function addressesOf(places: readonly string[], resolve: ResolveName): Promise<readonly Address[]> {
   const found = await Promise.all(
     places.map(async (place) => {
@@ -19,7 +22,8 @@ export async function addressesOf(places: readonly string[], resolve: ResolveNam
       const literal = canonicalAddress(endpoint);
       if (literal !== null) return [literal];
       const hosts = await resolve(endpoint.host);
-      return hosts.map((host) => canonicalAddress({ host, port: endpoint.port })).filter((address) => address !== null);
+      const resolved = hosts.map((host) => canonicalAddress({ host, port: endpoint.port }));
+      return resolved.filter((address) => address !== null).toSorted();
     }),
   );
   return [...new Set(found.flat())];

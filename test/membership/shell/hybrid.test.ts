@@ -40,9 +40,26 @@ test("a name without an address is asked for again, and the node joins once it h
   await world.run(5_000);
   assert.equal(world.look("n0").clauses[0]?.broken, "this node has not begun to join");
   assert.equal(world.unresolved, 1);
-  world.names.set("n0.example", "192.0.2.1");
+  world.names.set("n0.example", ["192.0.2.1"]);
   await world.run(5_000);
   assert.deepEqual(world.look("n0").swim?.view.self.addresses, ["192.0.2.1:8771"]);
+});
+
+test("a name server that answers in another order changes nothing; one that answers with another address does", async () => {
+  const world = new World({ advertise: ["n0.example:8771", "192.0.2.1:9000"] }, 1);
+  const self = () => world.look("n0").swim!.view.self;
+  world.names.set("n0.example", ["198.51.100.2", "198.51.100.1"]);
+  await world.run(35_000);
+  const addresses = ["198.51.100.1:8771", "198.51.100.2:8771", "192.0.2.1:9000"];
+  assert.deepEqual(self().addresses, addresses, "the configured order, and within a name a fixed one");
+  const { incarnation } = self();
+  world.names.set("n0.example", ["198.51.100.1", "198.51.100.2"]);
+  await world.run(65_000);
+  assert.deepEqual(self().incarnation, incarnation);
+  world.names.set("n0.example", ["198.51.100.3"]);
+  await world.run(35_000);
+  assert.deepEqual(self().addresses, ["198.51.100.3:8771", "192.0.2.1:9000"]);
+  assert.equal(self().incarnation.counter, incarnation.counter + 1);
 });
 
 test("a node that leaves is left, not dead, at the others, and then says nothing more", async () => {
@@ -59,7 +76,7 @@ test("a node that leaves is left, not dead, at the others, and then says nothing
 class World {
   readonly network = new FakeNetwork();
   readonly nodes = new Map<string, Membership>();
-  readonly names = new Map<string, string>();
+  readonly names = new Map<string, readonly string[]>();
   unresolved = 0;
 
   constructor(more: Partial<MembershipSetup>, count: number) {
@@ -83,7 +100,7 @@ class World {
           aead: nodeAead,
           sockets: { datagrams, streams },
           get: (url) => Promise.resolve(this.#page(url)),
-          resolve: (host) => Promise.resolve(this.names.has(host) ? [this.names.get(host)!] : []),
+          resolve: (host) => Promise.resolve(this.names.get(host) ?? []),
           machine: { interfaceMtu: null },
           onSwimEvent: () => {},
           onHttpEvent: () => {},
