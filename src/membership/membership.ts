@@ -19,7 +19,7 @@ import {
 import type { Aead, Clock, DatagramSocket, HttpGet, StreamPort, Timer, Timers } from "#ports";
 import { type Clause, httpConvergence, swimConvergence } from "./convergence.ts";
 import { HttpPollDriver } from "./http-poll-driver.ts";
-import { addressesOf, type ResolveName, type SeedPlaces, seedsOf } from "./places.ts";
+import { addressesOf, rememberingResolver, type ResolveName, type SeedPlaces, seedsOf } from "./places.ts";
 import { type MachineFacts, type SelfTest, selfTestOf } from "./self-test.ts";
 import { type DriverCounters, SwimDriver } from "./swim-driver.ts";
 
@@ -92,6 +92,7 @@ export class Membership {
   readonly #setup: MembershipSetup;
   readonly #ports: MembershipPorts;
   readonly #lives: FormerLives;
+  readonly #resolve: ResolveName;
   readonly #http: HttpPollDriver | null;
   readonly #comparison: Comparison | null;
   readonly #heardAt = new Map<NodeId, number>();
@@ -106,6 +107,7 @@ export class Membership {
     this.#setup = setup;
     this.#ports = ports;
     this.#lives = lives;
+    this.#resolve = rememberingResolver(ports.resolve);
     this.#metadata = setup.metadata;
     this.#comparison = setup.mode === "hybrid" ? new Comparison(this.#now()) : null;
     this.#http = setup.mode === "swim" ? null : this.#startHttp();
@@ -251,13 +253,13 @@ export class Membership {
   }
 
   #seeds() {
-    return seedsOf(this.#setup.seeds, this.#ports.resolve);
+    return seedsOf(this.#setup.seeds, this.#resolve);
   }
 
   /** A node that nobody could dial is no member: it waits for an address. */
   async #ownAddresses() {
     for (let told = false; ; told = true) {
-      const addresses = await addressesOf(this.#setup.advertise, this.#ports.resolve);
+      const addresses = await addressesOf(this.#setup.advertise, this.#resolve);
       if (addresses.length > 0 || this.#isClosed) return addresses.slice(0, MAX_ADDRESSES);
       if (!told) this.#ports.onUnresolved(this.#setup.advertise);
       await new Promise<void>((resolve) => this.#ports.timers.after(FIRST_LOOK_UP_MS, resolve));
@@ -272,9 +274,8 @@ export class Membership {
     this.#timers.add(timer);
   }
 
-  /** A name that is unknown for a moment takes no address away. */
   async #lookUpAgain(): Promise<void> {
-    const [addresses, seeds] = await Promise.all([addressesOf(this.#setup.advertise, this.#ports.resolve), this.#seeds()]);
+    const [addresses, seeds] = await Promise.all([addressesOf(this.#setup.advertise, this.#resolve), this.#seeds()]);
     const swim = this.#swim;
     if (this.#isClosed || swim === null || swim.isSilent) return;
     if (addresses.length > 0) swim.command({ kind: "set-addresses", addresses: addresses.slice(0, MAX_ADDRESSES) });

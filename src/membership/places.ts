@@ -29,6 +29,16 @@ export async function addressesOf(places: readonly string[], resolve: ResolveNam
   return [...new Set(found.flat())];
 }
 
+/** A name that nobody answers for at the moment keeps the addresses that it had: a failing name server moves nobody. */
+export function rememberingResolver(resolve: ResolveName): ResolveName {
+  const known = new Map<string, readonly string[]>();
+  return async (name) => {
+    const found = await resolve(name);
+    if (found.length > 0) known.set(name, found);
+    return known.get(name) ?? [];
+  };
+}
+
 /** Seeds none of whose names is known now are left out: they are looked up again later. */
 export async function seedsOf(places: readonly SeedPlaces[], resolve: ResolveName): Promise<readonly Seed[]> {
   const seeds = await Promise.all(

@@ -56,6 +56,9 @@ test("a name server that answers in another order changes nothing; one that answ
   world.names.set("n0.example", ["198.51.100.1", "198.51.100.2"]);
   await world.run(65_000);
   assert.deepEqual(self().incarnation, incarnation);
+  world.names.delete("n0.example");
+  await world.run(65_000);
+  assert.deepEqual([self().addresses, self().incarnation], [addresses, incarnation], "nor one that answers nothing");
   world.names.set("n0.example", ["198.51.100.3"]);
   await world.run(35_000);
   assert.deepEqual(self().addresses, ["198.51.100.3:8771", "192.0.2.1:9000"]);
@@ -70,6 +73,38 @@ test("a node that leaves is left, not dead, at the others, and then says nothing
   await leaving;
   const seen = world.look("n0").swim?.view.members.find(({ record }) => record.id === "n2");
   assert.equal(seen?.record.state, "left");
+});
+
+test("a key that nodes install, use and remove while they run is told to the others at each step, and costs no member", async () => {
+  const world = new World({}, 3);
+  await world.run(10_000);
+  const old = new Uint8Array(32);
+  const fresh = new Uint8Array(32).fill(7);
+  const [oldName, freshName] = [old, fresh].map((key) => Number.parseInt(nodeAead.importKey(key).fingerprint.slice(0, 8), 16));
+  for (const [keys, names] of [
+    [[old], [oldName]],
+    [
+      [old, fresh],
+      [oldName, freshName],
+    ],
+    [
+      [fresh, old],
+      [freshName, oldName],
+    ],
+    [[fresh], [freshName]],
+  ] as const) {
+    for (const node of world.nodes.values()) {
+      node.setKeys(keys);
+      await world.run(3_000);
+    }
+    for (const name of world.nodes.keys()) {
+      const { members } = world.look(name).swim!.view;
+      assert.deepEqual(
+        members.map(({ record }) => [record.state, record.metadata.keys]),
+        [1, 2, 3].map(() => ["alive", names]),
+      );
+    }
+  }
 });
 
 /** Whole nodes over fake sockets; a status page answers while its node lives. */
