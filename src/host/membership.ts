@@ -37,6 +37,7 @@ export function membershipStart(config: NodeConfig): PulseMembership | null {
       capabilities: (config.worker?.queues ?? []).filter((queue) => queue.length <= 64).slice(0, 8),
       version,
       degraded: false,
+      keys: [],
     },
     swim: membership.swim,
     httpPoll: membership.httpPoll,

@@ -61,7 +61,7 @@ function readMember(kept: unknown): MemberRecord | null {
     addresses: known.filter((address) => address !== null),
     reach: "direct",
     relays: [],
-    metadata: { role: "", provider: "", capabilities: [], version: "", degraded: false },
+    metadata: { role: "", provider: "", capabilities: [], version: "", degraded: false, keys: [] },
     accuser: null,
   };
 }

@@ -99,6 +99,7 @@ export class Membership {
   readonly #timers = new Set<Timer>();
   #swim: SwimDriver | null = null;
   #metadata: Metadata;
+  #keys: readonly Uint8Array[];
   /** The seeds that the core has, as text. */
   #seeded = "";
   #isClosed = false;
@@ -108,7 +109,8 @@ export class Membership {
     this.#ports = ports;
     this.#lives = lives;
     this.#resolve = rememberingResolver(ports.resolve);
-    this.#metadata = setup.metadata;
+    this.#keys = setup.keys;
+    this.#metadata = { ...setup.metadata, keys: keyNames(ports.aead, setup.keys) };
     this.#comparison = setup.mode === "hybrid" ? new Comparison(this.#now()) : null;
     this.#http = setup.mode === "swim" ? null : this.#startHttp();
     if (this.#comparison !== null) this.#timers.add(ports.timers.every(COMPARE_MS, () => this.#hearFromView()));
@@ -129,7 +131,7 @@ export class Membership {
         metadata: this.#metadata,
         options: this.#setup.swim,
         seeds,
-        keys: this.#setup.keys,
+        keys: this.#keys,
         aead: this.#ports.aead,
         random: this.#ports.random,
         allow: this.#setup.allow,
@@ -149,6 +151,19 @@ export class Membership {
   setDegraded(degraded: boolean): void {
     if (this.#metadata.degraded === degraded) return;
     this.#metadata = { ...this.#metadata, degraded };
+    this.#swim?.command({ kind: "set-metadata", metadata: this.#metadata });
+  }
+
+  /** From now on these keys open, and the first of them seals. Told to the others, so that a rotation sees whom it has reached. */
+  setKeys(keys: readonly Uint8Array[]): void {
+    const [primary] = keys;
+    if (primary === undefined) return;
+    const gone = this.#keys.filter((old) => !keys.some((key) => isSameKey(old, key)));
+    this.#keys = keys;
+    this.#metadata = { ...this.#metadata, keys: keyNames(this.#ports.aead, keys) };
+    for (const key of keys) this.#swim?.command({ kind: "install-key", key });
+    this.#swim?.command({ kind: "use-key", key: primary });
+    for (const key of gone) this.#swim?.command({ kind: "remove-key", key });
     this.#swim?.command({ kind: "set-metadata", metadata: this.#metadata });
   }
 
@@ -289,3 +304,12 @@ export class Membership {
 
 /** Of a member's record on the wire. */
 const MAX_ADDRESSES = 8;
+
+/** As `Metadata.keys` tells them. */
+function keyNames(aead: Aead, keys: readonly Uint8Array[]): readonly number[] {
+  return keys.map((key) => Number.parseInt(aead.importKey(key).fingerprint.slice(0, 8), 16));
+}
+
+function isSameKey(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
+}

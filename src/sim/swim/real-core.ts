@@ -3,7 +3,7 @@ import { checkSwimOptions, createSwim, swimKnobs, type SwimOptions, swimProfiles
 import { checksumAead, realAead } from "./aead.ts";
 import type { Launch, LaunchCore } from "./launch.ts";
 
-const METADATA = { role: "worker", provider: "simulated", capabilities: [], version: "0", degraded: false };
+const METADATA = { role: "worker", provider: "simulated", capabilities: [], version: "0", degraded: false, keys: [] };
 
 /** The core that runs in production; `seal` with its cipher too. Throws for a profile or an option that does not exist. */
 export function realCore(seal: boolean): LaunchCore {

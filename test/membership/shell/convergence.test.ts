@@ -135,7 +135,7 @@ function recordOf(at: number): MembershipView["self"] {
     addresses: [Address(`192.0.2.${at}:8771`)],
     reach: "direct",
     relays: [],
-    metadata: { role: "worker", provider: "", capabilities: [], version: "0", degraded: false },
+    metadata: { role: "worker", provider: "", capabilities: [], version: "0", degraded: false, keys: [] },
     accuser: null,
   };
 }

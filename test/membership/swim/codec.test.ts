@@ -129,12 +129,24 @@ test("texts that could harm a terminal or stand for a path are refused", () => {
     { metadata: { ...record.metadata, capabilities: ["\u007f"] } },
     { metadata: { ...record.metadata, capabilities: Array.from({ length: 33 }, () => "x") } },
     { metadata: { ...record.metadata, capabilities: Array.from({ length: 9 }, () => "x".repeat(64)) } },
+    { metadata: { ...record.metadata, keys: Array.from({ length: 9 }, () => 1) } },
     { addresses: Array.from({ length: 9 }, () => record.addresses[0]!) },
   ];
   for (const part of wrong) {
     const contents = { kind: "member", record: { ...record, ...part } } as const;
     assert.equal(decodePacket(encoded(contents), "datagram"), null, JSON.stringify(part));
   }
+});
+
+test("a member's record names its gossip keys, and takes no more room than before where it names none", () => {
+  const lengthWith = (keys: readonly number[]): number => {
+    const contents = { kind: "member", record: { ...record, metadata: { ...record.metadata, keys } } } as const;
+    const bytes = encoded(contents);
+    assert.deepEqual(decodePacket(bytes, "datagram")?.messages, [contents]);
+    return bytes.length;
+  };
+  const without = lengthWith([]);
+  assert.equal(lengthWith([0xffff_ffff, 1]), without + 1 + 2 * 4);
 });
 
 test("a record that cannot be sent is named before anyone tries", () => {
@@ -148,6 +160,7 @@ test("a record that cannot be sent is named before anyone tries", () => {
   assert.match(why({ metadata: { ...record.metadata, capabilities: ["\n"] } }), /^metadata.capabilities/);
   const long = Array.from({ length: 9 }, () => "x".repeat(64));
   assert.match(why({ metadata: { ...record.metadata, capabilities: long } }), /^metadata: 607 bytes are over the limit of 512/);
+  assert.match(why({ metadata: { ...record.metadata, keys: Array.from({ length: 9 }, () => 1) } }), /^metadata.keys: 9 are over/);
   assert.match(why({}, 80), /takes \d+ bytes, over the 80/);
 });
 

@@ -168,7 +168,7 @@ export function messagesOf<K extends Message["kind"]>(
   );
 }
 
-const METADATA = { role: "worker", provider: "test", capabilities: [], version: "1", degraded: false };
+const METADATA = { role: "worker", provider: "test", capabilities: [], version: "1", degraded: false, keys: [] };
 
 function wire(options: SwimOptions): Wire {
   const keyring = Keyring.of(nodeAead, [KEY]);

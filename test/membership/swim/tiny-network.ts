@@ -85,7 +85,7 @@ export class TinyNetwork {
       label: more.label ?? "test",
       epoch: more.epoch ?? 1,
       addresses: (more.addresses ?? [address]).map(Address),
-      metadata: { role: more.role ?? "worker", provider: "test", capabilities: [], version: "1", degraded: false },
+      metadata: { role: more.role ?? "worker", provider: "test", capabilities: [], version: "1", degraded: false, keys: [] },
       options: more.options ?? this.defaults,
       seeds: more.seeds ?? [seedOf("n0")],
       keys: more.keys ?? [KEY],

@@ -3,6 +3,7 @@ import { formatEndpoint, isMapped, parseEndpoint } from "./address.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { fnv1a } from "./fnv1a.ts";
+import { MAX_KEYS } from "./keyring.ts";
 import { RecentMap } from "./recent-map.ts";
 import type { Address, MemberRecord, MemberState, Metadata, Reach } from "./types.ts";
 
@@ -132,6 +133,8 @@ const ID_CHARACTERS = characters((character) => /[A-Za-z0-9._-]/.test(character)
 const TEXT_CHARACTERS = characters((character) => /[\x20-\x7e]/.test(character));
 const NO_ADDRESS = formatEndpoint([0, 0, 0, 0], 0);
 const DEGRADED = 1;
+/** The names of keys follow; not set where there are none, so that one value keeps one spelling. */
+const HAS_KEYS = 2;
 
 /** Nearly every record that arrives has arrived before: in gossip from several sides, and in each full exchange. */
 const RECENT_RECORDS = 16_384;
@@ -168,21 +171,25 @@ function decodeRecord(reader: ByteReader): MemberRecord {
 }
 
 function writeMetadata(metadata: Metadata): void {
-  writer.u8(metadata.degraded ? DEGRADED : 0);
+  writer.u8((metadata.degraded ? DEGRADED : 0) | (metadata.keys.length > 0 ? HAS_KEYS : 0));
   writer.text(metadata.role);
   writer.text(metadata.provider);
   writer.text(metadata.version);
   writeList(writer, metadata.capabilities, (to, capability) => to.text(capability));
+  if (metadata.keys.length > 0) writeList(writer, metadata.keys, (to, key) => to.u32(key));
 }
 
 function readMetadata(reader: ByteReader): Metadata {
   const flags = reader.u8();
-  if (flags > DEGRADED) reader.fail();
+  if (flags > (DEGRADED | HAS_KEYS)) reader.fail();
   const role = readText(reader);
   const provider = readText(reader);
   const version = readText(reader);
   const capabilities = readList(reader, MAX_CAPABILITIES, readText);
-  const metadata: Metadata = { role, provider, capabilities, version, degraded: flags === DEGRADED };
+  const hasKeys = (flags & HAS_KEYS) !== 0;
+  const keys = hasKeys ? readList(reader, MAX_KEYS, (from) => from.u32()) : [];
+  if (hasKeys && keys.length === 0) reader.fail();
+  const metadata: Metadata = { role, provider, capabilities, version, degraded: (flags & DEGRADED) !== 0, keys };
   if (metadataBytes(metadata) > MAX_METADATA_BYTES) reader.fail();
   return metadata;
 }
@@ -206,12 +213,13 @@ function whyNotMetadata(metadata: Metadata): string | null {
     return `metadata.${wrong[0]}: ${JSON.stringify(wrong[1])} is not up to ${MAX_TEXT} printable ASCII characters`;
   const { length } = metadata.capabilities;
   if (length > MAX_CAPABILITIES) return `metadata.capabilities: ${length} are over the limit of ${MAX_CAPABILITIES}`;
+  if (metadata.keys.length > MAX_KEYS) return `metadata.keys: ${metadata.keys.length} are over the limit of ${MAX_KEYS}`;
   const bytes = metadataBytes(metadata);
   return bytes > MAX_METADATA_BYTES ? `metadata: ${bytes} bytes are over the limit of ${MAX_METADATA_BYTES}` : null;
 }
 
-function metadataBytes({ role, provider, version, capabilities }: Metadata): number {
-  let bytes = 5 + role.length + provider.length + version.length;
+function metadataBytes({ role, provider, version, capabilities, keys }: Metadata): number {
+  let bytes = 5 + role.length + provider.length + version.length + (keys.length === 0 ? 0 : 1 + 4 * keys.length);
   for (const capability of capabilities) bytes += 1 + capability.length;
   return bytes;
 }

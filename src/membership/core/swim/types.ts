@@ -34,6 +34,11 @@ export interface Metadata {
   readonly version: string;
   /** The process answers but its main thread is late. */
   readonly degraded: boolean;
+  /**
+   * The gossip keys that it has installed, the one that it seals with first; each named by the first four bytes of its
+   * fingerprint. So a rotation sees whom it has reached, behind a NAT too. Empty: it does not tell.
+   */
+  readonly keys: readonly number[];
 }
 
 /** What travels about a member, and what is kept of it. */
