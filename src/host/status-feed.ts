@@ -14,7 +14,8 @@ export function feedPulse(pulse: Pulse, metrics: NodeMetrics, look: () => Promis
     if (looking) return;
     looking = true;
     try {
-      const view = await look();
+      const own = await look();
+      const view = { ...own, alivePeers: pulse.presentMembers() ?? own.alivePeers };
       metrics.update(view, lookAtProcess());
       pulse.push({
         status: statusBody(view),

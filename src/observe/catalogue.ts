@@ -17,7 +17,10 @@ export const catalogue = {
     help: "1 for the leader that this node knows; no series while none is known.",
     labels: ["leader_id"],
   },
-  ringrift_p2p_alive_peers: { type: "gauge", help: "Voters with a live stream plus open sessions." },
+  ringrift_p2p_alive_peers: {
+    type: "gauge",
+    help: "Members alive or suspect, this node included; without a detector: voters with a live stream plus open sessions.",
+  },
   ringrift_p2p_election_count: { type: "counter", help: "Elections this node started or voted in since it came up." },
   ringrift_node_info: { type: "gauge", help: "Always 1; the labels say what runs here.", labels: ["node_id", "role", "version"] },
   ringrift_raft_is_leader: { type: "gauge", help: "1 if this voter leads." },

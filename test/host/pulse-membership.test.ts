@@ -38,6 +38,8 @@ test("the pulse thread answers for membership: everyone it sees, whether that ha
     );
     const status = (await (await get("/status")).json()) as { membership: { boot: string; counts: { alive: number } } };
     assert.deepEqual([status.membership.boot, status.membership.counts.alive], ["7", 1]);
+    while (pulse.presentMembers() === null) await pause(100);
+    assert.equal(pulse.presentMembers(), 1);
     assert.match(await (await get("/metrics")).text(), /^ringrift_membership_members\{state="alive"\} 1$/m);
     for (const time of ["soon", "-1s", "1h"])
       assert.equal((await get(`/health?converged=true&timeout=${time}`)).status, 400, time);
@@ -112,6 +114,7 @@ test("a node without membership says so, and its status is as it was", async () 
     assert.ok(!("membership" in ((await (await get("/status")).json()) as object)));
     const health = await get("/health?converged=true");
     assert.match(await health.text(), /joined: no detector runs on this node/);
+    assert.equal(pulse.presentMembers(), null);
     await pulse.leave();
   } finally {
     await pulse.close();

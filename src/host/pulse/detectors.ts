@@ -13,7 +13,7 @@ import { describeHttpEvent, describeSwimEvent, type EventLine } from "./event-li
 import { httpGetAs } from "./http-get.ts";
 import { figuresOf } from "./membership-figures.ts";
 import type { MembershipEvent, PulseMembership } from "./messages.ts";
-import { nodesBody, snakeCase, summaryBody } from "./nodes-body.ts";
+import { countsOf, nodesBody, snakeCase, summaryBody } from "./nodes-body.ts";
 
 /** The membership of this node in the pulse thread: its sockets, and one life after another. */
 export class Detectors {
@@ -94,6 +94,14 @@ export class Detectors {
       nodes: (look) => nodesBody(this.#start.setup.id, look),
       metrics: (look) => metrics.render(figuresOf(look, { events: this.#events, mismatched: this.#mismatched })),
     };
+  }
+
+  /** Members that are alive or suspect, this node included; null before the first view. */
+  present(): number | null {
+    const look = this.#life?.look();
+    if (look === undefined || (look.swim === null && look.mode !== "http")) return null;
+    const { alive = 0, suspect = 0 } = countsOf(look);
+    return alive + suspect + (look.swim === null ? 1 : 0);
   }
 
   contact(id: string): void {

@@ -29,6 +29,8 @@ export interface PulseStart {
   readonly membership: PulseMembership | null;
   /** One Int32 that main increments while its event loop turns. */
   readonly beats: SharedArrayBuffer;
+  /** One Int32, written by the pulse thread: how many members its detector holds alive or suspect, this node included; −1: unknown. */
+  readonly present: SharedArrayBuffer;
 }
 
 export type ToPulse =
@@ -59,6 +61,8 @@ export type MembershipEvent =
 
 /** Main beats at this pace; the thread looks at the same pace. */
 export const BEAT_MS = 200;
+/** The count of present members is as old as that at most. */
+export const PRESENT_MS = 1_000;
 /** Silent for longer: `/health` says degraded, and why; other members are told. */
 export const DEGRADED_AFTER_MS = 2_000;
 /** Silent for longer: held dead, by gossip and by polling, whatever the last snapshot said. A hung process must not look alive for ever. */

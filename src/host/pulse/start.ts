@@ -30,6 +30,8 @@ export interface Pulse extends PulseFeed {
   leave(): Promise<void>;
   /** Who does what membership asks of main. */
   onMembership(handler: (event: MembershipEvent) => void): void;
+  /** How many members the detector holds alive or suspect, this node included, as of the last second; null where none has a view. */
+  presentMembers(): number | null;
   /** The port that is really bound (of interest when 0 was asked for). */
   readonly port: number;
 }
@@ -59,9 +61,11 @@ const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thre
  */
 export async function startPulse(options: PulseOptions): Promise<Pulse> {
   const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const present = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const presentMembers = new Int32Array(present).fill(-1);
   const posts = options.posts ?? { hostNames: [], adminKeySha256: null };
   const membership = options.membership ?? null;
-  const start: PulseStart = { ...options.listen, nodeId: options.nodeId, posts, membership, beats };
+  const start: PulseStart = { ...options.listen, nodeId: options.nodeId, posts, membership, beats, present };
   const thread = new Worker(THREAD, {
     workerData: start,
     env: threadEnvironment(),
@@ -112,6 +116,10 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
     join: (lives) => post({ kind: "join", lives }),
     onMembership: (next) => {
       onMembership = next;
+    },
+    presentMembers: () => {
+      const count = Atomics.load(presentMembers, 0);
+      return count < 0 ? null : count;
     },
     async leave() {
       if (membership === null || closing) return;

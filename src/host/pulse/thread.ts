@@ -3,7 +3,15 @@ import { flushCompileCache } from "node:module";
 import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { Answers } from "./answers.ts";
-import { BEAT_MS, DEGRADED_AFTER_MS, type FromPulse, type PulseStart, STALLED_AFTER_MS, type ToPulse } from "./messages.ts";
+import {
+  BEAT_MS,
+  DEGRADED_AFTER_MS,
+  type FromPulse,
+  PRESENT_MS,
+  type PulseStart,
+  STALLED_AFTER_MS,
+  type ToPulse,
+} from "./messages.ts";
 import { Posts } from "./posts.ts";
 import { harden, serve } from "./serve.ts";
 
@@ -13,6 +21,7 @@ import { harden, serve } from "./serve.ts";
  */
 const start = workerData as PulseStart;
 const beats = new Int32Array(start.beats);
+const present = new Int32Array(start.present);
 const detectors = await openDetectors();
 const answers = new Answers(start.nodeId, () => performance.now(), detectors?.pages ?? null);
 const server = createServer({ maxHeaderSize: 8_192, connectionsCheckingInterval: 1_000 });
@@ -31,6 +40,8 @@ const watch = setInterval(() => {
   lastBeat = beat;
   detectors?.mainSilent(silentLooks * BEAT_MS, limits);
 }, BEAT_MS);
+const count =
+  detectors === null ? undefined : setInterval(() => Atomics.store(present, 0, detectors.present() ?? -1), PRESENT_MS);
 
 parentPort?.on("message", (message: ToPulse) => {
   switch (message.kind) {
@@ -79,6 +90,7 @@ function tell(message: FromPulse): void {
 
 function close(): void {
   clearInterval(watch);
+  clearInterval(count);
   detectors?.close();
   server.close();
   server.closeAllConnections();
