@@ -1,27 +1,81 @@
+import { open, readFile, realpath, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { exitCodes } from "#kernel";
 import { readPrivateFile } from "./private-file.ts";
 import { StartError } from "./start-error.ts";
 
 const SETTING = "membership.key_file";
-const KEY_BYTES = 32;
-const MAX_KEYS = 8;
+export const KEY_BYTES = 32;
+export const MAX_KEYS = 8;
 
 /**
  * The keys of `membership.key_file`: one a line, 32 bytes in base64 or hex; the first one seals, all of them open. Empty lines and
  * those that begin with # are skipped. Throws {@link StartError} (exit 78); the message never shows what the file holds.
  */
 export function readGossipKeys(path: string): readonly Uint8Array[] {
-  const lines = readPrivateFile(SETTING, path)
+  return parseGossipKeys(readPrivateFile(SETTING, path), `${SETTING}: ${path}`);
+}
+
+/** The same from any text, which `source` names. */
+export function parseGossipKeys(text: string, source: string): readonly Uint8Array[] {
+  const lines = text
     .split("\n")
     .map((line, at) => ({ text: line.trim(), number: at + 1 }))
-    .filter(({ text }) => text !== "" && !text.startsWith("#"));
-  if (lines.length === 0) throw wrong(path, "holds no key", MAKE_ONE);
-  if (lines.length > MAX_KEYS) throw wrong(path, `holds ${lines.length} keys, at most ${MAX_KEYS} are used`, null);
-  return lines.map(({ text, number }) => {
-    const key = readKey(text);
-    if (key === null) throw wrong(path, `line ${number} is not a key of 32 bytes in base64 or hex`, MAKE_ONE);
+    .filter((line) => isKeyLine(line.text));
+  if (lines.length === 0) throw wrong(source, "holds no key", MAKE_ONE);
+  if (lines.length > MAX_KEYS) throw wrong(source, `holds ${lines.length} keys, at most ${MAX_KEYS} are used`, null);
+  return lines.map((line) => {
+    const key = readKey(line.text);
+    if (key === null) throw wrong(source, `line ${line.number} is not a key of 32 bytes in base64 or hex`, MAKE_ONE);
     return key;
   });
+}
+
+/**
+ * Replaces the keys of the file: all of them or, after a crash, none. Comments move above the keys, and a key that stays keeps
+ * its spelling. Rejects with the system's error; then the file is as it was.
+ */
+export async function rewriteGossipKeys(path: string, keys: readonly Uint8Array[]): Promise<void> {
+  // A link stays a link: what it points to is replaced.
+  const file = await realpath(path);
+  const old = (await readFile(file, "utf8")).split("\n").map((line) => line.trim());
+  const spelt = new Map(old.filter(isKeyLine).map((line) => [hexOf(readKey(line)), line]));
+  const lines = keys.map((key) => spelt.get(hexOf(key)) ?? Buffer.from(key).toString("base64"));
+  const text = [...old.filter((line) => line.startsWith("#")), ...lines, ""].join("\n");
+  const draft = `${file}.tmp`;
+  try {
+    await writeSynced(draft, text);
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw error;
+  }
+  const folder = await open(dirname(file), "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, "w", 0o600);
+  try {
+    // A draft that a crash left behind may have any mode.
+    await file.chmod(0o600);
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function isKeyLine(line: string): boolean {
+  return line !== "" && !line.startsWith("#");
+}
+
+function hexOf(key: Uint8Array | null): string {
+  return key === null ? "" : Buffer.from(key).toString("hex");
 }
 
 const MAKE_ONE = "Make one with: openssl rand -base64 32";
@@ -32,6 +86,6 @@ function readKey(text: string): Uint8Array | null {
   return key?.length === KEY_BYTES ? key : null;
 }
 
-function wrong(path: string, what: string, hint: string | null): StartError {
-  return new StartError(exitCodes.config, `${SETTING}: ${path} ${what}`, hint);
+function wrong(source: string, what: string, hint: string | null): StartError {
+  return new StartError(exitCodes.config, `${source} ${what}`, hint);
 }

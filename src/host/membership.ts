@@ -43,7 +43,8 @@ export function membershipStart(config: NodeConfig): PulseMembership | null {
     httpPoll: membership.httpPoll,
     peers: [...config.hosts.values()].filter(({ name }) => name !== config.nodeId).map(peerOf),
   };
-  return { setup: structuredClone(setup), bind: membership.bind, machine: machineFacts(membership.advertise) };
+  const keyFile = keys.length === 0 ? null : membership.keyFile;
+  return { setup: structuredClone(setup), keyFile, bind: membership.bind, machine: machineFacts(membership.advertise) };
 }
 
 const MEMBERS_FILE = "members.json";

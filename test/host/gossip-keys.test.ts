@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { readGossipKeys } from "../../src/host/gossip-keys.ts";
+import { readGossipKeys, rewriteGossipKeys } from "../../src/host/gossip-keys.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ringraft-keys-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -42,4 +53,38 @@ test("a file that others may open, or that holds something else, stops the start
   assert.ok(!wrong(mistyped).includes(mistyped));
   assert.match(wrong(`${secret.toString("hex")}\n`.repeat(9)), /holds 9 keys, at most 8/);
   assert.throws(() => readGossipKeys(join(folder, "absent")), { exitCode: 78, message: /cannot be read/ });
+});
+
+test("the file is replaced as a whole, readable by its owner alone; comments and the spelling of keys that stay are kept", async () => {
+  const own = mkdtempSync(join(folder, "own-"));
+  const path = join(own, "gossip.key");
+  writeFileSync(path, `# the cluster's\n${secret.toString("hex")}\n\n# since May\n`, { mode: 0o600 });
+  await rewriteGossipKeys(path, [other, secret]);
+  assert.equal(
+    readFileSync(path, "utf8"),
+    `# the cluster's\n# since May\n${other.toString("base64")}\n${secret.toString("hex")}\n`,
+  );
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.deepEqual(readdirSync(own), ["gossip.key"]);
+  const link = join(own, "link");
+  symlinkSync(path, link);
+  await rewriteGossipKeys(link, [other]);
+  assert.ok(lstatSync(link).isSymbolicLink());
+  assert.deepEqual(
+    readGossipKeys(link).map((key) => Buffer.from(key)),
+    [other],
+  );
+});
+
+test("a file that cannot be replaced stays as it was, and no draft of it is left", async () => {
+  const own = mkdtempSync(join(folder, "shut-"));
+  const path = join(own, "gossip.key");
+  writeFileSync(path, `${secret.toString("hex")}\n`, { mode: 0o600 });
+  // What stands in the draft's place cannot be opened as a file, whoever runs this.
+  mkdirSync(`${path}.tmp`);
+  await assert.rejects(rewriteGossipKeys(path, [other]), { code: "EISDIR" });
+  assert.deepEqual(
+    readGossipKeys(path).map((key) => Buffer.from(key)),
+    [secret],
+  );
 });

@@ -15,7 +15,12 @@ const unexpected = (error: Error): never => assert.fail(error);
 const healthy: PulseSnapshot = { status: { status: "ok", node_id: "n0" }, election: {}, metrics: "", healthy: true, reasons: [] };
 
 function membershipOn(bind: string): PulseMembership {
-  return { setup: membershipSetup("n0", { advertise: ["127.0.0.1:8771"] }), bind, machine: { interfaceMtu: null } };
+  return {
+    setup: membershipSetup("n0", { advertise: ["127.0.0.1:8771"] }),
+    keyFile: null,
+    bind,
+    machine: { interfaceMtu: null },
+  };
 }
 
 test("the pulse thread answers for membership: everyone it sees, whether that has converged, and its metrics", async () => {

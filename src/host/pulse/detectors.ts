@@ -8,8 +8,9 @@ import { nodeAead } from "../aead.ts";
 import { systemClock, systemTimers } from "../clock.ts";
 import { listenTcp } from "../tcp.ts";
 import { bindUdp } from "../udp.ts";
-import type { MembershipPages } from "./answers.ts";
+import type { Answer, MembershipPages } from "./answers.ts";
 import { describeHttpEvent, describeSwimEvent, type EventLine } from "./event-lines.ts";
+import type { GossipKeyChanges } from "./gossip-key-changes.ts";
 import { httpGetAs } from "./http-get.ts";
 import { figuresOf } from "./membership-figures.ts";
 import type { MembershipEvent, PulseMembership } from "./messages.ts";
@@ -21,6 +22,9 @@ export class Detectors {
   readonly #tell: (event: MembershipEvent) => void;
   readonly #ports: MembershipPorts;
   readonly #closeSockets: () => void;
+  #keys: readonly Uint8Array[];
+  /** Loaded at the first change: most nodes never see one. */
+  #keyChanges: Promise<GossipKeyChanges> | null = null;
   /** Since the start of the process, by event. */
   readonly #events = new Map<string, number>();
   /** Peers that run other numbers. */
@@ -54,6 +58,7 @@ export class Detectors {
     closeSockets: () => void,
   ) {
     this.#start = start;
+    this.#keys = start.setup.keys;
     this.#tell = tell;
     this.#closeSockets = closeSockets;
     this.#ports = {
@@ -75,7 +80,7 @@ export class Detectors {
   join(lives: FormerLives): void {
     this.#life?.close();
     this.#isStalled = false;
-    const life = new Membership(this.#start.setup, lives, this.#ports);
+    const life = new Membership({ ...this.#start.setup, keys: this.#keys }, lives, this.#ports);
     this.#life = life;
     life.join().then(
       (joined) => {
@@ -124,6 +129,27 @@ export class Detectors {
     this.#isStalled = true;
     this.#life.fail();
     this.#log({ level: "error", message: "main thread is silent: this node leaves as failed", fields: { silent_ms: silentMs } });
+  }
+
+  /** `POST /admin/gossip-keys`, from somebody who may; null where no key is in use. */
+  async changeKeys(body: string): Promise<Answer | null> {
+    const { keyFile, setup } = this.#start;
+    if (keyFile === null) return null;
+    this.#keyChanges ??= import("./gossip-key-changes.ts").then(
+      (module) =>
+        new module.GossipKeyChanges({
+          nodeId: setup.id,
+          keyFile,
+          keys: () => this.#keys,
+          apply: (keys) => {
+            this.#keys = keys;
+            this.#life?.setKeys(keys);
+          },
+          look: () => this.#life?.look() ?? null,
+          log: (line) => this.#log(line),
+        }),
+    );
+    return await (await this.#keyChanges).answer(body);
   }
 
   async leave(): Promise<void> {

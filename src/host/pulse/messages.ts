@@ -15,6 +15,8 @@ export interface PostRules {
 /** A node that takes part in membership. The gossip keys are here: this thread seals. */
 export interface PulseMembership {
   readonly setup: MembershipSetup;
+  /** Where the keys of `setup` were read; rewritten when they are changed. Null in mode `http`. */
+  readonly keyFile: string | null;
   /** `ip:port` of datagrams and streams. */
   readonly bind: string;
   readonly machine: MachineFacts;

@@ -81,7 +81,13 @@ function memberBody({ record, since, reach, rttMs, flapsPerHour, heardAt }: Memb
     capabilities: metadata.capabilities,
     version: metadata.version,
     degraded: metadata.degraded,
+    keys: keyNames(metadata.keys),
   };
+}
+
+/** Gossip keys as operators read and type them: the first eight digits of a fingerprint. */
+export function keyNames(keys: readonly number[]): readonly string[] {
+  return keys.map((key) => key.toString(16).padStart(8, "0"));
 }
 
 function polledBody({ id, state, since, address, heardAt, rttMs, failuresInARow, boot }: PeerView, { at }: HttpPollView): object {

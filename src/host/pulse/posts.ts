@@ -2,23 +2,27 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Answer } from "./answers.ts";
 import type { FromPulse, PostRules } from "./messages.ts";
 
-/** Paths that main answers. */
-export const POST_PATHS: ReadonlySet<string> = new Set(["/election/trigger", "/admin/trigger-election"]);
+/** The gossip keys are in this thread, and so is who has which; everything else is main's. */
+const GOSSIP_KEYS_PATH = "/admin/gossip-keys";
+export const POST_PATHS: ReadonlySet<string> = new Set(["/election/trigger", "/admin/trigger-election", GOSSIP_KEYS_PATH]);
 
 const MAX_BODY_BYTES = 16_384;
 const MAX_WAITING = 16;
 const MAIN_TIMEOUT_MS = 20_000;
 
-/** Requests that change something: who may make them is decided here, what they do is main's. */
+/** Requests that change something: who may make them is decided here, what they do is main's, but for the gossip keys. */
 export class Posts {
   readonly #rules: PostRules;
   readonly #tell: (message: FromPulse) => void;
+  readonly #changeKeys: (body: string) => Promise<Answer | null>;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
 
-  constructor(rules: PostRules, tell: (message: FromPulse) => void) {
+  /** `changeKeys` gives null where no gossip key is in use. */
+  constructor(rules: PostRules, tell: (message: FromPulse) => void, changeKeys: (body: string) => Promise<Answer | null>) {
     this.#rules = rules;
     this.#tell = tell;
+    this.#changeKeys = changeKeys;
   }
 
   async answer(request: IncomingMessage, response: ServerResponse, path: string, expectsContinue: boolean): Promise<Answer> {
@@ -28,7 +32,8 @@ export class Posts {
     if (expectsContinue) response.writeContinue();
     const body = await read(request);
     if (body === null) return problem(413, "INVALID_ARGUMENT", `the body has more than ${MAX_BODY_BYTES} bytes`);
-    return await this.#askMain(path, body);
+    if (path !== GOSSIP_KEYS_PATH) return await this.#askMain(path, body);
+    return (await this.#changeKeys(body)) ?? problem(404, "NOT_FOUND", "no gossip keys are in use on this node");
   }
 
   answered(id: number, code: number, body: object): void {

@@ -26,7 +26,7 @@ const detectors = await openDetectors();
 const answers = new Answers(start.nodeId, () => performance.now(), detectors?.pages ?? null);
 const server = createServer({ maxHeaderSize: 8_192, connectionsCheckingInterval: 1_000 });
 harden(server);
-const posts = new Posts(start.posts, tell);
+const posts = new Posts(start.posts, tell, (body) => detectors?.changeKeys(body) ?? Promise.resolve(null));
 serve(server, answers, posts, (asker) => detectors?.contact(asker));
 
 let lastBeat = Atomics.load(beats, 0);
