@@ -1,4 +1,4 @@
-import { type ClusterId, type LogIndex, type NodeId, type Random, type Refusal, refusal } from "#kernel";
+import { type ClusterId, type LogIndex, type NodeId, type Random, type Refusal, type Sequence, refusal } from "#kernel";
 import type { Clock, Disk, Log, PeerLinkEvents, PeerLinks, Timers } from "#ports";
 import {
   defaultRaftOptions,
@@ -9,9 +9,10 @@ import {
   settledConfiguration,
   type SnapshotMeta,
 } from "#raft";
-import { createStateMachine, restoringStateMachine, type StateMachine } from "#statemachine";
+import { createStateMachine, type Operation, restoringStateMachine, type StateMachine } from "#statemachine";
+import { encodeCommand } from "#codec";
 import { type DiskSpace, openSnapshotStore, openWal, type SnapshotStore, SpaceWatch } from "#storage";
-import { createRaftEngine, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
+import { createRaftEngine, type Engine, type Proposed, type RaftCore, type RaftEngine, recoverRaft } from "#consensus";
 import { createReplica, defaultReplicaOptions, leaderEntryData, restoreFrom, type RunningReplica } from "#replica";
 import { meteredEngine, meteredWal, type VoterMeter } from "./metered.ts";
 
@@ -71,9 +72,16 @@ export interface VoterProbe {
   machine(machine: StateMachine): StateMachine;
 }
 
+export type LeaderOperation = Extract<
+  Operation,
+  { readonly kind: "nodeDown" | "nodeUp" | "partitionSuspected" | "partitionHealed" }
+>;
+
 export interface Voter {
   readonly replica: RunningReplica;
   readonly snapshots: Pick<SnapshotStore, "readRaw">;
+  /** Puts operations that only a leader writes into the log; refused where this voter does not lead. What became of them shows in the state. */
+  propose(operations: readonly LeaderOperation[]): Proposed;
   /** As of the last look, about a second ago at most. */
   space(): DiskSpace;
   /** Before a planned stop: if this voter leads, another one shall. Resolves within an election timeout, moved or not. */
@@ -111,6 +119,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   const raft = probe?.core(core) ?? core;
 
   let engine: RaftEngine | null = null;
+  let proposer: Pick<Engine, "propose"> | null = null;
   const peers = await ports.openPeers(
     {
       onMessage: (from, message) => engine?.onMessage(from, message),
@@ -119,6 +128,33 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
     },
     { membership: () => raft.membership(), lastIndex: () => raft.status().lastIndex },
   );
+  const openEngine = meteredEngine(
+    (sink) => {
+      engine = createRaftEngine(
+        {
+          self: nodeId,
+          tickMs: options.timing.tickMs,
+          snapshotChunkBytes: defaultRaftOptions.snapshotChunkBytes,
+          keepEntries: options.raft.keepEntries,
+          leaseReads: options.raft.leaseReads !== null,
+        },
+        {
+          raft,
+          wal: meteredWal(opened.wal, clock, ports.meter),
+          snapshots,
+          peers,
+          clock,
+          timers,
+          log,
+          marked: (mark) => ports.meter.marked(mark),
+        },
+        sink,
+      );
+      return engine;
+    },
+    clock,
+    ports.meter,
+  );
   const replica = createReplica(
     {
       ...defaultReplicaOptions,
@@ -126,33 +162,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
       snapshotEveryEntries: options.raft.snapshotEveryEntries,
     },
     {
-      openEngine: meteredEngine(
-        (sink) => {
-          engine = createRaftEngine(
-            {
-              self: nodeId,
-              tickMs: options.timing.tickMs,
-              snapshotChunkBytes: defaultRaftOptions.snapshotChunkBytes,
-              keepEntries: options.raft.keepEntries,
-              leaseReads: options.raft.leaseReads !== null,
-            },
-            {
-              raft,
-              wal: meteredWal(opened.wal, clock, ports.meter),
-              snapshots,
-              peers,
-              clock,
-              timers,
-              log,
-              marked: (mark) => ports.meter.marked(mark),
-            },
-            sink,
-          );
-          return engine;
-        },
-        clock,
-        ports.meter,
-      ),
+      openEngine: (sink) => (proposer = openEngine(sink)),
       nodeId,
       machine,
       restore: async (content) => watched(await restoreFrom(content, restoringStateMachine())),
@@ -164,6 +174,7 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
     },
   );
   const started: RaftEngine = engine!;
+  const metered: Pick<Engine, "propose"> = proposer!;
   started.start();
   const looking = timers.every(LOOK_AT_DISK_MS, () => {
     void watch.look().then((isNews) => (isNews ? tellSpace(watch.space, started, log) : undefined));
@@ -172,6 +183,10 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
   return {
     replica,
     snapshots,
+    propose: (operations) => {
+      const full = whyNoIntake(watch.space);
+      return full === null ? metered.propose(operations.map(leaderCommand)) : { ok: false, refusal: full };
+    },
     space: () => watch.space,
     handOver: () => handOver(started, options, ports),
     close: async () => {
@@ -182,6 +197,10 @@ export async function startVoter(options: VoterOptions, ports: VoterPorts): Prom
       await opened.wal.close();
     },
   };
+}
+
+function leaderCommand(operation: LeaderOperation): Uint8Array {
+  return encodeCommand({ sessionId: null, sequence: null, firstUnackedSequence: 0 as Sequence, operation });
 }
 
 const LOOK_AT_DISK_MS = 1_000;

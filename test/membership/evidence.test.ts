@@ -7,6 +7,7 @@ import {
   type Evidence,
   MAX_VIEW_AGE_MS,
   type VoterView,
+  newsIn,
   proposalsOf,
 } from "../../src/membership/evidence.ts";
 
@@ -19,6 +20,7 @@ type Seen = readonly [state: MemberState, incarnation: Incarnation];
 
 const view = (seen: Seen | null, more: Partial<VoterView> = {}): VoterView => ({
   heardAt: now,
+  healthMultiplier: 1,
   members: new Map(seen === null ? [] : [[gpu, { state: seen[0], incarnation: seen[1] }]]),
   partition: null,
   ...more,
@@ -28,7 +30,7 @@ const view = (seen: Seen | null, more: Partial<VoterView> = {}): VoterView => ({
 function evidence(views: readonly (VoterView | null)[], more: Partial<Evidence> = {}): Evidence {
   return {
     now,
-    healthMultiplier: 1,
+    self: v1,
     voters: [[v1, v2, v3]],
     views: new Map([v1, v2, v3, v4, v5].flatMap((voter, at) => (views[at] == null ? [] : [[voter, views[at]] as const]))),
     nodes: new Map(),
@@ -71,9 +73,33 @@ test("a voter that has not heard of the death yet does not stop it", () => {
 });
 
 test("a leader in bad health proposes nothing: it is more likely the sick one", () => {
-  const all = [dead(), dead(), dead()];
-  assert.equal(proposalsOf(evidence(all, { healthMultiplier: 3 })).length, 1);
-  assert.deepEqual(proposalsOf(evidence(all, { healthMultiplier: 4 })), []);
+  const led = (healthMultiplier: number) => evidence([{ ...dead(), healthMultiplier }, dead(), dead()]);
+  assert.equal(proposalsOf(led(3)).length, 1);
+  assert.deepEqual(proposalsOf(led(4)), []);
+});
+
+test("a leader that has no view of its own, or only an old one, proposes nothing", () => {
+  assert.deepEqual(proposalsOf(evidence([null, dead(), dead()])), []);
+  const old = { ...dead(), heardAt: MonotonicMs(now - MAX_VIEW_AGE_MS - 1) };
+  assert.deepEqual(proposalsOf(evidence([old, dead(), dead()])), []);
+});
+
+test("a voter in bad health accuses nobody, but its word that somebody is back counts", () => {
+  const sick = (of: VoterView): VoterView => ({ ...of, healthMultiplier: 4 });
+  assert.deepEqual(proposalsOf(evidence([dead(), sick(dead()), suspect()])), []);
+  assert.deepEqual(proposalsOf(evidence([dead(), sick(dead()), dead()])), [{ ...down, observedBy: [v1, v3] }]);
+  const back = life(7, 1);
+  const fallen = committed({ state: "DOWN", incarnation: life(7) });
+  assert.equal(proposalsOf(evidence([alive(back), sick(alive(back)), dead()], fallen)).length, 1);
+  const cut = view(null, { partition: [gpu] });
+  assert.deepEqual(proposalsOf(evidence([cut, sick(cut), view(null)])), []);
+});
+
+test("news is what would be proposed if all voters saw what the leader sees, so nothing else needs to be asked", () => {
+  const { views: _, ...known } = evidence([]);
+  assert.deepEqual(newsIn(known, alive()), []);
+  assert.deepEqual(newsIn(known, dead()), [{ ...down, observedBy: [v1, v2, v3] }]);
+  assert.deepEqual(newsIn({ ...known, ...committed({ state: "DOWN", incarnation: life(7) }) }, dead()), []);
 });
 
 test("an old view is no vote", () => {
