@@ -31,7 +31,7 @@ export function loadConfig(request: LoadRequest): Loaded {
   const { document, shape, warnings } = file;
   const identity = identityIn(file, request);
   if (!identity.ok) return { ok: false, problems: [document.locate(identity.finding)] };
-  const node = checkNode(shape, identity.nodeId);
+  const node = checkNode(shape, identity.nodeId, file.membershipMode);
   if (node.findings.length > 0) return { ok: false, problems: node.findings.map(document.locate) };
   const config = buildNodeConfig(request.file, shape, identity.nodeId, file.membershipMode, request.overrides ?? {});
   const tls = checkTlsFiles(config.tls);
@@ -78,7 +78,7 @@ export function validateConfig(request: LoadRequest): Validated {
   if (!file.ok) return file;
   const { document, shape } = file;
   const ids = Object.keys(shape.hosts) as NodeId[];
-  const checked = ids.map((id) => checkNode(shape, id));
+  const checked = ids.map((id) => checkNode(shape, id, file.membershipMode));
   const problems = checked.flatMap((node) => node.findings.map(document.locate));
   if (problems.length > 0) return { ok: false, problems };
   return {

@@ -7,20 +7,17 @@ import {
   httpPollKnobs,
   httpPollProfiles,
   type Knobs,
-  parseIp,
   type SwimOptions,
   swimKnobs,
   swimProfiles,
 } from "#membership/core";
-import { addressOf, listenOf, timingOf, votersOf } from "./effective.ts";
+import { timingOf } from "./effective.ts";
 import { whyNotNodeId } from "./identity.ts";
+import { advertiseOf, bindOf, checkAddresses, seedsOf } from "./membership-addresses.ts";
 import type { Finding } from "./problem.ts";
 import type { FileShape, HostShape } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 import type { MembershipConfig } from "./types.ts";
-
-/** Datagrams and streams of SWIM. */
-const DEFAULT_PORT = 8771;
 
 /** ADR-013's names for three of the knobs. Its `gossip_interval` is the protocol period, not the pace of gossip. */
 const adrNames: ReadonlyMap<keyof SwimOptions, "gossip_interval_ms" | "ping_timeout_ms" | "indirect_ping_count"> = new Map([
@@ -32,15 +29,11 @@ const adrNames: ReadonlyMap<keyof SwimOptions, "gossip_interval_ms" | "ping_time
 /** The file's section with profile and defaults put in. `key_file` is resolved by the caller, which knows the folder. */
 export function membershipOf(shape: FileShape, host: HostShape): Omit<MembershipConfig, "keyFile"> {
   const section = shape.membership;
-  const seeds = section?.seeds?.map(({ id, addrs }) => ({ id: id ?? null, addrs })) ?? votersAsSeeds(shape);
   return {
     label: section?.label ?? shape.cluster?.id ?? "ringraft",
     bind: bindOf(shape, host),
     advertise: advertiseOf(shape, host),
-    seeds: seeds.map(({ id, addrs }) => ({
-      id: id === null ? null : NodeId(id),
-      addresses: addrs.map((address) => withPort(address) ?? address),
-    })),
+    seeds: seedsOf(shape).map(({ id, addrs }) => ({ id: id === null ? null : NodeId(id), addresses: addrs })),
     allow: {
       ids: [...Object.keys(shape.hosts), ...(section?.allow_ids ?? [])],
       networks: section?.allow_cidrs ?? [],
@@ -124,15 +117,14 @@ function checkHttpPoll(shape: FileShape): readonly Finding[] {
 
 function checkSeeds(shape: FileShape): readonly Finding[] {
   const seeds = shape.membership?.seeds ?? [];
-  return seeds.flatMap(({ id, addrs }, i): readonly Finding[] => {
-    const path = ["membership", "seeds", i];
-    const findings = addrs.flatMap((address, at) => wrongAddress([...path, "addrs", at], address));
+  return seeds.flatMap(({ id }, i): readonly Finding[] => {
+    const path = ["membership", "seeds", i, "id"];
     const wrong = id === undefined ? null : whyNotNodeId(id);
-    if (wrong !== null) return [...findings, { path: [...path, "id"], message: wrong }];
-    if (id === undefined || isAllowed(shape, id)) return findings;
+    if (wrong !== null) return [{ path, message: wrong }];
+    if (id === undefined || isAllowed(shape, id)) return [];
     const meant = nearest(id, Object.keys(shape.hosts));
     const message = `the seed ${id} is neither under hosts nor matched by membership.allow_ids`;
-    return [...findings, { path: [...path, "id"], message, hint: meant === null ? null : `did you mean ${meant}?` }];
+    return [{ path, message, hint: meant === null ? null : `did you mean ${meant}?` }];
   });
 }
 
@@ -147,34 +139,6 @@ function checkAllow(shape: FileShape): readonly Finding[] {
     ...ids.flatMap((id, i) => problem("allow_ids", i, { ids: [id], networks: [] })),
     ...networks.flatMap((network, i) => problem("allow_cidrs", i, { ids: [], networks: [network] })),
   ];
-}
-
-function checkAddresses(shape: FileShape): readonly Finding[] {
-  const bind = shape.membership?.bind;
-  return [
-    ...(bind === undefined ? [] : wrongAddress(["membership", "bind"], bind)),
-    ...Object.entries(shape.hosts).flatMap(([name, { ringraft }]) => {
-      const path = ["hosts", name, "ringraft", "membership"];
-      const own = ringraft?.membership;
-      const advertise = own?.advertise ?? [];
-      return [
-        ...(own?.bind === undefined ? [] : wrongAddress([...path, "bind"], own.bind)),
-        ...advertise.flatMap((address, i) => wrongAddress([...path, "advertise", i], address)),
-        ...advertise.flatMap((address, i) => unreachable([...path, "advertise", i], address)),
-      ];
-    }),
-  ];
-}
-
-function wrongAddress(path: readonly (string | number)[], address: string): readonly Finding[] {
-  if (withPort(address) !== null) return [];
-  const message = `${JSON.stringify(address)} is not an address: write an IP address or a name, with :port where it is not ${DEFAULT_PORT}`;
-  return [{ path, message, hint: "IPv6 with a port stands in brackets: [2001:db8::7]:8771" }];
-}
-
-function unreachable(path: readonly (string | number)[], address: string): readonly Finding[] {
-  if (!/^(?:0\.0\.0\.0|::|\[::\])(?::\d+)?$/.test(address)) return [];
-  return [{ path, message: `${JSON.stringify(address)} is every address of this machine: others need one that they can dial` }];
 }
 
 function warnAdrNames(shape: FileShape): readonly Finding[] {
@@ -192,42 +156,4 @@ function isAllowed(shape: FileShape, id: string): boolean {
   const list = createAllowList({ ids: patterns, networks: [] });
   // A pattern that cannot be read is a finding of its own.
   return patterns.length > 0 && (!list.ok || list.value.allowsId(NodeId(id)));
-}
-
-function bindOf(shape: FileShape, host: HostShape): string {
-  const bind = host.ringraft?.membership?.bind ?? shape.membership?.bind ?? listenOf(shape, host).host;
-  return withPort(bind) ?? bind;
-}
-
-/** What the inventory knows is reached on the port that is bound; an address that is written out has its own. */
-function advertiseOf(shape: FileShape, host: HostShape): readonly string[] {
-  const written = host.ringraft?.membership?.advertise;
-  if (written !== undefined) return written.map((address) => withPort(address) ?? address);
-  const port = Number(/:(\d+)$/.exec(bindOf(shape, host))?.[1] ?? DEFAULT_PORT);
-  return addressesOf(host).map((address) => withPort(address, port) ?? address);
-}
-
-function votersAsSeeds(shape: FileShape): readonly { readonly id: string; readonly addrs: readonly string[] }[] {
-  return votersOf(shape).map((id) => ({ id, addrs: advertiseOf(shape, shape.hosts[id] ?? {}) }));
-}
-
-/** All that the inventory knows, since one of them may be closed to the one who dials (a mesh address outside the mesh). */
-function addressesOf(host: HostShape): readonly string[] {
-  const own = addressOf(host);
-  return [...new Set([own, host.tailscale_ip, host.fallback_host])].filter((address) => address != null);
-}
-
-/** `address` as `host:port`, with the default port where it names none; null when it cannot be read. */
-function withPort(address: string, otherwise: number = DEFAULT_PORT): string | null {
-  if (address.includes(":") && !address.startsWith("[") && parseIp(address) !== null) return `[${address}]:${otherwise}`;
-  const [, host, port = String(otherwise)] = /^(\[[^\]]+\]|[^:[\]]+)(?::([1-9]\d{0,4}))?$/.exec(address) ?? [];
-  if (host === undefined || Number(port) > 65_535) return null;
-  const readable = host.startsWith("[") ? parseIp(host.slice(1, -1)) !== null : isNameOrIpv4(host);
-  return readable ? `${host}:${port}` : null;
-}
-
-/** A name whose last part is a number would be read as an IPv4 address by some resolvers; then it must be one. */
-function isNameOrIpv4(host: string): boolean {
-  if (/(?:^|\.)\d+$/.test(host)) return parseIp(host) !== null;
-  return host.length <= 253 && host.split(".").every((label) => /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label));
 }

@@ -15,10 +15,12 @@ import {
 } from "./effective.ts";
 import { whyNotNodeId } from "./identity.ts";
 import { checkMembership } from "./membership.ts";
+import { checkReach } from "./membership-addresses.ts";
 import type { Finding } from "./problem.ts";
 import { formatDuration } from "./quantities.ts";
 import type { FileShape, HostShape } from "./schema.ts";
 import { nearest } from "./suggest.ts";
+import type { NodeConfig } from "./types.ts";
 
 export interface Related {
   readonly findings: readonly Finding[];
@@ -43,14 +45,15 @@ export function checkCluster(shape: FileShape): Related {
 }
 
 /** What must hold for the one node that is about to start. */
-export function checkNode(shape: FileShape, nodeId: NodeId): Related {
+export function checkNode(shape: FileShape, nodeId: NodeId, mode: NodeConfig["modes"]["membership"]): Related {
   const unknown = checkHost(shape, nodeId);
   if (unknown !== null) return { findings: [unknown], warnings: [] };
   const host = shape.hosts[nodeId] ?? {};
   const voter = votersOf(shape).includes(nodeId);
+  const reach = checkReach(shape, nodeId, mode);
   return {
-    findings: [...checkListeners(shape, nodeId, host, voter), ...checkWork(nodeId, host, voter)],
-    warnings: voter ? [] : warnWorker(shape, nodeId, host),
+    findings: [...checkListeners(shape, nodeId, host, voter), ...checkWork(nodeId, host, voter), ...reach.findings],
+    warnings: [...(voter ? [] : warnWorker(shape, nodeId, host)), ...reach.warnings],
   };
 }
 

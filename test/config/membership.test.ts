@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { explainProblems, loadMembership, type MembershipConfig, parseDuration } from "#config";
-import { httpPollProfiles, swimKnobs, swimProfiles } from "#membership/core";
-import { refused, valid, warned, writeConfig } from "./load.ts";
+import { httpPollKnobs, httpPollProfiles, swimKnobs, swimProfiles } from "#membership/core";
+import { loaded, refused, valid, warned, writeConfig } from "./load.ts";
 
 const mesh = valid.replace("profile: local", "profile: mesh");
 
@@ -114,7 +114,135 @@ test("a host's own bind and advertise addresses stand above the cluster's; every
   );
   assert.deepEqual([bind, advertise], ["127.0.0.1:9", ["203.0.113.7:4", "a.example:8771"]]);
   assert.match(wrong("", host("advertise: [0.0.0.0:8771]")).join(), /is every address of this machine/);
-  assert.match(wrong("", host('bind: "a b"')).join(), /hosts\.a\.ringraft\.membership\.bind: "a b" is not an address/);
+  assert.match(wrong("", host('bind: "a b"')).join(), /hosts\.a\.ringraft\.membership\.bind: "a b" is not an IP address to bind/);
+});
+
+test("no address is accepted that others could not dial, or that cannot be bound, and the field is named", () => {
+  const seed = (address: string) => wrong(`membership: {seeds: [{id: a, addrs: ["${address}"]}]}`).join();
+  assert.match(seed("0.0.0.0"), /seeds\[0\]\.addrs\[0\]: "0\.0\.0\.0" is every address of this machine/);
+  assert.match(seed("[0:0::0]:8771"), /is every address of this machine/);
+  assert.match(seed("fe80::1%eth0"), /"fe80::1%eth0" is not an address: the zone %eth0 means nothing on another machine/);
+  assert.match(seed("[fe80::1%en0]:8771"), /the zone %en0 means nothing on another machine/);
+  assert.match(seed("203.0.113.7:0"), /"203\.0\.113\.7:0" is not an address: nobody can dial port 0/);
+  assert.match(seed("224.0.0.251"), /is a multicast address: nobody can dial it/);
+  assert.match(seed("[ff02::1]:8771"), /is a multicast address/);
+  const bind = (address: string) => wrong(`membership: {bind: "${address}"}`).join();
+  assert.match(
+    bind("node-1.example"),
+    /membership\.bind: "node-1\.example" is not an IP address to bind: write one of this machine's/,
+  );
+  assert.match(bind("0.0.0.0:0"), /membership\.bind: "0\.0\.0\.0:0" is not an IP address to bind: nobody can dial port 0/);
+  assert.match(bind("239.1.1.1"), /membership\.bind: "239\.1\.1\.1" is a multicast address/);
+  assert.equal(membership("membership: {seeds: [{addrs: [node_1]}]}").seeds[0]?.addresses[0], "node_1:8771");
+});
+
+/** A cluster on several machines, as node \`a\` starts in it. */
+const apart = `node_id: a
+insecure: true
+voters: [a, b, c]
+membership: {key_file: k}
+hosts:
+  a: {host: 203.0.113.1}
+  b: {host: 203.0.113.2}
+  c: {host: 203.0.113.3}
+`;
+
+test("a node that the others could not reach does not start among them, and the field that says so is named", () => {
+  assert.deepEqual(loaded(apart).membership.bind, "0.0.0.0:8771");
+  assert.deepEqual(refused(apart.replace("key_file: k", "key_file: k, bind: 127.0.0.1")), [
+    "4:33 membership.bind: 127.0.0.1:8771 is heard on this machine only, and b at 203.0.113.2:8771 is on another\n  set membership.bind to 0.0.0.0, or to the address that the others dial",
+  ]);
+  assert.deepEqual(refused(apart.replace("203.0.113.1", "127.0.0.1").replace("key_file: k", 'key_file: k, bind: "0.0.0.0"')), [
+    "6:13 hosts.a.host: 127.0.0.1:8771 is advertised to the others, who would dial themselves there: b at 203.0.113.2:8771 is on another machine\n  name an address that they can dial under hosts, or in hosts.<name>.ringraft.membership.advertise",
+  ]);
+  const behind = apart.replace("a: {host: 203.0.113.1}", "a: {host: 203.0.113.1, ringraft: {listen: {address: 127.0.0.1}}}");
+  assert.match(refused(behind).join(), /membership\.bind: 127\.0\.0\.1:8771 is heard on this machine only/);
+  const written = (own: string) => apart.replace("203.0.113.1}", `203.0.113.1, ringraft: {membership: {${own}}}}`);
+  assert.match(
+    refused(written("advertise: [203.0.113.1, localhost]")).join(),
+    /^6:\d+ hosts\.a\.ringraft\.membership\.advertise\[1\]: localhost:8771/,
+  );
+  assert.match(refused(written("bind: 127.0.0.2")).join(), /hosts\.a\.ringraft\.membership\.bind: 127\.0\.0\.2:8771 is heard/);
+  // One machine is a cluster too.
+  assert.equal(loaded(`${valid}membership: {key_file: k}\n`).membership.bind, "127.0.0.1:8771");
+});
+
+test("an inventory that says nothing that could be dialled is named where membership would use it, and nowhere else", () => {
+  const broken = apart.replace("203.0.113.2", "0.0.0.0");
+  assert.match(refused(broken).join(), /^7:13 hosts\.b\.host: "0\.0\.0\.0:8771" is every address of this machine/);
+  assert.match(
+    refused(apart.replace("203.0.113.1", "fe80::1%eth0")).join(),
+    /hosts\.a\.host: "fe80::1%eth0" is not an address: the zone/,
+  );
+  for (const mode of ["http", "none"]) {
+    const section = mode === "none" ? "" : "membership: {mode: http}\n";
+    assert.deepEqual(warned(broken.replace("membership: {key_file: k}\n", section)), []);
+  }
+});
+
+test("IPv6 alone is not advertised by a node that hears IPv4 alone", () => {
+  const six = apart.replace("203.0.113.1", '"2001:db8::1"');
+  assert.deepEqual(refused(six), [
+    '4:13 membership.bind: 0.0.0.0:8771 hears IPv4 only, and [2001:db8::1]:8771, by which the others reach this node, is IPv6\n  set membership.bind to "[::]", which hears both',
+  ]);
+  assert.equal(loaded(six.replace("key_file: k", 'key_file: k, bind: "[::]"')).membership.bind, "[::]:8771");
+});
+
+test("a node outside allow_cidrs, whom everybody would refuse without a word to it, does not start", () => {
+  const mesh = apart.replace("203.0.113.1}", "203.0.113.1, tailscale_ip: 100.64.0.1}");
+  const only = mesh.replace("key_file: k", "key_file: k, allow_cidrs: [100.64.0.0/10]");
+  assert.match(
+    refused(only).join(),
+    /^6:13 hosts\.a\.host: 203\.0\.113\.1:8771 is advertised to the others and lies outside membership\.allow_cidrs/,
+  );
+  const own = only.replace("100.64.0.1}", "100.64.0.1, ringraft: {membership: {advertise: [100.64.0.1]}}}");
+  assert.deepEqual(loaded(own).membership.advertise, ["100.64.0.1:8771"]);
+});
+
+test("modes that poll warn of a status port that the pollers cannot reach", () => {
+  const closed = `${apart.replace("key_file: k", "mode: http")}listen: {http_address: 127.0.0.1}\n`;
+  assert.match(
+    warned(closed).join(),
+    /listen\.http_address: the others poll a at 203\.0\.113\.1:8770, and its status port listens on 127\.0\.0\.1 only/,
+  );
+  assert.deepEqual(warned(`${apart}listen: {http_address: 127.0.0.1}\n`), []);
+});
+
+test("whatever is wrong in the section is told with the field's path and its line", () => {
+  const knob = (section: string, knobs: Readonly<Record<string, { readonly key: string }>>) =>
+    Object.values(knobs).map(({ key }): readonly [string, string] => [`${section}.${key}`, `{${section}: {${key}: wrong}}`]);
+  const options: readonly (readonly [path: string, section: string])[] = [
+    ["mode", "{mode: gossip}"],
+    ["label", '{label: ""}'],
+    ["label", '{label: "a\\nb"}'],
+    ["key_file", "{key_file: 7}"],
+    ["bind", "{bind: 8771}"],
+    ["seeds", "{seeds: a}"],
+    ["seeds[0].id", "{seeds: [{id: a b, addrs: [x]}]}"],
+    ["seeds[0].addrs", "{seeds: [{id: a}]}"],
+    ["allow_ids", "{allow_ids: a}"],
+    ["allow_ids[0]", '{allow_ids: ["a b"]}'],
+    ["allow_cidrs[0]", "{allow_cidrs: [everywhere]}"],
+    ["swim", "{swim: fast}"],
+    ["http_poll.profile", "{http_poll: {profile: mesh}}"],
+    ...knob("swim", swimKnobs),
+    ...knob("http_poll", httpPollKnobs),
+  ];
+  for (const [path, section] of options) {
+    const problems = wrong(`membership: ${section}`).join("\n");
+    assert.ok(problems.startsWith("9:") && problems.includes(` membership.${path}: `), `${section}: ${problems}`);
+  }
+  for (const [key, own] of [
+    ["bind", "bind: 7"],
+    ["advertise", "advertise: []"],
+    ["advertise[0]", "advertise: [7]"],
+  ]) {
+    const problems = wrong(
+      "",
+      mesh.replace("a: {host: 127.0.0.1}", `a: {host: 127.0.0.1, ringraft: {membership: {${own}}}}`),
+    ).join();
+    assert.ok(problems.startsWith("5:") && problems.includes(` hosts.a.ringraft.membership.${key}: `), `${own}: ${problems}`);
+  }
 });
 
 test("whoever stands under hosts may be a member, and whoever a pattern names", () => {
@@ -128,7 +256,7 @@ test("SWIM does not run without the cluster's key; polling needs none", () => {
   for (const section of ["{mode: swim}", "{mode: hybrid}", "{allow_ids: [vast-1]}"]) {
     assert.match(refused(`${mesh}membership: ${section}\n`).join(), /membership mode \w+ needs membership\.key_file/, section);
   }
-  const ofHost = mesh.replace("a: {host: 127.0.0.1}", "a: {host: 127.0.0.1, ringraft: {membership: {bind: x}}}");
+  const ofHost = mesh.replace("a: {host: 127.0.0.1}", "a: {host: 127.0.0.1, ringraft: {membership: {bind: 127.0.0.1}}}");
   assert.match(refused(ofHost).join(), /needs membership\.key_file/);
   assert.deepEqual(warned(`${mesh}membership: {mode: http}\n`), warned(mesh));
 });

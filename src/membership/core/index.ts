@@ -62,6 +62,6 @@ export {
   statementOfSwim,
 } from "./compare.ts";
 export { type AllowList, type AllowListOptions, createAllowList } from "./swim/allow-list.ts";
-export { formatEndpoint, parseIp } from "./swim/address.ts";
+export { canonicalAddress, formatEndpoint, parseIp } from "./swim/address.ts";
 export { isPresent } from "./swim/precedence.ts";
 export { suspicionBounds } from "./swim/suspicion.ts";
