@@ -96,10 +96,14 @@ function check(axis: Axis, env: Environment, configured: string | undefined): Ch
   return { mode, findings: [], warnings: warnHalfway(axis, enabled, source, mode) };
 }
 
-/** The state in the middle of the ADR's rollback: switched on, and the MODE says the legacy one. */
+/**
+ * The state in the middle of the ADR's rollback: switched on, and the MODE says the legacy one. Or switched off, and the MODE
+ * says both.
+ */
 function warnHalfway(axis: Axis, enabled: string | undefined, source: string, mode: string | null): readonly Finding[] {
-  if (enabled !== "true" || mode !== axis.fallback) return [];
-  return [{ path: [axis.enabledVariable], message: `${axis.enabledVariable}=true has no effect: ${source}=${mode} decides` }];
+  if (enabled === undefined || mode !== (enabled === "true" ? axis.fallback : "hybrid")) return [];
+  const message = `${axis.enabledVariable}=${enabled} has no effect: ${source}=${mode} decides`;
+  return [{ path: [axis.enabledVariable], message }];
 }
 
 function unimplemented(path: readonly string[], what: string, hint: string): Finding {

@@ -194,6 +194,23 @@ test("a detector runs where the file or a flag says something about membership; 
   assert.equal(mode("", { RINGRIFT_SWIM_ENABLED: "false" }), "http");
   const halfway = { RINGRIFT_MEMBERSHIP_MODE: "http", RINGRIFT_SWIM_ENABLED: "true" };
   assert.match(warned(valid, { env: halfway }).join(), /RINGRIFT_SWIM_ENABLED=true has no effect: RINGRIFT_MEMBERSHIP_MODE=http/);
+  const both = warned(`${valid}membership: {key_file: k, mode: hybrid}\n`, { env: { RINGRIFT_SWIM_ENABLED: "false" } });
+  assert.match(both.join(), /RINGRIFT_SWIM_ENABLED=false has no effect: membership\.mode=hybrid decides/);
+});
+
+test("ADR-013: every step of the migration, and the way back, is a change of the environment alone", () => {
+  const file = `${valid}membership: {key_file: k}\n`;
+  const mode = (env: Record<string, string>) => loaded(file, { env }).modes.membership;
+  assert.equal(mode({ RINGRIFT_SWIM_ENABLED: "false", RINGRIFT_MEMBERSHIP_MODE: "http" }), "http", "where the ADR begins");
+  assert.equal(mode({ RINGRIFT_SWIM_ENABLED: "true", RINGRIFT_MEMBERSHIP_MODE: "hybrid" }), "hybrid", "phase 1: the pilot");
+  assert.equal(mode({ RINGRIFT_SWIM_ENABLED: "true", RINGRIFT_MEMBERSHIP_MODE: "swim" }), "swim", "phase 2");
+  assert.equal(mode({ RINGRIFT_SWIM_ENABLED: "true" }), "swim");
+  assert.equal(mode({ RINGRIFT_SWIM_ENABLED: "true", RINGRIFT_MEMBERSHIP_MODE: "http" }), "http", "rolled back");
+  assert.equal(mode({ RINGRIFT_SWIM_ENABLED: "false" }), "http", "rolled back by the other flag");
+  assert.match(
+    refused(`${valid}membership: {key_file: k, mode: swim}\n`, { env: { RINGRIFT_SWIM_ENABLED: "false" } }).join(),
+    /RINGRIFT_SWIM_ENABLED=false contradicts membership\.mode=swim/,
+  );
 });
 
 test("durations are milliseconds or text with a unit, sizes bytes or text with a unit", () => {
