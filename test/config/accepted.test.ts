@@ -8,7 +8,7 @@ import { parse } from "yaml";
 import { loadConfig, parseDuration, profiles, validateConfig, type ProfileName } from "#config";
 import { NodeId } from "#kernel";
 import { httpPollProfiles, swimProfiles } from "#membership/core";
-import { load, loaded, valid, warned, writeConfig } from "./load.ts";
+import { load, loaded, refused, valid, warned, writeConfig } from "./load.ts";
 
 const example = fileURLToPath(new URL("../../config/distributed_hosts.yaml", import.meta.url));
 const addresses = /^(?:\d{1,3}\.){3}\d{1,3}$/;
