@@ -1,9 +1,9 @@
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { access, constants, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { performance } from "node:perf_hooks";
 import type { DirectoryLock } from "#ports";
 import { StorageError } from "#storage";
 
@@ -102,7 +102,7 @@ async function lockByFile(directory: string): Promise<DirectoryLock> {
   const file = path.join(directory, "lock");
   const own = `${file}.${process.pid}`;
   const aside = `${own}.stale`;
-  const mine: LockHolder = { pid: process.pid, bootId: bootId(), startedMs: Math.round(performance.timeOrigin) };
+  const mine: LockHolder = { pid: process.pid, bootId: bootId(), started: startOf(process.pid) };
   await writeFile(own, JSON.stringify(mine), { mode: 0o600 });
   try {
     for (let attempt = 0; attempt < 2; attempt++) {
@@ -136,7 +136,8 @@ interface LockHolder {
   readonly pid: number;
   /** Changes with every boot: a pid of an earlier boot means nothing. */
   readonly bootId: string;
-  readonly startedMs: number;
+  /** When the process began, in the system's words: a pid is given again. Null where the system does not tell. */
+  readonly started: string | null;
 }
 
 async function readHolder(file: string): Promise<LockHolder | null> {
@@ -149,13 +150,33 @@ async function readHolder(file: string): Promise<LockHolder | null> {
 
 function isAlive(holder: LockHolder, mine: LockHolder): boolean {
   if (holder.bootId !== mine.bootId) return false;
-  // The own pid with another start time: a holder that died before this process was given its number.
-  if (holder.pid === mine.pid) return holder.startedMs === mine.startedMs;
   try {
     process.kill(holder.pid, 0);
-    return true;
   } catch (thrown) {
-    return errorCode(thrown) === "EPERM";
+    if (errorCode(thrown) !== "EPERM") return false;
+  }
+  // The number may have been given to another process, this one among them. Where either start is unknown, the holder is left in peace.
+  if (holder.pid === mine.pid) return holder.started !== null && holder.started === mine.started;
+  const started = startOf(holder.pid);
+  return started === null || typeof holder.started !== "string" || started === holder.started;
+}
+
+/**
+ * The same words whenever they are asked for while the process lives: clock ticks since the boot on Linux, since a wall clock that
+ * is set would move the time of day; elsewhere what `ps` says.
+ */
+function startOf(pid: number): string | null {
+  try {
+    // The second field is a file name in parentheses, which may hold anything; the 20th after it is the start.
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+  } catch {
+    const { stdout, status } = spawnSync("ps", ["-o", "lstart=", "-p", `${pid}`], {
+      encoding: "utf8",
+      env: { ...process.env, LC_ALL: "C", TZ: "UTC" },
+      timeout: 5_000,
+    });
+    return status === 0 && stdout.trim() !== "" ? stdout.trim() : null;
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -83,12 +83,25 @@ for (const how of ["socket", "file"] as const) {
   });
 }
 
-test("a lock file whose holder is gone, or that is half written, is taken over", async (t) => {
+test("I8: a lock file whose holder is gone, whose pid has been given to another process, or that is half written, is taken over", async (t) => {
   const directory = await scratch(t);
-  for (const stale of ['{"pid":1,"bootId":"another boot","startedMs":1}', '{"pid":', ""]) {
+  const first = await lockDataDirectory(directory, "file");
+  const own = JSON.parse(await readFile(path.join(directory, "lock"), "utf8")) as { bootId: string; started: string };
+  await first.release();
+  const others = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+  t.after(() => others.kill("SIGKILL"));
+  for (const stale of [
+    JSON.stringify({ ...own, bootId: "another boot" }),
+    JSON.stringify({ ...own, pid: others.pid }),
+    JSON.stringify({ ...own, started: "earlier" }),
+    JSON.stringify({ ...own, pid: 2 ** 22 + 1 }),
+    '{"pid":',
+    "",
+  ]) {
     await writeFile(path.join(directory, "lock"), stale);
     const lock = await lockDataDirectory(directory, "file");
-    assert.equal((JSON.parse(await readFile(path.join(directory, "lock"), "utf8")) as { pid: number }).pid, process.pid);
+    const holder = JSON.parse(await readFile(path.join(directory, "lock"), "utf8")) as object;
+    assert.deepEqual(holder, { ...own, pid: process.pid }, stale);
     await lock.release();
   }
 });
