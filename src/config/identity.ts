@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { NodeId } from "#kernel";
+import { isContainerId } from "#membership/core";
 import type { Finding } from "./problem.ts";
 
 /** Where a node's name may come from, in order of rank. All that are given must agree. */
@@ -53,8 +54,7 @@ export function whyNotNodeId(id: string): string | null {
   if (!/^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/.test(id)) {
     return `${shown} cannot name a node: use 1 to 64 letters, digits, dots, dashes and underscores, beginning and ending with a letter or digit`;
   }
-  if (/^(?:[0-9a-f]{12}|[0-9a-f]{64})$/.test(id))
-    return `${shown} looks like a container id; a node's name must outlive its container`;
+  if (isContainerId(id)) return `${shown} looks like a container id; a node's name must outlive its container`;
   if (/^\d{1,3}(?:\.\d{1,3}){3}$/.test(id)) return `${shown} is an address; a node's name must outlive its address`;
   return null;
 }

@@ -61,7 +61,7 @@ export {
   statementOfHttp,
   statementOfSwim,
 } from "./compare.ts";
-export { type AllowList, type AllowListOptions, createAllowList } from "./swim/allow-list.ts";
+export { type AllowList, type AllowListOptions, createAllowList, isContainerId } from "./swim/allow-list.ts";
 export { canonicalAddress, formatEndpoint, parseIp } from "./swim/address.ts";
 export { isPresent } from "./swim/precedence.ts";
 export { suspicionBounds } from "./swim/suspicion.ts";

@@ -15,13 +15,16 @@ test("an empty list allows everybody", () => {
   assert.equal(list({}).allowsAddress(Address("192.0.2.1:8771")), true);
 });
 
-test("ids are allowed by name or by pattern; a container id is not", () => {
+test("I5: ids are allowed by name or by pattern; a container id is not, whatever the pattern", () => {
   const allow = list({ ids: ["local-mac", "lambda-*", "*-gpu-*-x"] });
   const ids = ["local-mac", "lambda-gh200-1", "lambda-", "a-gpu-1-x", "a-gpu-x", "local-mac2", "xlambda-1", "2d9de0d97a72"];
   assert.deepEqual(
     ids.filter((id) => allow.allowsId(NodeId(id))),
     ["local-mac", "lambda-gh200-1", "lambda-", "a-gpu-1-x"],
   );
+  const anybody = list({ ids: ["*", "2*"] });
+  for (const id of ["2d9de0d97a72", "2".repeat(64)]) assert.equal(anybody.allowsId(NodeId(id)), false, id);
+  assert.equal(anybody.allowsId(NodeId("2d9de0d97a7")), true);
 });
 
 test("addresses are allowed by network, IPv4 and IPv6, at any prefix length", () => {

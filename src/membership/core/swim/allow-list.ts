@@ -3,7 +3,7 @@ import { parseEndpoint, parseIp } from "./address.ts";
 import type { Address } from "./types.ts";
 
 export interface AllowListOptions {
-  /** Node ids; `*` stands for any characters (`lambda-*`). Empty: every id. */
+  /** Node ids; `*` stands for any characters (`lambda-*`), yet never for a whole container id. Empty: every id. */
   readonly ids: readonly string[];
   /** `100.64.0.0/10`, `2001:db8::/32`. Empty: every address. */
   readonly networks: readonly string[];
@@ -31,13 +31,18 @@ export function createAllowList(options: AllowListOptions): Outcome<AllowList> {
   }
   const ids = options.ids.map((pattern) => pattern.split("*"));
   return accepted({
-    allowsId: (id) => ids.length === 0 || ids.some((parts) => matches(id, parts)),
+    allowsId: (id) => ids.length === 0 || ids.some((parts) => matches(id, parts) && (parts.length === 1 || !isContainerId(id))),
     allowsAddress(address) {
       if (networks.length === 0) return true;
       const endpoint = parseEndpoint(address);
       return endpoint !== null && networks.some((network) => contains(network, endpoint.ip));
     },
   });
+}
+
+/** As container runtimes make them, short or whole: the name of a machine that has no name. */
+export function isContainerId(id: string): boolean {
+  return /^(?:[0-9a-f]{12}|[0-9a-f]{64})$/.test(id);
 }
 
 interface Network {
