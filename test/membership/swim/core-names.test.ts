@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Address } from "#membership/core";
-import { seedOf, TinyNetwork } from "./tiny-network.ts";
+import { addressOf, seedOf, TinyNetwork } from "./tiny-network.ts";
 
 const moved = "10.9.9.9:8771";
 
@@ -62,6 +62,25 @@ test("of two processes with one name one survives, and the other says so and fal
   assert.deepEqual([held.state, held.addresses], ["alive", [survivor.address]]);
   const flips = net.get("n3").events.filter(({ event }) => event.kind === "address-changed").length;
   assert.ok(flips <= 3, `${flips} flips`);
+});
+
+test("of two machines with one configuration, address and all, one gives way as well, for as long as the other lives", () => {
+  const net = new TinyNetwork(4);
+  net.startMany(6);
+  net.run(30_000);
+  const first = net.get("n5");
+  const copy = net.start("n5", { address: moved, addresses: [addressOf("n5")] });
+  net.members.set("first n5" as typeof first.id, first);
+  net.run(30_000);
+  const isConflicted = (member: typeof first): boolean => member.core.view(net.time).lifecycle === "conflicted";
+  const [loser, survivor] = isConflicted(first) ? [first, copy] : [copy, first];
+  assert.ok(isConflicted(loser) && !isConflicted(survivor));
+  net.run(180_000);
+  assert.ok(isConflicted(loser) && !isConflicted(survivor));
+  assert.equal(net.events("conflict").length, 1);
+  survivor.running = false;
+  net.run(120_000);
+  assert.ok(!isConflicted(loser));
 });
 
 test("whoever gave way stays silent while the survivor lives, and takes the name up again when the survivor has died", () => {

@@ -2,6 +2,9 @@ import { compareIncarnations } from "#kernel";
 import { isPresent } from "./precedence.ts";
 import type { Address, MemberRecord } from "./types.ts";
 
+/** Former lives of this node that others may remember apart from each other, each under a higher incarnation than the last. */
+const FORMER_LIVES = 5;
+
 /**
  * Two processes claim this node's name. Only the member itself raises its incarnation, so a word about it that it never
  * said comes from a former life or from a rival. A former life does not answer: the first claim from an address is outbid
@@ -13,16 +16,26 @@ import type { Address, MemberRecord } from "./types.ts";
  */
 export class Rivals {
   readonly #outbid = new Set<string>();
+  #outbidHere = 0;
 
   /** `seen` says that this node is alive, is not older than `own`, and is not what this node said. */
   judge(own: MemberRecord, seen: MemberRecord): "outbid" | "yield" {
     const rival = addressText(seen);
-    // From our own address only a former life of ours can have spoken: two processes cannot hold one port.
-    if (rival === addressText(own)) return "outbid";
+    if (rival === addressText(own)) return this.#judgeHere(own, seen);
     if (this.#outbid.has(rival) && (compareIncarnations(seen.incarnation, own.incarnation) > 0 || rival < addressText(own))) {
       return "yield";
     }
     this.#outbid.add(rival);
+    return "outbid";
+  }
+
+  /**
+   * From our own address a former life of ours has spoken, since two processes cannot hold one port. Unless a configuration was
+   * copied to a second machine: then the claims never end.
+   */
+  #judgeHere(own: MemberRecord, seen: MemberRecord): "outbid" | "yield" {
+    if (this.#outbidHere >= FORMER_LIVES && compareIncarnations(seen.incarnation, own.incarnation) > 0) return "yield";
+    this.#outbidHere += 1;
     return "outbid";
   }
 }

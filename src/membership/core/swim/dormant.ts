@@ -59,8 +59,9 @@ export class Dormancy {
 
   /** What somebody holds of this name. */
   hear(own: MemberRecord, held: MemberRecord): void {
-    // What others remember of this very node is no rival.
-    if (isPresent(held) && !sameAddresses(held.addresses, own.addresses)) this.#isTaken = true;
+    // What others remember of this very node is no rival. One that gives this node's own addresses is told apart by its staying.
+    const isOurs = sameAddresses(held.addresses, own.addresses) && this.rival?.addresses.join() !== own.addresses.join();
+    if (isPresent(held) && !isOurs) this.#isTaken = true;
     if (held.state === "left" && compareIncarnations(held.incarnation, own.incarnation) > 0) this.#isReadmitted = true;
     this.#note(held.incarnation);
   }
