@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MemberState } from "#membership/core";
+import { MonotonicMs, NodeId } from "#kernel";
+import type { MemberState, SwimCommand } from "#membership/core";
 import { messagesOf, NodeUnderTest, record } from "./fake-peers.ts";
 
 // Conformance scenario 17, through the whole core: sealed packets in, its view and its packets out.
@@ -103,4 +104,32 @@ test("what a node concluded while it was alone is no news for whoever comes next
     node.sent().map(({ messages }) => messages.map(({ kind }) => kind)),
     [["ack"]],
   );
+});
+
+test("a word from the end of the number space ends no process: it is outbid while there is room, then nothing new is said", () => {
+  const end = 0xffff_ffff;
+  const node = new NodeUnderTest();
+  const setDegraded = (degraded: boolean) =>
+    node.core.command(MonotonicMs(node.now), { kind: "set-metadata", metadata: { ...node.self.metadata, degraded } });
+  node.hearOf("a", record("own", "suspect", 0, { epoch: end }));
+  assert.deepEqual(node.self.incarnation, { epoch: end, counter: 1 });
+  assert.ok(setDegraded(true).ok);
+  node.hearOf("a", record("own", "suspect", end - 1, { epoch: end }));
+  assert.deepEqual(node.self.incarnation, { epoch: end, counter: end });
+  assert.ok(!setDegraded(false).ok);
+  assert.deepEqual([node.self.state, node.self.metadata.degraded], ["alive", true]);
+});
+
+test("a removal at the end of the counter is taken back in the next epoch; a command that is overruled says so", () => {
+  const end = 0xffff_ffff;
+  const node = new NodeUnderTest();
+  const command = (given: SwimCommand) => node.core.command(MonotonicMs(node.now), given);
+  const x = NodeId("x");
+  node.hearOf("a", record("x", "removed", end));
+  assert.ok(command({ kind: "readmit", member: x }).ok);
+  node.run(1_000);
+  assert.deepEqual([node.held("x")?.state, node.held("x")?.incarnation], ["left", { epoch: 2, counter: 0 }]);
+  const outcome = command({ kind: "forget", member: x, barrier: { epoch: 1, counter: 0 } });
+  assert.ok(!outcome.ok && outcome.refusal.reason === "CONFLICT");
+  assert.equal(node.held("x")?.state, "left");
 });

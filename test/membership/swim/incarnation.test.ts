@@ -18,6 +18,7 @@ test("what overrules a word is above it, within u32", () => {
     ["1.9", "1.5", "1.10"],
     ["4.9", "1.5", "5.0"],
     [`1.${U32}`, "1.5", "2.0"],
+    [`${U32}.0`, "1.5", `${U32}.1`],
   ] as const) {
     assert.deepEqual(incarnationAbove(incarnation(seen), incarnation(own)), incarnation(above));
   }
@@ -28,5 +29,7 @@ test("what overrules a word is above it, within u32", () => {
 test("a removal stands above a million boots", () => {
   const barrier = removalBarrier(incarnation("7.3"));
   assert.ok(compareIncarnations(barrier, incarnation("1000000.0")) > 0);
-  assert.deepEqual(removalBarrier({ epoch: U32, counter: 0 }), { epoch: U32, counter: 0 });
+  assert.deepEqual(removalBarrier(incarnation(`${U32 - 1}.3`)), { epoch: U32, counter: 0 });
+  assert.deepEqual(removalBarrier({ epoch: U32, counter: 7 }), { epoch: U32, counter: 2 ** 20 + 7 });
+  assert.deepEqual(removalBarrier({ epoch: U32, counter: U32 }), { epoch: U32, counter: U32 });
 });

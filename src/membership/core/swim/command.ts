@@ -1,4 +1,4 @@
-import { accepted, assertNever, type NodeId, type Outcome, refusal, refused, type Incarnation } from "#kernel";
+import { accepted, assertNever, incarnationText, type NodeId, type Outcome, refusal, refused, type Incarnation } from "#kernel";
 import type { Dormancy } from "./dormant.ts";
 import { join } from "./join.ts";
 import { fallSilent, leave } from "./leave.ts";
@@ -104,8 +104,8 @@ function claimIfNew(state: SwimState, changes: OwnChanges): Outcome<void> {
   if (JSON.stringify({ ...own, ...changes }) === JSON.stringify(own)) return done;
   const wrong = whyNotOwn(state, changes);
   if (wrong !== null) return wrong;
-  claim(state, changes);
-  return done;
+  if (claim(state, changes)) return done;
+  return refused(refusal("BAD_STATE", `nothing stands above this node's incarnation ${incarnationText(own.incarnation)}`));
 }
 
 function forget(state: SwimState, id: NodeId, barrier: Incarnation): Outcome<void> {
@@ -115,7 +115,7 @@ function forget(state: SwimState, id: NodeId, barrier: Incarnation): Outcome<voi
     return refused(refusal("BAD_STATE", `${id} is this node: let it leave instead`, { field: "member" }));
   }
   learn(state, removedAt(barrier, held), { from: state.id, via: "gossip", spread: true });
-  return done;
+  return state.members.get(id)!.state === "removed" ? done : below(held);
 }
 
 function readmit(state: SwimState, id: NodeId): Outcome<void> {
@@ -125,7 +125,7 @@ function readmit(state: SwimState, id: NodeId): Outcome<void> {
     return refused(refusal("BAD_STATE", `${id} is ${held.state}, not removed`, { field: "member" }));
   }
   learn(state, readmitted(held), { from: state.id, via: "gossip", spread: true });
-  return done;
+  return state.members.get(id)!.state === "removed" ? below(held) : done;
 }
 
 /** Their addresses serve as seeds until the first full view; the removed among them stay removed. */
@@ -136,6 +136,12 @@ export function recall(state: SwimState, members: readonly MemberRecord[]): void
   }
   state.recalled = others.filter(isPresent).map(({ id, addresses }) => ({ id, addresses }));
   join(state, state.seeds);
+}
+
+/** What is held of the member overrules the command. */
+function below({ id, state, incarnation }: MemberRecord): Outcome<void> {
+  const held = `${id} is ${state} at incarnation ${incarnationText(incarnation)}`;
+  return refused(refusal("CONFLICT", `${held}, and the command stands below that`, { field: "member" }));
 }
 
 function unknown(id: NodeId): Outcome<void> {

@@ -16,10 +16,11 @@ export function nextIncarnation(own: Incarnation): Incarnation {
  *
  * Within its epoch it counts one up. A higher epoch than its own can only come from a former life whose boot count was
  * lost, or from a rival: then it opens an epoch of its own above it, so that an epoch never belongs to two boots. That
- * epoch is to be made durable (memberlist#311: restarted nodes at a low incarnation stay dead to those who remember).
+ * epoch is to be made durable (memberlist#311: restarted nodes at a low incarnation stay dead to those who remember). In the
+ * last epoch of all it counts, too: one wrong word must not use up all that is left.
  */
 export function incarnationAbove(seen: Incarnation, own: Incarnation): Incarnation {
-  return seen.epoch === own.epoch ? nextIncarnation(seen) : newEpoch(Math.max(seen.epoch, own.epoch));
+  return seen.epoch === own.epoch || seen.epoch === LARGEST ? nextIncarnation(seen) : newEpoch(Math.max(seen.epoch, own.epoch));
 }
 
 /** Of a member that begins another life, `seen` being the highest incarnation under which it is known anywhere. */
@@ -32,8 +33,9 @@ export function epochAbove(seen: Incarnation, own: Incarnation): number {
  * that in the plain order of incarnations neither late gossip nor a reboot undoes it. Computed once, by whoever proposes
  * the removal, and carried in the command: voters that each computed their own could remove again what was let back in.
  */
-export function removalBarrier(known: Incarnation): Incarnation {
-  return { epoch: Math.min(known.epoch + REMOVAL_LEAP, LARGEST), counter: 0 };
+export function removalBarrier({ epoch, counter }: Incarnation): Incarnation {
+  if (epoch < LARGEST) return { epoch: Math.min(epoch + REMOVAL_LEAP, LARGEST), counter: 0 };
+  return { epoch, counter: Math.min(counter + REMOVAL_LEAP, LARGEST) };
 }
 
 /** The end of the number space is a fixed point: a member there cannot be refuted for, only forgotten. Nobody gets there honestly. */

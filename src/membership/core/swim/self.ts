@@ -1,15 +1,22 @@
-import type { Incarnation } from "#kernel";
+import { compareIncarnations, type Incarnation } from "#kernel";
 import { spread } from "./gossip.ts";
+import { nextIncarnation } from "./incarnation.ts";
 import type { ApplySummary, OwnChanges } from "./member-table.ts";
 import type { SwimState } from "./state.ts";
 
-/** This node says something new about itself: an address, a path, metadata. */
-export function claim(state: SwimState, changes: OwnChanges, incarnation?: Incarnation): void {
-  const { epoch } = state.members.self.incarnation;
+/** This node says something new about itself: an address, a path, metadata. False where it can say nothing new any more. */
+export function claim(
+  state: SwimState,
+  changes: OwnChanges,
+  incarnation: Incarnation = nextIncarnation(state.members.self.incarnation),
+): boolean {
+  const before = state.members.self.incarnation;
+  if (compareIncarnations(incarnation, before) <= 0) return false;
   const own = state.members.claim(state.now, changes, incarnation);
   state.changedAt = state.now;
-  if (own.incarnation.epoch > epoch) state.events.push({ kind: "persist-incarnation", incarnation: own.incarnation });
+  if (own.incarnation.epoch > before.epoch) state.events.push({ kind: "persist-incarnation", incarnation: own.incarnation });
   spread(state, own);
+  return true;
 }
 
 /** Others say something about this node that is wrong. What is old news is answered by repeating ours, without raising it. */

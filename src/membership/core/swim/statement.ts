@@ -1,4 +1,5 @@
 import type { NodeId, Incarnation } from "#kernel";
+import { nextIncarnation } from "./incarnation.ts";
 import type { MemberRecord } from "./types.ts";
 
 // What is said about a member, made from what is held of it. Each is handed to `MemberTable.apply` like a word from outside.
@@ -21,6 +22,5 @@ export function removedAt(barrier: Incarnation, held: MemberRecord): MemberRecor
  * (or calls again), overrules it with a higher epoch, and is a member as before. Late copies of the removal stand below.
  */
 export function readmitted(removed: MemberRecord): MemberRecord {
-  const { epoch, counter } = removed.incarnation;
-  return { ...removed, state: "left", incarnation: { epoch, counter: counter + 1 }, accuser: removed.id };
+  return { ...removed, state: "left", incarnation: nextIncarnation(removed.incarnation), accuser: removed.id };
 }
