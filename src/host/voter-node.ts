@@ -24,11 +24,20 @@ import { voterElections } from "./elections.ts";
 import type { RunningNode } from "./lifecycle.ts";
 import { joinMembers } from "./membership.ts";
 import { membershipView } from "./membership-view.ts";
-import { createPeerLinks, learnCluster, type PeerLinkOptions, type PeerLinkPorts, type TlsMaterial } from "./peer-grpc/index.ts";
+import {
+  createPeerLinks,
+  learnCluster,
+  type PeerLinkOptions,
+  type PeerLinkPorts,
+  type TlsMaterial,
+  type ViewOptions,
+  viewService,
+} from "./peer-grpc/index.ts";
 import type { Pulse } from "./pulse/index.ts";
 import { StartError } from "./start-error.ts";
 import { feedPulse } from "./status-feed.ts";
 import { readTls } from "./tls.ts";
+import { startVerdicts } from "./voter-verdicts.ts";
 import { stateView, voterView } from "./voter-view.ts";
 
 export interface NodePorts {
@@ -63,6 +72,7 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
   const refusals = new DirectoryRefusals(log, ports.onFatal);
 
   const metrics = nodeMetrics();
+  const views: ViewOptions = { self: config.nodeId, clusterId, peers: peerAddresses(config), tls: peerTls };
   const voter = await startVoter(
     { ...config, clusterId, isLatecomer: identity.isLatecomer },
     {
@@ -82,7 +92,8 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
         const self = { ...counted, incarnation, admission, lastIndex };
         const onDirectory: PeerLinkPorts["onDirectory"] = (by, fault, why) =>
           refusals.heard(by, fault, why, weighingVoters(config.nodeId, membership().configuration, config.voters));
-        return await openPeers(config, self, peerTls, events, { log, directories, onDirectory });
+        const services = [viewService(views, (about) => ports.pulse.testimony(about))];
+        return await openPeers(config, { ...self, services }, peerTls, events, { log, directories, onDirectory });
       },
       onFatal: ports.onFatal,
       probe: ports.trace,
@@ -107,9 +118,12 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
   const feed = feedPulse(ports.pulse, metrics, () => lookAt(config, clusterId, voter, refusals), timers);
   const clockWatch = watchWallClock(clock, timers, log, metrics.clockJumps);
   await joinMembers(config, { ...ports, disk, clock });
+  const runsSwim = config.modes.membership === "swim" || config.modes.membership === "hybrid";
+  const verdicts = runsSwim ? startVerdicts(views, { voter, pulse: ports.pulse, clock, timers, log, metrics }) : null;
   log.info("voter is up", { cluster_id: clusterId, client_port: config.listen.client, peer_port: config.listen.peer });
   return {
     stop: async () => {
+      verdicts?.close();
       feed.cancel();
       clockWatch.cancel();
       // With the doors open: whoever is refused here meanwhile is told where to go.
@@ -171,7 +185,10 @@ export function checkedIdentity(config: NodeConfig, identity: Pick<DataDirectory
 
 async function openPeers(
   config: NodeConfig,
-  identity: Pick<PeerLinkOptions, "clusterId" | "directoryId" | "starts" | "incarnation" | "admission" | "lastIndex">,
+  identity: Pick<
+    PeerLinkOptions,
+    "clusterId" | "directoryId" | "starts" | "incarnation" | "admission" | "lastIndex" | "services"
+  >,
   tls: TlsMaterial | null,
   events: PeerLinkEvents<Message>,
   ports: Pick<PeerLinkPorts, "log" | "directories" | "onDirectory">,

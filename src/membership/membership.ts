@@ -20,6 +20,7 @@ import type { Aead, Clock, DatagramSocket, HttpGet, StreamPort, Timer, Timers } 
 import { type Clause, httpConvergence, swimConvergence } from "./convergence.ts";
 import { HttpPollDriver } from "./http-poll-driver.ts";
 import { addressesOf, rememberingResolver, type ResolveName, type SeedPlaces, seedsOf } from "./places.ts";
+import type { Removal } from "./removals.ts";
 import { type MachineFacts, type SelfTest, selfTestOf } from "./self-test.ts";
 import { type DriverCounters, SwimDriver } from "./swim-driver.ts";
 
@@ -165,6 +166,11 @@ export class Membership {
     this.#swim?.command({ kind: "use-key", key: primary });
     for (const key of gone) this.#swim?.command({ kind: "remove-key", key });
     this.#swim?.command({ kind: "set-metadata", metadata: this.#metadata });
+  }
+
+  /** What the log says of removed members. A refusal is none of anybody's business: the member is not known here, say. */
+  remove(removals: readonly Removal[]): void {
+    for (const removal of removals) this.#swim?.command(removal);
   }
 
   /** A peer has asked for this node's status. */

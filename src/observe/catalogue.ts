@@ -100,6 +100,11 @@ export const catalogue = {
     help: "What this node has seen of members, by event; those of HTTP polling begin with http-.",
     labels: ["event"],
   },
+  ringrift_membership_verdicts_total: {
+    type: "counter",
+    help: "What this voter, as the leader, has proposed to the log for a majority of the voters.",
+    labels: ["verdict"],
+  },
   ringrift_membership_self_test: {
     type: "gauge",
     help: "What the network lets through: 1 it does, 0 it does not; absent while nobody was there to tell.",

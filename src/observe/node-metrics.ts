@@ -20,6 +20,8 @@ export interface NodeMetrics {
   readonly batchEntries: Histogram;
   readonly clockJumps: Counter;
   raftEvent(name: string): void;
+  /** A verdict of the detectors was proposed to the log. */
+  verdicts(name: string): void;
   update(view: NodeView, process: ProcessView): void;
   /** Prometheus text. */
   render(): string;
@@ -40,6 +42,7 @@ export function nodeMetrics(): NodeMetrics {
     batchEntries: log.histogram("ringrift_raft_batch_entries"),
     clockJumps: registry.counter("ringrift_clock_jumps_total"),
     raftEvent: (name) => log.counter("ringrift_raft_events_total", name).add(),
+    verdicts: (name) => log.counter("ringrift_membership_verdicts_total", name).add(),
     update(view, process) {
       // The first leader is no change; "none" in between is not a leader.
       if (view.leaderId !== null) {

@@ -8,6 +8,7 @@ import type { DirectoryFault, PeerDirectories } from "#storage";
 import type { PeerFrame } from "#gen/ringraft/peer/v1/raft.js";
 import { Inbound } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
+import type { PeerService } from "./views.ts";
 import { channelOptions, connectMethod } from "./wire.ts";
 
 /** PEM contents. Both sides show a certificate of `ca` that names their node. */
@@ -37,6 +38,8 @@ export interface PeerLinkOptions {
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: TlsMaterial | null;
+  /** What else this port serves; default: nothing. */
+  readonly services?: readonly PeerService[];
   /** Bytes that may wait for one slow peer; default 32 MiB. */
   readonly maxQueueBytes?: number;
 }
@@ -119,7 +122,8 @@ class StreamLinks implements GrpcPeerLinks {
       { connect: connectMethod },
       { connect: (call: grpc.ServerDuplexStream<PeerFrame, SentFrame>) => this.#inbound.accept(call) },
     );
-    const { listen } = this.#options;
+    const { listen, services = [] } = this.#options;
+    for (const { definition, implementation } of services) this.#server.addService(definition, implementation);
     const port = await bindServer(this.#server, this.#credentials(), { what: `peer port ${listen.port} on`, ...listen });
     this.#isUp = true;
     for (const peer of this.#outbound.keys()) this.#dialOrHangUp(peer);

@@ -1,7 +1,16 @@
 import { lookup } from "node:dns/promises";
 import { randomInt } from "node:crypto";
 import { NodeId, seededRandom } from "#kernel";
-import { type FormerLives, Membership, type MembershipPorts, rememberedAs, worthRemembering } from "#membership";
+import {
+  type FormerLives,
+  Membership,
+  type MembershipPorts,
+  rememberedAs,
+  type Removal,
+  type Testimony,
+  testimonyOf,
+  worthRemembering,
+} from "#membership";
 import type { HttpPollEvent, SwimEvent } from "#membership/core";
 import { membershipMetrics } from "#observe";
 import { nodeAead } from "../aead.ts";
@@ -111,6 +120,15 @@ export class Detectors {
 
   contact(id: string): void {
     this.#life?.contact(NodeId(id));
+  }
+
+  testimony(about: readonly NodeId[]): Testimony | null {
+    const look = this.#life?.look() ?? null;
+    return look === null ? null : testimonyOf(look, about);
+  }
+
+  remove(removals: readonly Removal[]): void {
+    this.#life?.remove(removals);
   }
 
   /** Main was heard `silentMs` ago: late is told to the others, and too late is a crash. */

@@ -1,4 +1,5 @@
-import type { FormerLives, MachineFacts, MembershipSetup } from "#membership";
+import type { NodeId } from "#kernel";
+import type { FormerLives, MachineFacts, MembershipSetup, Removal, Testimony } from "#membership";
 import type { MemberRecord } from "#membership/core";
 import type { LogFields, PulseSnapshot } from "#ports";
 
@@ -40,6 +41,9 @@ export type ToPulse =
   | { readonly kind: "answer"; readonly id: number; readonly code: number; readonly body: object }
   /** Begin a life: its number is durable. A life that still runs ends without a word. */
   | { readonly kind: "join"; readonly lives: FormerLives }
+  /** Answered by `seen`: what this node can say of the absent and of those in `about`. */
+  | { readonly kind: "look"; readonly id: number; readonly about: readonly NodeId[] }
+  | { readonly kind: "remove"; readonly removals: readonly Removal[] }
   /** Say goodbye; answered by `left`. */
   | { readonly kind: "leave" }
   | { readonly kind: "close" };
@@ -47,6 +51,7 @@ export type ToPulse =
 export type FromPulse =
   | { readonly kind: "listening"; readonly port: number }
   | { readonly kind: "request"; readonly id: number; readonly path: string; readonly body: string }
+  | { readonly kind: "seen"; readonly id: number; readonly testimony: Testimony | null }
   | { readonly kind: "failed"; readonly listener: "http" | "membership"; readonly code: string; readonly message: string }
   | { readonly kind: "membership"; readonly event: MembershipEvent };
 

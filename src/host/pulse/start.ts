@@ -1,7 +1,8 @@
 import { getCompileCacheDir } from "node:module";
 import { Worker } from "node:worker_threads";
+import type { NodeId } from "#kernel";
 import type { PulseFeed, PulseSnapshot } from "#ports";
-import type { FormerLives } from "#membership";
+import type { FormerLives, Removal, Testimony } from "#membership";
 import {
   BEAT_MS,
   type FromPulse,
@@ -32,6 +33,9 @@ export interface Pulse extends PulseFeed {
   onMembership(handler: (event: MembershipEvent) => void): void;
   /** How many members the detector holds alive or suspect, this node included, as of the last second; null where none has a view. */
   presentMembers(): number | null;
+  /** What the detector can say for the log, made after this call; null where it can say nothing. */
+  testimony(about: readonly NodeId[]): Promise<Testimony | null>;
+  remove(removals: readonly Removal[]): void;
   /** The port that is really bound (of interest when 0 was asked for). */
   readonly port: number;
 }
@@ -78,7 +82,13 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
   let handler: Parameters<PulseFeed["handle"]>[0] = notYet;
   let onMembership: (event: MembershipEvent) => void = () => {};
   let onLeft: () => void = () => {};
+  const looks = new Map<number, (testimony: Testimony | null) => void>();
+  let lastLook = 0;
   thread.on("message", (message: FromPulse) => {
+    if (message.kind === "seen") {
+      looks.get(message.id)?.(message.testimony);
+      looks.delete(message.id);
+    }
     if (message.kind === "membership") return message.event.kind === "left" ? onLeft() : onMembership(message.event);
     if (message.kind !== "request") return;
     const { id, path, body } = message;
@@ -102,6 +112,7 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
     thread.once("exit", (code) => {
       clearInterval(beat);
       resolve();
+      for (const seen of looks.values()) seen(null);
       if (!closing)
         options.onFailure(new PulseError("PULSE_DIED", `the pulse thread ended with code ${code}`, { cause: failure }));
     });
@@ -121,6 +132,14 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
       const count = Atomics.load(presentMembers, 0);
       return count < 0 ? null : count;
     },
+    testimony(about) {
+      if (membership === null || closing) return Promise.resolve(null);
+      const { promise, resolve } = Promise.withResolvers<Testimony | null>();
+      looks.set(++lastLook, resolve);
+      post({ kind: "look", id: lastLook, about });
+      return promise;
+    },
+    remove: (removals) => post({ kind: "remove", removals }),
     async leave() {
       if (membership === null || closing) return;
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -53,6 +53,10 @@ parentPort?.on("message", (message: ToPulse) => {
       return;
     case "join":
       return detectors?.join(message.lives);
+    case "look":
+      return tell({ kind: "seen", id: message.id, testimony: detectors?.testimony(message.about) ?? null });
+    case "remove":
+      return detectors?.remove(message.removals);
     case "leave":
       void detectors?.leave();
       return;
