@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addressOf, TinyNetwork } from "./tiny-network.ts";
+import { addressOf, seedOf, TinyNetwork } from "./tiny-network.ts";
 
 test("a member behind a NAT that lets only answers in gets relays and is never declared dead", () => {
   const net = new TinyNetwork(1);
@@ -109,4 +109,18 @@ test("a stream to a relay that carries nothing any more, though both ends hold i
   const { relays } = net.view("n7").self;
   assert.ok(relays.length === 2 && relays.includes(other!) && !relays.includes(relay!), relays.join(" "));
   assert.deepEqual(net.events("died"), []);
+});
+
+test("where no voter takes it on, a member that cannot be reached finds relays among the others", () => {
+  const net = new TinyNetwork(7);
+  const own = addressOf("n7");
+  const voters = ["n0", "n1", "n2"].map(addressOf);
+  net.hidden.add(own);
+  net.passes = (kind, from, to) => !(kind === "stream" && from === own && voters.includes(to));
+  for (let index = 0; index < 9; index++) {
+    net.start(`n${index}`, { role: index < 3 ? "voter" : "worker", seeds: [seedOf("n3")] });
+  }
+  net.run(60_000);
+  const { relays } = net.view("n7").self;
+  assert.equal(relays.length, 2, relays.join(" "));
 });

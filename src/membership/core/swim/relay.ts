@@ -12,8 +12,8 @@ const ASK_AFTER_PERIODS = 8;
 const RELAYED_AFTER_PERIODS = 11;
 /** Enough for a node that was accused meanwhile although it hears others: two signs together are rarely chance. */
 const RELAYED_IF_ACCUSED_PERIODS = 3;
-/** A node has other work than to be everybody's relay. */
-const CLIENTS_MAX = 256;
+/** Half of the streams that a node takes: a relay must stay open for those that join, and for full exchanges. */
+const CLIENTS_MAX = 128;
 
 /** Once a period: is this node reachable, and does it hold as many relays as it needs? */
 export function tendPaths(state: SwimState): void {
@@ -51,7 +51,8 @@ export function handleRelayAnswer(state: SwimState, stream: Stream, granted: boo
 
 /** Another member cannot be reached and asks to be reached through us. A newer stream of its replaces the older. */
 export function handleRelayRequest(state: SwimState, stream: Stream, member: NodeId): void {
-  const granted = state.members.self.reach === "direct" && state.clients.size < CLIENTS_MAX;
+  const hasRoom = state.clients.size < CLIENTS_MAX || state.clients.has(member);
+  const granted = state.members.self.reach === "direct" && hasRoom;
   sendFrame(state, stream.id, [{ kind: "relay-answer", granted }]);
   if (!granted) return;
   const older = state.clients.get(member);
@@ -96,11 +97,13 @@ function seekRelays(state: SwimState): void {
   }
 }
 
-/** Voters first: they are meant to stay, and to have an address. */
+/** Voters first: they are meant to stay, and to have an address. After all others those who have refused of late, or did not answer. */
 function candidates(state: SwimState): MemberRecord[] {
-  const { uplinks, order } = state;
+  const { uplinks, order, now } = state;
+  const rank = ({ id, metadata }: MemberRecord): number =>
+    (uplinks.hasDeclined(now, id) ? 2 : 0) + (metadata.role === "voter" ? 0 : 1);
   const drawn = order.sample(order.size, (id) => canRelay(state, id) && !uplinks.asked(id)).map((id) => state.members.get(id)!);
-  return drawn.toSorted((a, b) => Number(b.metadata.role === "voter") - Number(a.metadata.role === "voter"));
+  return drawn.toSorted((a, b) => rank(a) - rank(b));
 }
 
 function canRelay(state: SwimState, id: NodeId): boolean {

@@ -204,6 +204,7 @@ export class SwimState {
     this.reconnects.delete(id);
     this.mismatched.delete(id);
     this.flaps.forget(id);
+    this.uplinks.forget(id);
     this.broadcasts.drop(id);
   }
 }

@@ -60,7 +60,7 @@ export function closeStream(state: SwimState, id: StreamId): void {
 export function forgetStream(state: SwimState, stream: Stream): void {
   state.streams.delete(stream.id);
   state.wire.forgetStream(stream.id);
-  if (stream.use.kind === "uplink") state.uplinks.lost(stream.id);
+  if (stream.use.kind === "uplink") state.uplinks.lost(state.now, stream.id);
   if (stream.use.kind === "client" && state.clients.get(stream.use.member) === stream.id) {
     state.clients.delete(stream.use.member);
   }

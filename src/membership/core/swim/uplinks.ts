@@ -11,6 +11,8 @@ const WINDOW_PERIODS = 8;
 /** Pings by datagram for this many periods, nearly one in each, bring the direct path back. */
 const RECOVERED_AFTER_PERIODS = 40;
 const RECOVERED_SHARE = 0.5;
+/** Whoever did not take this node on is asked last for this many periods. */
+const DECLINED_PERIODS = 80;
 
 /**
  * What this node knows of its own reachability, and the streams it holds open to its relays. Every member is pinged about
@@ -19,6 +21,7 @@ const RECOVERED_SHARE = 0.5;
 export class Uplinks {
   readonly #periodMs: number;
   readonly #streams = new Map<StreamId, Uplink>();
+  readonly #declinedAt = new Map<NodeId, MonotonicMs>();
   #datagramAt: MonotonicMs;
   #directPingAt: MonotonicMs;
   #streamPingAt: MonotonicMs | null = null;
@@ -83,8 +86,22 @@ export class Uplinks {
     if (uplink !== undefined) uplink.granted = true;
   }
 
-  lost(stream: StreamId): void {
+  lost(now: MonotonicMs, stream: StreamId): void {
+    const uplink = this.#streams.get(stream);
+    if (uplink?.granted === false) this.#declinedAt.set(uplink.relay, now);
     this.#streams.delete(stream);
+  }
+
+  /** It refused of late, or its stream came to nothing. */
+  hasDeclined(now: MonotonicMs, id: NodeId): boolean {
+    const at = this.#declinedAt.get(id);
+    if (at === undefined || now - at < DECLINED_PERIODS * this.#periodMs) return at !== undefined;
+    this.#declinedAt.delete(id);
+    return false;
+  }
+
+  forget(id: NodeId): void {
+    this.#declinedAt.delete(id);
   }
 
   isGranted(stream: StreamId): boolean {
