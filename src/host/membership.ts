@@ -48,10 +48,11 @@ export function membershipStart(config: NodeConfig): PulseMembership | null {
 }
 
 const MEMBERS_FILE = "members.json";
+const RETRY_MS = 30_000;
 
 /**
- * The main thread's part: it has the disk and the log. Nothing is sent before this life's number is durable. Where it cannot be
- * made durable (a full disk) the node goes on without membership: it may be the one that makes room.
+ * The main thread's part: it has the disk and the log. Nothing is sent before this life's number is durable. While it cannot be
+ * made durable (a full disk) the node goes on without membership, for it may be the one that makes room, and tries again.
  */
 export async function joinMembers(
   config: NodeConfig,
@@ -66,7 +67,10 @@ export async function joinMembers(
   };
   let remembered = await readMembers(disk, log);
   const begin = async (): Promise<void> => {
-    const { boot, problem } = await countBoot(disk);
+    const { boot, problem } = await countBoot(disk).catch((error: unknown) => {
+      setTimeout(() => void inTurn(begin), RETRY_MS).unref();
+      throw error;
+    });
     if (problem !== null) log.warn("the boot count begins anew", { why: problem });
     log.info("joining the members", { mode: config.modes.membership, boot, remembered: remembered.members.length });
     pulse.join({ epoch: boot, members: remembered.members, wallMs: remembered.writtenAtMs });
