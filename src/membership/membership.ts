@@ -109,7 +109,7 @@ export class Membership {
     this.#setup = setup;
     this.#ports = ports;
     this.#lives = lives;
-    this.#resolve = rememberingResolver(ports.resolve);
+    this.#resolve = rememberingResolver(ports.resolve, ports.timers);
     this.#keys = setup.keys;
     this.#metadata = { ...setup.metadata, keys: keyNames(ports.aead, setup.keys) };
     this.#comparison = setup.mode === "hybrid" ? new Comparison(this.#now()) : null;

@@ -1,6 +1,10 @@
 import type { NodeId } from "#kernel";
 import type { Address, Seed } from "#membership/core";
+import type { Timers } from "#ports";
 import { canonicalAddress, splitPlace } from "./address.ts";
+
+/** A system's resolver goes through its servers for half a minute. */
+const PATIENCE_MS = 2_000;
 
 /** The IP addresses of a name; empty where it has none, or nobody answers. Never rejects. */
 export type ResolveName = (name: string) => Promise<readonly string[]>;
@@ -29,12 +33,25 @@ export async function addressesOf(places: readonly string[], resolve: ResolveNam
   return [...new Set(found.flat())];
 }
 
-/** A name that nobody answers for at the moment keeps the addresses that it had: a failing name server moves nobody. */
-export function rememberingResolver(resolve: ResolveName): ResolveName {
+/**
+ * A name that nobody answers for at the moment keeps the addresses that it had: a failing name server moves nobody. One that is
+ * silent holds nobody up either: its answer counts the next time, and it is not asked again meanwhile.
+ */
+export function rememberingResolver(resolve: ResolveName, timers: Timers): ResolveName {
   const known = new Map<string, readonly string[]>();
-  return async (name) => {
+  const asked = new Map<string, Promise<void>>();
+  const ask = async (name: string): Promise<void> => {
     const found = await resolve(name);
+    asked.delete(name);
     if (found.length > 0) known.set(name, found);
+  };
+  return async (name) => {
+    const asking = asked.get(name) ?? ask(name);
+    asked.set(name, asking);
+    const { promise: overdue, resolve: giveUp } = Promise.withResolvers<void>();
+    const patience = timers.after(PATIENCE_MS, giveUp);
+    await Promise.race([asking, overdue]);
+    patience.cancel();
     return known.get(name) ?? [];
   };
 }

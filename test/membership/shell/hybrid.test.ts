@@ -45,6 +45,14 @@ test("a name without an address is asked for again, and the node joins once it h
   assert.deepEqual(world.look("n0").swim?.view.self.addresses, ["192.0.2.1:8771"]);
 });
 
+test("a name server that does not answer holds nobody up who has another address to ask", async () => {
+  const world = new World({ seeds: [{ id: null, addresses: ["silent.example:8771", addressOf("n0")] }] }, 2);
+  await world.run(5_000);
+  assert.equal(world.look("n1").swim?.view.lifecycle, "joined");
+  await world.run(65_000);
+  assert.equal(world.look("n1").swim?.view.lifecycle, "joined");
+});
+
 test("a name server that answers in another order changes nothing; one that answers with another address does", async () => {
   const world = new World({ advertise: ["n0.example:8771", "192.0.2.1:9000"] }, 1);
   const self = () => world.look("n0").swim!.view.self;
@@ -135,7 +143,7 @@ class World {
           aead: nodeAead,
           sockets: { datagrams, streams },
           get: (url) => Promise.resolve(this.#page(url)),
-          resolve: (host) => Promise.resolve(this.names.get(host) ?? []),
+          resolve: (host) => (host.startsWith("silent.") ? new Promise(() => {}) : Promise.resolve(this.names.get(host) ?? [])),
           machine: { interfaceMtu: null },
           onSwimEvent: () => {},
           onHttpEvent: () => {},
