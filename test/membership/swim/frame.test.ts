@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#kernel";
 import type { Opened } from "../../../src/membership/core/swim/envelope.ts";
-import { FrameSealing, MAX_FRAME_BODY_BYTES, MAX_FRAME_BYTES } from "../../../src/membership/core/swim/frame.ts";
+import {
+  FrameSealing,
+  MAX_FRAME_BODY_BYTES,
+  MAX_FRAME_BYTES,
+  MAX_UNPROVEN_BYTES,
+} from "../../../src/membership/core/swim/frame.ts";
 import { DatagramSealing } from "../../../src/membership/core/swim/sealing.ts";
 import { bytesOf, hex, options, randomBytes, setup } from "./wire-samples.ts";
 
@@ -152,4 +157,27 @@ test("a datagram is not a frame", () => {
     ),
     ["malformed"],
   );
+});
+
+test("beginnings of frames by whoever has not shown the key are kept up to a bound for all of them; whole frames still pass", () => {
+  const [from, to] = [alice(), bob()];
+  const beginning = from.writer().seal(new Uint8Array(MAX_FRAME_BODY_BYTES)).subarray(0, -1);
+  const strangers = Array.from({ length: 2 + MAX_UNPROVEN_BYTES / MAX_FRAME_BYTES }, () => to.reader());
+  const heard = strangers.map((reader) => said(reader.push(beginning)));
+  const kept = heard.filter((reasons) => reasons.length === 0).length;
+  assert.deepEqual([kept, heard.at(-1)], [MAX_UNPROVEN_BYTES / MAX_FRAME_BYTES - 1, ["source-budget"]]);
+  assert.deepEqual(said(to.reader().push(from.writer().seal(bytesOf("hello")))), ["hello"]);
+  strangers[0]!.close();
+  assert.deepEqual(said(to.reader().push(beginning)), []);
+});
+
+test("whoever has shown the key may send frames in pieces whatever strangers do", () => {
+  const [from, to] = [alice(), bob()];
+  const [writer, reader] = [from.writer(), to.reader()];
+  reader.push(writer.seal(bytesOf("hello")));
+  const long = from.writer().seal(new Uint8Array(MAX_FRAME_BODY_BYTES));
+  for (let at = 0; at < 20; at++) to.reader().push(long.subarray(0, -1));
+  const next = writer.seal(new Uint8Array(100_000));
+  assert.deepEqual(said(reader.push(next.subarray(0, 50_000))), []);
+  assert.equal(reader.push(next.subarray(50_000))[0]?.ok, true);
 });

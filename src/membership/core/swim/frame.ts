@@ -25,6 +25,7 @@ export class FrameSealing {
   readonly #setup: SealingSetup;
   readonly #envelope: Envelope;
   readonly #streams = new ReplayWindow({ window: 32, maxBoots: () => REMEMBERED_STREAMS });
+  readonly #unproven: Unproven = { bytes: 0 };
 
   constructor(setup: SealingSetup) {
     this.#setup = setup;
@@ -41,7 +42,7 @@ export class FrameSealing {
 
   /** The receiving half of one stream. */
   reader(): FrameReader {
-    return new FrameReader(this.#envelope, this.#streams);
+    return new FrameReader(this.#envelope, this.#streams, this.#unproven);
   }
 }
 
@@ -69,20 +70,25 @@ export class FrameWriter {
 
 /**
  * Puts frames together from pieces cut anywhere. The first bad frame ends it: nothing after it can be trusted to be a frame,
- * so the stream is to be closed. Memory grows with what has arrived, never with the length that a frame claims.
+ * so the stream is to be closed. Memory grows with what has arrived, never with the length that a frame claims; and what has
+ * arrived on all streams that have not shown the key yet is bounded ({@link MAX_UNPROVEN_BYTES}).
  */
 export class FrameReader {
   readonly #envelope: Envelope;
   readonly #streams: ReplayWindow;
+  readonly #unproven: Unproven;
+  /** This stream's share of it. */
+  #charged = 0;
   #boot: number | null = null;
   #expected = 0;
   #gathered: Uint8Array = NOTHING;
   #end = 0;
   #broken = false;
 
-  constructor(envelope: Envelope, streams: ReplayWindow) {
+  constructor(envelope: Envelope, streams: ReplayWindow, unproven: Unproven) {
     this.#envelope = envelope;
     this.#streams = streams;
+    this.#unproven = unproven;
   }
 
   /** The bodies of the frames that `bytes` completes, in order; a rejection can only stand last, and nothing follows it. */
@@ -105,7 +111,25 @@ export class FrameReader {
     }
     this.#broken = opened.at(-1)?.ok === false;
     this.#keep(input, at);
+    if (!this.#charge(this.#boot === null ? this.#gathered.length : 0)) {
+      this.close();
+      opened.push(rejected("source-budget"));
+    }
     return opened;
+  }
+
+  /** Nothing more is read. To be called when the stream is gone. */
+  close(): void {
+    this.#broken = true;
+    this.#gathered = NOTHING;
+    this.#charge(0);
+  }
+
+  /** False when the strangers together hold too much with it. */
+  #charge(bytes: number): boolean {
+    this.#unproven.bytes += bytes - this.#charged;
+    this.#charged = bytes;
+    return bytes === 0 || this.#unproven.bytes <= MAX_UNPROVEN_BYTES;
   }
 
   /** Null when more bytes are needed to tell; what is not for us is refused as soon as its header is there. */
@@ -155,6 +179,13 @@ export class FrameReader {
     this.#gathered = this.#broken || from === input.length ? NOTHING : input.slice(from);
     this.#end = this.#gathered.length;
   }
+}
+
+/** What unfinished first frames may take, all together: whoever opens streams without the key does not fill the memory. */
+export const MAX_UNPROVEN_BYTES = 16 * MAX_FRAME_BYTES;
+
+interface Unproven {
+  bytes: number;
 }
 
 const LENGTH_BYTES = 4;

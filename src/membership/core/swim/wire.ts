@@ -60,6 +60,7 @@ export class Wire {
 
   forgetStream(stream: StreamId): void {
     this.#writers.delete(stream);
+    this.#readers.get(stream)?.close();
     this.#readers.delete(stream);
   }
 }
