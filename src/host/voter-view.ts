@@ -1,6 +1,6 @@
 import type { NodeConfig } from "#config";
-import type { ClusterId } from "#kernel";
-import type { CommittedNodeView, ModelView, NodeView, StateView, VoterView } from "#observe";
+import type { ClusterId, NodeId } from "#kernel";
+import type { CommittedNodeView, HolderView, ModelView, NodeView, StateView, VoterView } from "#observe";
 import type { Reader } from "#statemachine";
 import type { Voter } from "#node";
 import { version } from "./version.ts";
@@ -52,21 +52,32 @@ export function voterView(
 export function stateView(reader: Reader): StateView {
   const counts = reader.counts();
   const partition = reader.partition();
+  const nodes = reader.listNodes();
+  const locks = reader.listLocks();
   return {
     queues: reader.queueCounts(),
     jobs: counts.jobs,
     sessions: counts.sessions,
-    locks: { held: counts.locksHeld, waiters: reader.listLocks().reduce((sum, lock) => sum + lock.waiters.length, 0) },
+    locks: { held: counts.locksHeld, waiters: locks.reduce((sum, lock) => sum + lock.waiters.length, 0) },
     models: reader.listModels().map((model): ModelView => ({
       name: model.name,
       versions: model.lastVersion,
       canonical: model.aliases["canonical"]?.version ?? null,
       canonicalReason: model.aliases["canonical"]?.reason ?? null,
     })),
-    nodes: reader.listNodes().flatMap(({ node, sessions, claims }): readonly CommittedNodeView[] => {
+    nodes: nodes.flatMap(({ node, sessions, claims }): readonly CommittedNodeView[] => {
       const { nodeId, state, scheduling, sinceWallMs, lastEvent } = node;
       return lastEvent === null ? [] : [{ nodeId, state, scheduling, sinceWallMs, event: lastEvent.name, sessions, claims }];
     }),
+    holders: holdersIn(nodes, locks),
     partition: partition?.state === "SUSPECTED" ? partition.lost : null,
   };
+}
+
+function holdersIn(nodes: ReturnType<Reader["listNodes"]>, locks: ReturnType<Reader["listLocks"]>): readonly HolderView[] {
+  const held = new Map<NodeId, number>();
+  for (const { holder } of locks) if (holder !== null) held.set(holder.nodeId, (held.get(holder.nodeId) ?? 0) + 1);
+  return nodes
+    .map(({ node: { nodeId }, claims }): HolderView => ({ nodeId, claims, locks: held.get(nodeId) ?? 0 }))
+    .filter((holder) => holder.claims + holder.locks > 0);
 }

@@ -5,6 +5,7 @@ export { nodeMetrics, type NodeMetrics, type ProcessView } from "./node-metrics.
 export {
   votesOf,
   type CommittedNodeView,
+  type HolderView,
   type ModelView,
   type NodeView,
   type RaftView,

@@ -74,6 +74,8 @@ export interface StateView {
   readonly models: readonly ModelView[];
   /** Nodes about which the log holds something. */
   readonly nodes: readonly CommittedNodeView[];
+  /** Nodes that hold work or locks now. */
+  readonly holders: readonly HolderView[];
   /** The side that the log holds for lost; null while it holds no partition suspected. */
   readonly partition: readonly NodeId[] | null;
 }
@@ -87,6 +89,13 @@ export interface CommittedNodeView {
   readonly event: string | null;
   readonly sessions: number;
   readonly claims: number;
+}
+
+export interface HolderView {
+  readonly nodeId: NodeId;
+  /** Work items. */
+  readonly claims: number;
+  readonly locks: number;
 }
 
 export interface ModelView {

@@ -209,7 +209,8 @@ test("GET /v1/nodes shows what the log holds beside what this node sees, with it
   answers.accept(snapshot);
   assert.equal(committed(), null);
   const nodes = { "gpu-1": { state: "DOWN", scheduling: "OPEN" } };
-  answers.accept({ ...snapshot, status: { status: "ok", committed_nodes: nodes, committed_partition: ["gpu-1"] } });
+  const holders = { "gpu-2": { claims: 1, locks: 1 } };
+  answers.accept({ ...snapshot, status: { status: "ok", committed_nodes: nodes, committed_partition: ["gpu-1"], holders } });
   now = 70;
-  assert.deepEqual(committed(), { nodes, partition: ["gpu-1"], stale_ms: 70 });
+  assert.deepEqual(committed(), { nodes, partition: ["gpu-1"], holders, stale_ms: 70 });
 });

@@ -61,6 +61,7 @@ test("/status has the runbooks' fields, with indexes and term as strings and cou
         since_wall_ms: 1_795_000_000_000,
       },
     },
+    holders: { "lambda-gh200-1": { claims: 2, locks: 1 } },
     committed_partition: null,
   });
 });

@@ -49,6 +49,7 @@ export const healthyLeader: NodeView = {
         claims: 2,
       },
     ],
+    holders: [{ nodeId: NodeId("lambda-gh200-1"), claims: 2, locks: 1 }],
     partition: null,
   },
 };

@@ -81,6 +81,7 @@ function stateBody(state: StateView): Readonly<Record<string, unknown>> {
       ]),
     ),
     committed_nodes: committedNodesBody(state),
+    holders: Object.fromEntries(state.holders.map(({ nodeId, ...held }) => [nodeId, held])),
     committed_partition: state.partition,
   };
 }

@@ -5,10 +5,11 @@ import { outputFormat, outputHelp, outputOptions, printJson, printRows } from ".
 
 export const members: Command = {
   name: "members",
-  summary: "Who is there, as one node sees it: state, incarnation, path, round trip, flaps",
+  summary: "Who is there, as one node sees it: state, incarnation, path, round trip, flaps, provider, what it holds",
   usage: "[--http URL|HOST:PORT] [-o table|json]",
   details: `One node's view (its GET /v1/nodes), not the cluster's: the last line says how many of the peers that it heard lately agree.
-\`member list\` tells who belongs to the log instead.
+\`member list\` tells who belongs to the log instead. CLAIMS (work items) and LOCKS are what the cluster has agreed on, as a
+voter knows it; a worker shows "-" there.
 
 Options:
 ${httpHelp}
@@ -24,12 +25,14 @@ Exit code 3 when no detector runs on that node.`,
     }
     printRows(format, view.nodes, {
       NODE: (node) => `${node.node_id}${node.is_self ? " *" : ""}`,
-      STATE: (node) => `${node.state}${node.degraded === true ? ", degraded" : ""}`,
+      STATE: (node) => stateOf(node, view.committed),
       INCARNATION: (node) => node.incarnation ?? node.boot ?? "-",
       FOR: (node) => duration(node.for_ms),
       PATH: (node) => [node.path ?? "http", ...(node.relays ?? [])].join(" "),
       RTT: (node) => (node.rtt_ms === null ? "-" : `${node.rtt_ms} ms`),
       "FLAPS/H": (node) => String(node.flaps_per_hour ?? "-"),
+      CLAIMS: (node) => held(view.committed, node, "claims"),
+      LOCKS: (node) => held(view.committed, node, "locks"),
       PROVIDER: (node) => node.provider || "-",
       VERSION: (node) => node.version ?? "-",
       ADDRESS: (node) => node.addresses[0] ?? "-",
@@ -50,6 +53,13 @@ interface NodesView {
   readonly clauses: readonly { readonly name: string; readonly detail: string | null }[];
   readonly partition?: { readonly here: readonly string[]; readonly lost: readonly string[] } | null;
   readonly nodes: readonly NodeRow[];
+  readonly committed?: Committed | null;
+}
+
+/** What the log holds; null on a worker. */
+interface Committed {
+  readonly nodes: Readonly<Record<string, { readonly scheduling: string }>>;
+  readonly holders?: Readonly<Record<string, { readonly claims: number; readonly locks: number }>>;
 }
 
 interface NodeRow {
@@ -67,6 +77,16 @@ interface NodeRow {
   readonly provider?: string;
   readonly version?: string;
   readonly addresses: readonly string[];
+}
+
+function stateOf({ node_id: id, state, degraded }: NodeRow, committed: Committed | null | undefined): string {
+  const scheduling = committed?.nodes[id]?.scheduling ?? "OPEN";
+  const marks = [...(degraded === true ? ["degraded"] : []), ...(scheduling === "OPEN" ? [] : [scheduling.toLowerCase()])];
+  return [state, ...marks].join(", ");
+}
+
+function held(committed: Committed | null | undefined, { node_id: id }: NodeRow, what: "claims" | "locks"): string {
+  return committed?.holders === undefined ? "-" : String(committed.holders[id]?.[what] ?? 0);
 }
 
 async function viewOf(http: string | undefined): Promise<NodesView> {

@@ -114,8 +114,8 @@ export class Answers {
 
   /** What the log holds about nodes, as old as main's last snapshot; null on a worker, which has no log. */
   #committed(): object {
-    const { committed_nodes: nodes = null, committed_partition: partition = null } = this.#snapshot?.status ?? {};
-    return { committed: nodes === null ? null : { nodes, partition, stale_ms: this.#staleMs() } };
+    const { committed_nodes: nodes = null, committed_partition: partition = null, holders = {} } = this.#snapshot?.status ?? {};
+    return { committed: nodes === null ? null : { nodes, partition, holders, stale_ms: this.#staleMs() } };
   }
 
   #membershipStatus(): object {

@@ -34,6 +34,8 @@ export class Detectors {
   #keys: readonly Uint8Array[];
   /** Loaded at the first change: most nodes never see one. */
   #keyChanges: Promise<GossipKeyChanges> | null = null;
+  /** What was told of late, the newest last, for whoever looks at `GET /v1/nodes`. */
+  readonly #recent: (EventLine & { readonly at_wall_ms: number })[] = [];
   /** Since the start of the process, by event. */
   readonly #events = new Map<string, number>();
   /** Peers that run other numbers. */
@@ -105,7 +107,7 @@ export class Detectors {
     return {
       look: () => this.#life?.look() ?? null,
       summary: summaryBody,
-      nodes: (look) => nodesBody(this.#start.setup.id, look),
+      nodes: (look) => ({ ...nodesBody(this.#start.setup.id, look), events: this.#recent }),
       metrics: (look) => metrics.render(figuresOf(look, { events: this.#events, mismatched: this.#mismatched })),
     };
   }
@@ -225,10 +227,13 @@ export class Detectors {
   }
 
   #log({ level, message, fields }: EventLine): void {
+    this.#recent.push({ at_wall_ms: this.#ports.clock.now().wallMs, level, message, fields });
+    if (this.#recent.length > MAX_RECENT) this.#recent.shift();
     this.#tell({ kind: "log", level, message, fields });
   }
 }
 
+const MAX_RECENT = 50;
 const SELF_TEST_AFTER_MS = 3_000;
 /** Changes come in crowds, at a start above all. */
 const REMEMBER_AFTER_MS = 2_000;
