@@ -79,14 +79,14 @@ export class RealCluster {
     return cluster;
   }
 
-  startNode(name: string): void {
+  startNode(name: string, flags: NodeJS.ProcessEnv = {}): void {
     const log = openSync(join(this.layout.logFolder, `${name}.log`), "a");
     const env =
       this.#options.nodeOptions === undefined ? process.env : { ...process.env, NODE_OPTIONS: this.#options.nodeOptions };
     const more = this.#options.serveOptions?.(name) ?? [];
     const child = spawn(process.execPath, [launcher, "serve", "--config", this.layout.configFile, "--node-id", name, ...more], {
       stdio: ["ignore", log, log],
-      env,
+      env: { ...env, ...flags },
     });
     this.#children.set(name, child);
   }
