@@ -1,12 +1,10 @@
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { setTimeout as pause } from "node:timers/promises";
 import { ProcessGroup } from "./commit/processes.ts";
-import { leaderOf, localVoters, startVoter } from "./local-voters.ts";
+import { cpuSeconds, leaderOf, localVoters, residentMb, startVoter } from "./local-voters.ts";
 
 const MEMORY_TARGET_MB = 120;
 const CPU_TARGET_PERCENT = 3;
-const TICKS_PER_SECOND = 100;
 
 /** Resident memory and processor time of idle voters, on their second start (the compile cache is warm). Linux only. */
 export async function idle(args: readonly string[]): Promise<void> {
@@ -43,13 +41,4 @@ export async function idle(args: readonly string[]): Promise<void> {
   } finally {
     await group.stop();
   }
-}
-
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-function residentMb(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) / 1024;
 }

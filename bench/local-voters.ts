@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type DevLayout, devConfig, devLayout } from "../src/cli/dev/layout.ts";
@@ -39,7 +39,8 @@ export async function leaderOf(layout: DevLayout, not: string | null = null, tim
   throw new Error(`no leader within ${timeoutMs} ms; logs: none (bench), run the same configuration by hand`);
 }
 
-async function freeBase(count: number): Promise<number> {
+/** The first of `count` ports that are free now. */
+export async function freeBase(count: number): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const [base] = await freePorts(1);
     if (base! + count > 65_000) continue;
@@ -48,3 +49,15 @@ async function freeBase(count: number): Promise<number> {
   }
   throw new Error("no free range of ports");
 }
+
+/** Of all threads, since the process began. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+export function residentMb(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) / 1024;
+}
+
+const TICKS_PER_SECOND = 100;
