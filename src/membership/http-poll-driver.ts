@@ -57,14 +57,18 @@ export class HttpPollDriver {
     });
   }
 
-  async #ask({ poll, address, timeoutMs }: Poll): Promise<void> {
+  async #ask({ poll, peer, address, timeoutMs }: Poll): Promise<void> {
     const result = pollResultOf(await this.#ports.get(`${address}/status`, timeoutMs));
     if (this.#isClosed) return;
-    if (result.kind === "answered") this.#ports.onHeard(result.nodeId, result.boot);
+    if (result.kind === "answered" && result.nodeId === peer) this.#ports.onHeard(result.nodeId, result.boot);
     this.#core.handleResult(this.#now(), poll, result);
     this.#pump();
   }
 }
+
+/** Whoever stands at the address answers: what goes on to logs and pages is short and plain. */
+const NODE_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const BOOT = /^[0-9]{1,10}$/;
 
 /** `GET /status`: who answers, and in which life. An older version tells no boot. */
 export function pollResultOf(got: HttpGetResult): PollResult {
@@ -77,7 +81,7 @@ export function pollResultOf(got: HttpGetResult): PollResult {
     return { kind: "failed", why: "not-json" };
   }
   const { node_id: nodeId, membership } = (body ?? {}) as { readonly node_id?: unknown; readonly membership?: unknown };
-  if (typeof nodeId !== "string") return { kind: "failed", why: "not-json" };
+  if (typeof nodeId !== "string" || !NODE_ID.test(nodeId)) return { kind: "failed", why: "not-json" };
   const boot = (membership as { readonly boot?: unknown } | null | undefined)?.boot;
-  return { kind: "answered", nodeId: NodeId(nodeId), boot: typeof boot === "string" ? boot : null };
+  return { kind: "answered", nodeId: NodeId(nodeId), boot: typeof boot === "string" && BOOT.test(boot) ? boot : null };
 }

@@ -62,6 +62,11 @@ test("a poll's answer is read for who answers and in which life; anything else s
   assert.deepEqual(read(500, "{}"), { kind: "failed", why: "status" });
   for (const body of ["<html>", "null", "[]", '{"node_id":7}'])
     assert.deepEqual(read(200, body), { kind: "failed", why: "not-json" });
+  for (const id of ["", "two words", "a".repeat(65), "x\n"]) {
+    assert.deepEqual(read(200, JSON.stringify({ node_id: id })), { kind: "failed", why: "not-json" }, id);
+  }
+  const longBoot = read(200, JSON.stringify({ node_id: "n1", membership: { boot: "9".repeat(11) } }));
+  assert.deepEqual(longBoot, { kind: "answered", nodeId: "n1", boot: null });
   assert.deepEqual(pollResultOf({ kind: "failed", why: "timeout" }), { kind: "failed", why: "timeout" });
 });
 
