@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NodeId } from "#kernel";
 import { addressOf, seedOf, TinyNetwork } from "./tiny-network.ts";
 
 test("the halves of a cut network find each other again by themselves", () => {
@@ -101,6 +102,20 @@ test("a seed's addresses are tried all at once, so one without a route costs not
 function alive(net: TinyNetwork, name: string): number {
   return net.view(name).members.filter(({ record }) => record.state === "alive").length;
 }
+
+test("a node without other seeds whose remembered members are gone stands alone after a while, and still finds one that returns", () => {
+  const net = new TinyNetwork(8);
+  net.start("n0", { seeds: [] });
+  const n1 = { ...net.view("n0").self, id: NodeId("n1"), addresses: [addressOf("n1")] };
+  net.command("n0", { kind: "recall", members: [n1] });
+  net.run(10_000);
+  assert.equal(net.view("n0").lifecycle, "joining");
+  net.run(50_000);
+  assert.equal(net.view("n0").lifecycle, "joined");
+  net.start("n1", { seeds: [] });
+  net.run(60_000);
+  assert.equal(net.stateAt("n0", "n1"), "alive");
+});
 
 test("a node without other seeds finds its cluster again by the members it remembers", () => {
   const net = new TinyNetwork(7);

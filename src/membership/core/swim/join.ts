@@ -4,6 +4,8 @@ import { openStream } from "./streams.ts";
 import type { Address, Seed } from "./types.ts";
 
 const RECALLED_AT_ONCE = 8;
+/** About half a minute. */
+const ATTEMPTS_WITHOUT_SEEDS = 5;
 
 /**
  * Asks every address of every seed at once; the first answer is enough. Seeds were once only reachable by an address that
@@ -21,6 +23,11 @@ export function join(state: SwimState, seeds: readonly Seed[]): void {
 /** One attempt; the next one comes after a pause that doubles, with jitter. */
 export function askSeeds(state: SwimState, attempt: number): void {
   if (state.lifecycle !== "joining" || attempt !== state.joinAttempt) return;
+  // Whoever has no seed but itself is the first of its cluster; those it remembers may be gone, and are looked for by healing.
+  if (attempt >= ATTEMPTS_WITHOUT_SEEDS && state.seeds.every((seed) => strange(state, seed).length === 0)) {
+    state.lifecycle = "joined";
+    return;
+  }
   const { joinBackoffMinMs, joinBackoffMaxMs, streamTimeoutMs } = state.options;
   const addresses = [...state.seeds, ...someRecalled(state)].flatMap((seed) => strange(state, seed));
   const asked = new Set([...state.streams.values()].filter(({ use }) => use.kind === "push-pull").map(({ peer }) => peer));
@@ -34,9 +41,9 @@ export function askSeeds(state: SwimState, attempt: number): void {
 
 /** A full view was exchanged with `peer`, by whoever's wish. */
 export function joinedThrough(state: SwimState, peer: NodeId): void {
+  state.recalled = [];
   if (state.lifecycle !== "joining" && state.lifecycle !== "alone") return;
   state.lifecycle = "joined";
-  state.recalled = [];
   state.events.push({ kind: "join-completed", through: peer });
 }
 
@@ -45,7 +52,7 @@ export function heal(state: SwimState): void {
   const { healIntervalMs, streamTimeoutMs } = state.options;
   state.timers.set(MonotonicMs(state.now + healIntervalMs * (0.75 + state.random() / 2)), { kind: "heal" });
   if (state.lifecycle !== "joined") return;
-  const missing = state.seeds.filter((seed) => isMissing(state, seed));
+  const missing = [...state.seeds, ...state.recalled].filter((seed) => isMissing(state, seed));
   const seed = missing[Math.floor(state.random() * missing.length)];
   if (seed === undefined) return;
   for (const to of strange(state, seed)) {
