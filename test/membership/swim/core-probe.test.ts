@@ -132,6 +132,15 @@ test("after a stall a verdict waits until the sockets were read: the ack in the 
   assert.equal(node.held(target)?.state, "alive");
 });
 
+test("a verdict is put off once: on a machine that always comes late members are probed and declared dead all the same", () => {
+  const node = nodeKnowing("a");
+  for (let turn = 0; turn < 2_000; turn++) {
+    node.stall(60);
+    node.wake();
+  }
+  assert.equal(node.held("a")?.state, "dead");
+});
+
 test("a suspicion does not run out while the node that holds it stands still", () => {
   const node = nodeKnowing("abcde");
   node.hearOf("b", record("a", "suspect", 0, { accuser: "b" }));

@@ -123,10 +123,12 @@ class Swim implements SwimCore {
     if (lateMs > options.verdictSlackMs) noteStall(state, lateMs);
     const waiting: Timer[] = [];
     for (let due = timers.take(now); due !== null; due = timers.take(now)) {
-      if (now - due.at > options.verdictSlackMs && isVerdict(due.timer)) waiting.push(due.timer);
+      const isLate = now - due.at > options.verdictSlackMs;
+      if (isLate && isVerdict(due.timer) && !state.postponed.has(due.timer)) waiting.push(due.timer);
       else handleTimer(state, due.timer);
     }
-    // Due again at once: by then the driver has read its sockets.
+    // Due again at once, and put off only once: by then the driver has read its sockets, however slowly it turns.
+    state.postponed = new Set(waiting);
     if (!state.isSilent) for (const timer of waiting) timers.set(now, timer);
     if (state.dormancy?.isOver === true) this.#state = nextLife(state, state.dormancy, this.#setup);
   }

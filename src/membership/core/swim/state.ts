@@ -18,7 +18,7 @@ import { profileHashOf } from "./profile-hash.ts";
 import type { Source } from "./send.ts";
 import type { SwimSetup } from "./setup.ts";
 import type { Stream } from "./streams.ts";
-import { TimerHeap } from "./timers.ts";
+import { type Timer, TimerHeap } from "./timers.ts";
 import type {
   Address,
   Lifecycle,
@@ -54,6 +54,8 @@ export class SwimState {
   readonly events: SwimEvent[] = [];
   readonly transmissions: Transmission[] = [];
   readonly timers = new TimerHeap();
+  /** Late verdicts that wait until the sockets were read. */
+  postponed: ReadonlySet<Timer> = new Set();
   readonly counters = newCounters();
 
   readonly members: MemberTable;
