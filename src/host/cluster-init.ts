@@ -1,13 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { ClusterId, ClusterTimeMs, exitCodes, LogIndex, type NodeId, Term, WallTimeMs } from "#kernel";
+import { ClusterId, ClusterTimeMs, exitCodes, LogIndex, type NodeId, type Sequence, Term, WallTimeMs } from "#kernel";
 import type { Disk } from "#ports";
 import { type Entry, encodeConfiguration, settledConfiguration } from "#raft";
+import { encodeCommand } from "#codec";
 import type { NodeConfig } from "#config";
-import { RECOVERY_RECORD } from "#node";
+import { NEWEST_LEVEL, RECOVERY_RECORD } from "#node";
 import { newIdentity, openWal, readIdentity, writeIdentity } from "#storage";
 import { type ConfigurationRequest, loadNodeConfig } from "./configuration.ts";
 import { lockDataDirectory } from "./data-directory.ts";
 import { nodeDisk } from "./disk.ts";
+import { FOUNDING_ENTRIES } from "./peer-grpc/index.ts";
 import { StartError } from "./start-error.ts";
 import { checkedIdentity } from "./voter-node.ts";
 
@@ -63,7 +65,7 @@ async function initialise(disk: Disk, config: NodeConfig): Promise<ClusterId> {
   const { wal } = await openWal(disk, { clusterId, nodeId, segmentBytes: config.raft.segmentBytes });
   try {
     // Again, if it is there: the list of voters may have been corrected in between.
-    await wal.append({ entries: [firstEntry(config.voters)], hardState: { term: Term(1), votedFor: null } });
+    await wal.append({ entries: foundingEntries(config.voters), hardState: { term: Term(1), votedFor: null } });
   } finally {
     await wal.close();
   }
@@ -71,14 +73,16 @@ async function initialise(disk: Disk, config: NodeConfig): Promise<ClusterId> {
   return clusterId;
 }
 
-/** Entry 1 is the configuration itself, so that every other voter gets it by replication and none invents one. */
-function firstEntry(voters: readonly NodeId[]): Entry {
-  return {
-    term: Term(1),
-    index: LogIndex(1),
-    kind: "configuration",
-    clusterTimeMs: ClusterTimeMs(0),
-    wallTimeMs: WallTimeMs(0),
-    data: encodeConfiguration(settledConfiguration(voters)),
-  };
+/**
+ * The configuration itself, so that every other voter gets it by replication and none invents one; and the newest feature level,
+ * since no older version has to follow this log.
+ */
+function foundingEntries(voters: readonly NodeId[]): readonly Entry[] {
+  const atStart = { term: Term(1), clusterTimeMs: ClusterTimeMs(0), wallTimeMs: WallTimeMs(0) } as const;
+  const level = { kind: "raiseFeatureLevel", level: NEWEST_LEVEL } as const;
+  const command = { sessionId: null, sequence: null, firstUnackedSequence: 0 as Sequence, operation: level };
+  return [
+    { ...atStart, index: LogIndex(1), kind: "configuration", data: encodeConfiguration(settledConfiguration(voters)) },
+    { ...atStart, index: LogIndex(FOUNDING_ENTRIES), kind: "command", data: encodeCommand(command) },
+  ];
 }

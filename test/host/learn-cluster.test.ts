@@ -46,12 +46,12 @@ async function voter(self: NodeId, lastIndex: number): Promise<string> {
   return `127.0.0.1:${await links.start()}`;
 }
 
-test("an empty directory is early only while the longest log is the founding entry; with no log, or a longer one, it is late (docs/decisions/0015)", async () => {
+test("an empty directory is early only while the longest log is that of the founding; with no log, or a longer one, it is late (docs/decisions/0015)", async () => {
   const cases = [
-    { logs: [1, 0], isLatecomer: false },
-    { logs: [1, 1], isLatecomer: false },
+    { logs: [2, 0], isLatecomer: false },
+    { logs: [2, 2], isLatecomer: false },
     { logs: [0, 0], isLatecomer: true },
-    { logs: [1, 2], isLatecomer: true },
+    { logs: [2, 3], isLatecomer: true },
     { logs: [5, 0], isLatecomer: true },
   ];
   for (const { logs, isLatecomer } of cases) {

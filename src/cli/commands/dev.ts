@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -24,7 +25,7 @@ Options:
       --fresh               forget everything in DIR first
       --no-restart          a node that dies stays dead (default: started again after 3 s)
       --no-pipeline         start the nodes only
-      --base-port N         first port; node number k uses N+10k (HTTP), +2 (peers), +3 (clients); default 8770
+      --base-port N         first port; node number k uses N+10k (HTTP), +1 (membership), +2 (peers), +3 (clients); default 8770
       --data DIR            default .ringraft
 Ctrl-C ends it cleanly: workers drain, then the voters stop.`,
   run: async (args) => {
@@ -121,11 +122,12 @@ async function startPipeline(layout: DevLayout, say: (line: string) => void, sig
 async function prepare(layout: DevLayout, say: (line: string) => void): Promise<void> {
   for (const folder of [layout.folder, layout.logFolder, layout.pipelineFolder])
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(
-    layout.configFile,
-    devConfig(layout, { handlers: handlers(), workingFolder: packageFolder(), workerSettings: ["slots: 2"], queue: "default" }),
-    { mode: 0o600 },
-  );
+  const gossipKeyFile = join(layout.folder, "gossip.key");
+  if (!existsSync(gossipKeyFile)) {
+    writeFileSync(gossipKeyFile, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
+  }
+  const settings = { workingFolder: packageFolder(), workerSettings: ["slots: 2"], queue: "default", gossipKeyFile };
+  writeFileSync(layout.configFile, devConfig(layout, { handlers: handlers(), ...settings }), { mode: 0o600 });
   const first = layout.nodes[0]!.name;
   if (existsSync(join(layout.folder, first))) return;
   const { initialiseCluster } = await import("#host");

@@ -14,7 +14,7 @@ export interface DevLayout {
 export interface DevNode {
   readonly name: string;
   readonly role: "voter" | "worker";
-  readonly ports: { readonly http: number; readonly peer: number; readonly client: number };
+  readonly ports: { readonly http: number; readonly gossip: number; readonly peer: number; readonly client: number };
 }
 
 /** How a kind of work is run; becomes a `worker.handlers` entry. */
@@ -31,6 +31,8 @@ export interface DevOptions {
   /** More lines for the `worker` section, such as `ttl: 3s`. */
   readonly workerSettings: readonly string[];
   readonly queue: string;
+  /** The nodes watch each other by SWIM under this key; absent: no detector runs. */
+  readonly gossipKeyFile?: string;
 }
 
 const PORTS_PER_NODE = 10;
@@ -42,7 +44,7 @@ export function devLayout(
 ): DevLayout {
   const nodes = [...named("voter", size.voters), ...named("worker", size.workers)].map(({ name, role }, at): DevNode => {
     const first = basePort + at * PORTS_PER_NODE;
-    return { name, role, ports: { http: first, peer: first + 2, client: first + 3 } };
+    return { name, role, ports: { http: first, gossip: first + 1, peer: first + 2, client: first + 3 } };
   });
   return {
     folder,
@@ -55,13 +57,17 @@ export function devLayout(
 }
 
 /** The text of the configuration file. JSON strings are YAML strings, so quoting is JSON's. */
-export function devConfig(layout: DevLayout, { handlers, workingFolder, workerSettings, queue }: DevOptions): string {
+export function devConfig(layout: DevLayout, options: DevOptions): string {
+  const { handlers, workingFolder, workerSettings, queue, gossipKeyFile } = options;
   const quote = JSON.stringify;
+  const gossip = ({ ports }: DevNode): readonly string[] =>
+    gossipKeyFile === undefined ? [] : ["      membership:", `        bind: "127.0.0.1:${ports.gossip}"`];
   const host = (node: DevNode): readonly string[] => [
     `  ${node.name}:`,
     "    host: 127.0.0.1",
     "    ringraft:",
     `      data_dir: ${quote(join(layout.folder, node.name))}`,
+    ...gossip(node),
     "      ports:",
     `        http: ${node.ports.http}`,
     `        peer: ${node.ports.peer}`,
@@ -86,6 +92,7 @@ export function devConfig(layout: DevLayout, { handlers, workingFolder, workerSe
     "  profile: local",
     "listen:",
     "  address: 127.0.0.1",
+    ...(gossipKeyFile === undefined ? [] : ["membership:", `  key_file: ${quote(gossipKeyFile)}`]),
     "worker:",
     `  queues: [${queue}]`,
     ...workerSettings.map((line) => `  ${line}`),

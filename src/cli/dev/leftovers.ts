@@ -30,7 +30,7 @@ export async function stopLeftovers(layout: DevLayout, say: (line: string) => vo
 /** Fails with the first taken port and the way out, before anything is started. */
 export async function checkPorts(layout: DevLayout): Promise<void> {
   for (const node of layout.nodes) {
-    const ports = node.role === "voter" ? Object.values(node.ports) : [node.ports.http];
+    const ports = node.role === "voter" ? Object.values(node.ports) : [node.ports.http, node.ports.gossip];
     for (const port of ports) {
       if (await isFree(port)) continue;
       throw new ExitError(

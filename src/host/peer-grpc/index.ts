@@ -1,4 +1,4 @@
 export { createPeerLinks } from "./links.ts";
 export type { GrpcPeerLinks, PeerLinkOptions, PeerLinkPorts, TlsMaterial } from "./links.ts";
 export { askView, type ViewOptions, viewService } from "./views.ts";
-export { learnCluster, type LearnClusterOptions } from "./learn-cluster.ts";
+export { FOUNDING_ENTRIES, learnCluster, type LearnClusterOptions } from "./learn-cluster.ts";

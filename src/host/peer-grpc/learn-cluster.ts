@@ -18,7 +18,7 @@ export interface LearnClusterOptions {
 
 export interface LearnedCluster {
   readonly clusterId: ClusterId;
-  /** Somebody may have heard a promise of a former directory of this node: the cluster has more than its founding entry. */
+  /** Somebody may have heard a promise of a former directory of this node: the cluster has more than its founding entries. */
   readonly isLatecomer: boolean;
 }
 
@@ -51,8 +51,8 @@ export async function learnCluster(
     const known = new Set(told.map(({ clusterId }) => clusterId));
     if (known.size > 1) ports.log.error("the other voters belong to different clusters", { clusters: [...known].join(",") });
     const [only] = known;
-    // Those without a log know nothing of it: somebody must have the founding entry, and nobody more.
-    const isLatecomer = Math.max(...told.map(({ lastIndex }) => lastIndex)) !== FOUNDING_INDEX;
+    // Those without a log know nothing of it: somebody must have the founding entries, and nobody more.
+    const isLatecomer = Math.max(...told.map(({ lastIndex }) => lastIndex)) !== FOUNDING_ENTRIES;
     if (known.size === 1 && only !== undefined) return { clusterId: only, isLatecomer };
     await new Promise<void>((resolve) => ports.timers.after(RETRY_MS, resolve));
   }
@@ -93,7 +93,7 @@ function ask(options: LearnClusterOptions, peer: NodeId, address: string): Promi
   });
 }
 
-/** Of the only entry that `cluster init` writes. */
-const FOUNDING_INDEX = 1;
+/** What `cluster init` writes. */
+export const FOUNDING_ENTRIES = 2;
 const ANSWER_MS = 1_000;
 const RETRY_MS = 250;
