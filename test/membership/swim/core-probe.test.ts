@@ -132,6 +132,14 @@ test("after a stall a verdict waits until the sockets were read: the ack in the 
   assert.equal(node.held(target)?.state, "alive");
 });
 
+test("no stream is asked for in no time, when the node slept until the period was over", () => {
+  const node = nodeKnowing("abcde");
+  nextPing(node);
+  node.stall(2 * T);
+  node.wake();
+  assert.equal(messagesOf(node.sent(), "ping-request").length, 3);
+});
+
 test("a verdict is put off once: on a machine that always comes late members are probed and declared dead all the same", () => {
   const node = nodeKnowing("a");
   for (let turn = 0; turn < 2_000; turn++) {

@@ -32,6 +32,8 @@ export class NodeUnderTest {
   readonly core: SwimCore;
   readonly options: SwimOptions;
   now = 0;
+  /** Streams that it asked for. */
+  readonly dialled: { readonly to: Address; readonly timeoutMs: number }[] = [];
   readonly #wires = new Map<string, Wire>();
   #datagrams: Sent[] = [];
   #events: SwimEvent[] = [];
@@ -113,6 +115,10 @@ export class NodeUnderTest {
   #gather(): void {
     this.#events.push(...this.core.takeEvents());
     for (const transmission of this.core.takeTransmissions()) {
+      if (transmission.kind === "open-stream") {
+        assert.ok(transmission.timeoutMs > 0, `a stream in ${transmission.timeoutMs} ms`);
+        this.dialled.push(transmission);
+      }
       if (transmission.kind !== "datagram") continue;
       const read = this.#reader.openDatagram(MonotonicMs(this.now), Address("10.0.0.1:8771"), transmission.bytes);
       assert.ok(read.ok);

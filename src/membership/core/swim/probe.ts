@@ -62,7 +62,7 @@ export function probeTimedOut(state: SwimState, number: ProbeNumber): void {
   if (target.reach !== "direct") sendByRelay(state, target, ping, options.relays);
   const other = path.preferred(target.addresses);
   if (target.addresses.length > 1 && other !== null) sendDatagram(state, other, ping);
-  if (options.streamProbe && other !== null) {
+  if (options.streamProbe && other !== null && leftMs > 0) {
     openStream(state, other, leftMs, { kind: "probe", probe: number, target: target.id });
   }
 }
