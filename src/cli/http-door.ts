@@ -12,10 +12,32 @@ export interface HttpAnswer {
 }
 
 /** GET of one page of one node; throws ExitError (5) when nobody answers with JSON. */
-export async function askNode(base: string | undefined, path: string, timeoutMs: number): Promise<HttpAnswer> {
+export async function askNode(
+  base: string | undefined,
+  path: string,
+  timeoutMs: number,
+  signal: AbortSignal | null = null,
+): Promise<HttpAnswer> {
+  return await request(base, path, timeoutMs, { signal });
+}
+
+/** POST of one order to one node; throws as {@link askNode} does. A node asks others than its own machine for its admin key. */
+export async function orderNode(
+  base: string,
+  path: string,
+  timeoutMs: number,
+  { order, adminKey }: { readonly order: object; readonly adminKey: string | null },
+): Promise<HttpAnswer> {
+  const headers = { "content-type": "application/json", ...(adminKey === null ? {} : { "x-admin-key": adminKey }) };
+  return await request(base, path, timeoutMs, { method: "POST", headers, body: JSON.stringify(order), redirect: "error" });
+}
+
+async function request(base: string | undefined, path: string, timeoutMs: number, more: RequestInit): Promise<HttpAnswer> {
   const url = pageUrl(base ?? process.env["RINGRIFT_HTTP"] ?? "http://127.0.0.1:8770", path);
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
+    const overdue = AbortSignal.timeout(timeoutMs);
+    const signal = more.signal == null ? overdue : AbortSignal.any([more.signal, overdue]);
+    const answer = await fetch(url, { ...more, signal });
     return { status: answer.status, body: (await answer.json()) as HttpAnswer["body"] };
   } catch (error) {
     throw new ExitError(5, `no answer from ${url.href}`, "Is the node up? --http names another one.", { cause: error });

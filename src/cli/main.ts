@@ -3,6 +3,7 @@ import { type Command, UsageError, exitWith } from "./command.ts";
 import { clusterInit } from "./commands/cluster-init.ts";
 import { configValidate } from "./commands/config-validate.ts";
 import { dev } from "./commands/dev.ts";
+import { gossipKeyInstall, gossipKeyList, gossipKeyRemove, gossipKeyUse } from "./commands/gossip-key.ts";
 import { jobGet, jobList, jobSubmit } from "./commands/job.ts";
 import { leaderTransfer } from "./commands/leader-transfer.ts";
 import { lockList } from "./commands/lock-list.ts";
@@ -11,6 +12,7 @@ import { members } from "./commands/members.ts";
 import { membershipCompare } from "./commands/membership-compare.ts";
 import { modelList } from "./commands/model-list.ts";
 import { clusterUpgrade, nodeCordon, nodeDrain, nodeForget, nodeList, nodeReadmit, nodeUncordon } from "./commands/node.ts";
+import { monitor } from "./commands/monitor.ts";
 import { nodeInit } from "./commands/node-init.ts";
 import { serve } from "./commands/serve.ts";
 import { status } from "./commands/status.ts";
@@ -30,8 +32,13 @@ const commands: readonly Command[] = [
   configValidate,
   swimExplain,
   status,
+  monitor,
   members,
   membershipCompare,
+  gossipKeyList,
+  gossipKeyInstall,
+  gossipKeyUse,
+  gossipKeyRemove,
   wait,
   memberList,
   memberAdd,

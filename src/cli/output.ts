@@ -30,22 +30,38 @@ export function printRows<T>(
     printJson(values);
     return;
   }
+  process.stdout.write(
+    tableLines(values, columns)
+      .map((line) => `${line}\n`)
+      .join(""),
+  );
+}
+
+/** The table's lines, the header first. */
+export function tableLines<T>(values: readonly T[], columns: Readonly<Record<string, (value: T) => string>>): readonly string[] {
   const header = Object.keys(columns);
   const rows = values.map((value) => Object.values(columns).map((cell) => oneLine(cell(value))));
   const widths = header.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]!.length)));
-  const line = (cells: readonly string[]): string =>
+  return [header, ...rows].map((cells) =>
     cells
       .map((cell, at) => cell.padEnd(widths[at]!))
       .join("  ")
-      .trimEnd();
-  process.stdout.write([header, ...rows].map((cells) => `${line(cells)}\n`).join(""));
+      .trimEnd(),
+  );
 }
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(toJson(value), null, 2)}\n`);
 }
 
+/** For how long something has been so, roughly. */
+export function duration(ms: number): string {
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+}
+
 /** User text must not move the cursor or fake a row: control characters are shown escaped. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

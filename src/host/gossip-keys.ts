@@ -1,6 +1,7 @@
 import { open, readFile, realpath, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { exitCodes } from "#kernel";
+import { nodeAead } from "./aead.ts";
 import { readPrivateFile } from "./private-file.ts";
 import { StartError } from "./start-error.ts";
 
@@ -56,6 +57,11 @@ export async function rewriteGossipKeys(path: string, keys: readonly Uint8Array[
   } finally {
     await folder.close();
   }
+}
+
+/** As operators read and type a key, and as members tell each other of it: the beginning of its fingerprint. */
+export function gossipKeyName(key: Uint8Array): string {
+  return nodeAead.importKey(key).fingerprint.slice(0, 8);
 }
 
 async function writeSynced(path: string, text: string): Promise<void> {

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { DevLayout } from "../../src/cli/dev/layout.ts";
 import { RealCluster, ringraft } from "./real-cluster.ts";
+import { withMembership } from "./swim-config.ts";
 
 interface NodesBody {
   readonly node_id: string;
@@ -19,21 +17,6 @@ interface NodesBody {
     readonly degraded: boolean;
     readonly path: string;
   }[];
-}
-
-/** Every node gets a port for membership between its status port and its peer port, and all share one key. */
-export function withMembership(text: string, layout: DevLayout, section = ""): string {
-  const keyFile = join(layout.folder, "gossip.key");
-  writeFileSync(keyFile, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
-  const bound = layout.nodes.reduce(
-    (file, { ports: { http } }) =>
-      file.replace(
-        `      ports:\n        http: ${http}\n`,
-        `      membership:\n        bind: "127.0.0.1:${http + 1}"\n      ports:\n        http: ${http}\n`,
-      ),
-    text,
-  );
-  return `${bound}membership:\n  key_file: ${JSON.stringify(keyFile)}\n${section}`;
 }
 
 let cluster: RealCluster;
@@ -156,7 +139,8 @@ test("the commands show what a node sees", { timeout: 30_000 }, () => {
   const shown = ringraft(["members", "--http", http]);
   assert.equal(shown.status, 0, shown.stderr);
   assert.match(shown.stdout, /^NODE +STATE +INCARNATION/);
-  assert.match(shown.stdout, /^worker-2 +alive +2\.\d+ /m);
+  assert.match(shown.stdout, /^NODE.* CLAIMS +LOCKS +PROVIDER /);
+  assert.match(shown.stdout, /^worker-2 +alive +2\.\d+ .* ms +\d\S* +0 +0 +- /m);
   const waited = ringraft(["wait", "--for", "converged", "--timeout", "20", "--http", http]);
   assert.equal(waited.status, 0, waited.stderr);
 });

@@ -1,7 +1,7 @@
 import { ExitError } from "#kernel";
 import { type Command, parse } from "../command.ts";
 import { askNode, httpHelp, httpOption } from "../http-door.ts";
-import { outputFormat, outputHelp, outputOptions, printJson, printRows } from "../output.ts";
+import { duration, outputFormat, outputHelp, outputOptions, printJson, printRows } from "../output.ts";
 
 export const members: Command = {
   name: "members",
@@ -102,10 +102,4 @@ function summary({ mode, lifecycle, converged, digest, agreeing, sampled, clause
   const cut =
     partition == null ? "" : `\nthe network may be cut: here ${partition.here.join(", ")}; lost ${partition.lost.join(", ")}`;
   return `mode ${mode}${lifecycle === undefined ? "" : `, ${lifecycle}`}${seen}, ${converged ? "converged" : `not converged (${broken.join("; ")})`}${cut}`;
-}
-
-function duration(ms: number): string {
-  const seconds = Math.round(ms / 1_000);
-  if (seconds < 120) return `${seconds} s`;
-  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
 }

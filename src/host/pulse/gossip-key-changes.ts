@@ -1,7 +1,7 @@
 import { assertNever, surfaces } from "#kernel";
 import type { MembershipLook } from "#membership";
 import { nodeAead } from "../aead.ts";
-import { KEY_BYTES, MAX_KEYS, readGossipKeys, rewriteGossipKeys } from "../gossip-keys.ts";
+import { gossipKeyName, KEY_BYTES, MAX_KEYS, readGossipKeys, rewriteGossipKeys } from "../gossip-keys.ts";
 import { openGossipKey } from "../sealed-key.ts";
 import type { Answer } from "./answers.ts";
 import type { EventLine } from "./event-lines.ts";
@@ -17,9 +17,6 @@ export interface GossipKeyPorts {
   readonly look: () => MembershipLook | null;
   readonly log: (line: EventLine) => void;
 }
-
-/** As the others are told of a key (`Metadata.keys`) and as operators type it: the beginning of its fingerprint. */
-const NAME_DIGITS = 8;
 
 /**
  * Rotation of the gossip keys on a running node. The key file is the truth that a restart reads, so it is rewritten before the
@@ -51,10 +48,10 @@ export class GossipKeyChanges {
     const changed = !isSame(known, wanted.keys);
     if (changed) {
       this.#ports.apply(wanted.keys);
-      const fields = { key: wanted.name, keys: wanted.keys.map((key) => nameOf(fingerprint(key))).join(" ") };
+      const fields = { key: wanted.name, keys: wanted.keys.map(gossipKeyName).join(" ") };
       this.#ports.log({ level: "info", message: `gossip key: ${order.action}`, fields });
     }
-    const answer = { node_id: this.#ports.nodeId, changed, keys: wanted.keys.map(fingerprint) };
+    const answer = { node_id: this.#ports.nodeId, changed, keys: wanted.keys.map(gossipKeyName) };
     return { code: 200, type: "application/json", body: `${JSON.stringify(answer)}\n` };
   }
 
@@ -65,7 +62,7 @@ export class GossipKeyChanges {
       const inFile = readGossipKeys(keyFile);
       if (isSame(inFile, wanted)) return null;
       if (!isSame(inFile, known)) {
-        const [runs, stands] = [known, inFile].map((keys) => keys.map((key) => nameOf(fingerprint(key))).join(" "));
+        const [runs, stands] = [known, inFile].map((keys) => keys.map(gossipKeyName).join(" "));
         return refuse("BAD_STATE", `${keyFile} holds ${stands}, but this node runs with ${runs}: put the file right first`);
       }
       await rewriteGossipKeys(keyFile, wanted);
@@ -76,10 +73,7 @@ export class GossipKeyChanges {
   }
 }
 
-function nameOf(fingerprintText: string): string {
-  return fingerprintText.slice(0, NAME_DIGITS);
-}
-
+/** All of it: two keys may share a name by chance. */
 function fingerprint(key: Uint8Array): string {
   return nodeAead.importKey(key).fingerprint;
 }
@@ -119,7 +113,7 @@ function wantedBy(
 ): { readonly keys: readonly Uint8Array[]; readonly name: string } | Answer {
   switch (order.action) {
     case "install": {
-      const name = nameOf(fingerprint(order.key));
+      const name = gossipKeyName(order.key);
       if (known.some((key) => fingerprint(key) === fingerprint(order.key))) return { keys: known, name };
       if (known.length < MAX_KEYS) return { keys: [...known, order.key], name };
       return refuse("QUOTA_EXCEEDED", `the keyring holds ${MAX_KEYS} keys, its limit: remove one first`);
@@ -127,7 +121,7 @@ function wantedBy(
     case "use": {
       const used = known.find((key) => fingerprint(key).startsWith(order.name));
       if (used === undefined) return refuse("NOT_FOUND", `key ${order.name} is not installed here: install it first`);
-      const name = nameOf(fingerprint(used));
+      const name = gossipKeyName(used);
       if (used === known[0]) return { keys: known, name };
       const without = othersOf(look).filter(({ keys }) => !keys.includes(name));
       if (without.length > 0)
@@ -137,7 +131,7 @@ function wantedBy(
     case "remove": {
       const removed = known.find((key) => fingerprint(key).startsWith(order.name));
       if (removed === undefined) return { keys: known, name: order.name };
-      const name = nameOf(fingerprint(removed));
+      const name = gossipKeyName(removed);
       if (removed === known[0]) return refuse("BAD_STATE", `key ${name} is the one this node seals with: use another one first`);
       const users = othersOf(look).filter(({ keys }) => (keys[0] ?? name) === name);
       if (users.length > 0) return refuseFor(users, `key ${name} is still used by`, "this node could not open a word of them");
