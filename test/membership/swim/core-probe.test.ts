@@ -137,6 +137,8 @@ test("no stream is asked for in no time, when the node slept until the period wa
   nextPing(node);
   node.stall(2 * T);
   node.wake();
+  // Put off once, until the sockets were read.
+  node.wake();
   assert.equal(messagesOf(node.sent(), "ping-request").length, 3);
 });
 
