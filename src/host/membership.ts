@@ -34,7 +34,7 @@ export function membershipStart(config: NodeConfig): PulseMembership | null {
     metadata: {
       role: config.role,
       provider: config.hosts.get(config.nodeId)?.provider ?? "",
-      capabilities: (config.worker?.queues ?? []).filter((queue) => queue.length <= 64).slice(0, 8),
+      capabilities: capabilitiesOf(config.worker?.queues ?? []),
       version,
       degraded: false,
       keys: [],
@@ -45,6 +45,18 @@ export function membershipStart(config: NodeConfig): PulseMembership | null {
   };
   const keyFile = keys.length === 0 ? null : membership.keyFile;
   return { setup: structuredClone(setup), keyFile, bind: membership.bind, machine: machineFacts(membership.advertise) };
+}
+
+const MAX_CAPABILITIES = 8;
+const MAX_CAPABILITIES_BYTES = 256;
+
+/** What fits into a member's record beside its addresses. A queue's name may be longer, and in any script: such a one is not told. */
+function capabilitiesOf(queues: readonly string[]): readonly string[] {
+  let left = MAX_CAPABILITIES_BYTES;
+  return queues
+    .filter((queue) => /^[\x20-\x7e]{1,64}$/.test(queue))
+    .filter((queue) => (left -= queue.length + 1) >= 0)
+    .slice(0, MAX_CAPABILITIES);
 }
 
 const MEMBERS_FILE = "members.json";
