@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NodeId } from "#kernel";
+import { messagesOf, NodeUnderTest, peerAddress, record } from "./fake-peers.ts";
 import { addressOf, seedOf, TinyNetwork } from "./tiny-network.ts";
 
 test("the halves of a cut network find each other again by themselves", () => {
@@ -88,6 +89,31 @@ test("seeds that were all down are asked until one is back", () => {
   net.run(65_000);
   assert.equal(net.stateAt("n0", "n5"), "alive");
   assert.equal(net.view("n5").lifecycle, "joined");
+});
+
+test("a member that still joins asks its seeds anew at once when it gets another address", () => {
+  const net = new TinyNetwork(9);
+  net.start("n0", { seeds: [] });
+  net.passes = (_kind, from, to) => from !== addressOf("n5") && to !== addressOf("n5");
+  net.start("n5", { seeds: [seedOf("n0")] });
+  net.run(120_000);
+  assert.equal(net.view("n5").lifecycle, "joining");
+  net.passes = () => true;
+  net.command("n5", { kind: "set-addresses", addresses: [addressOf("n50"), addressOf("n5")] });
+  net.run(1_000);
+  assert.equal(net.view("n5").lifecycle, "joined");
+});
+
+test("one that is gone for good costs an attempt in a quarter of an hour, and a stream to it is asked for once", () => {
+  const node = new NodeUnderTest();
+  node.hearOf("a", record("x", "alive", 0));
+  node.hearOf("a", record("x", "dead", 0));
+  node.run(14_400_000);
+  const asked = node.dialled.filter(({ to }) => to === peerAddress("x"));
+  assert.ok(asked.every(({ timeoutMs }) => timeoutMs < 1_000));
+  const pings = messagesOf(node.sent(), "ping").filter(({ to }) => to === peerAddress("x"));
+  const attempts = asked.length + pings.length;
+  assert.ok(attempts >= 16 && attempts <= 24, `${attempts} attempts in four hours`);
 });
 
 test("a seed's addresses are tried all at once, so one without a route costs nothing", () => {

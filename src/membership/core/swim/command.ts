@@ -1,6 +1,6 @@
 import { accepted, assertNever, incarnationText, type NodeId, type Outcome, refusal, refused, type Incarnation } from "#kernel";
 import type { Dormancy } from "./dormant.ts";
-import { join } from "./join.ts";
+import { join, joinAnew } from "./join.ts";
 import { fallSilent, leave } from "./leave.ts";
 import { learn } from "./learn.ts";
 import type { OwnChanges } from "./member-table.ts";
@@ -9,7 +9,7 @@ import { claim } from "./self.ts";
 import { whyNotRecord } from "./record-codec.ts";
 import type { SwimState } from "./state.ts";
 import { readmitted, removedAt } from "./statement.ts";
-import type { MemberRecord, SwimCommand } from "./types.ts";
+import type { Address, MemberRecord, SwimCommand } from "./types.ts";
 
 /** What the process asks of its own member. A refusal has changed nothing. */
 export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
@@ -28,7 +28,7 @@ export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
     case "set-metadata":
       return claimIfNew(state, { metadata: command.metadata });
     case "set-addresses":
-      return claimIfNew(state, { addresses: command.addresses });
+      return setAddresses(state, command.addresses);
     case "forget":
       return forget(state, command.member, command.barrier);
     case "readmit":
@@ -97,6 +97,13 @@ function whyNotOwn(state: SwimState, changes: OwnChanges): Outcome<void> | null 
   }
   const wrong = whyNotRecord({ ...state.members.self, ...changes }, state.wire.recordRoom);
   return wrong === null ? null : refused(refusal("INVALID_ARGUMENT", wrong));
+}
+
+function setAddresses(state: SwimState, addresses: readonly Address[]): Outcome<void> {
+  const before = state.members.self;
+  const outcome = claimIfNew(state, { addresses });
+  if (state.members.self !== before) joinAnew(state);
+  return outcome;
 }
 
 function claimIfNew(state: SwimState, changes: OwnChanges): Outcome<void> {

@@ -1,6 +1,6 @@
 import { MonotonicMs, type NodeId } from "#kernel";
 import type { SwimState } from "./state.ts";
-import { openStream } from "./streams.ts";
+import { closeStream, openStream } from "./streams.ts";
 import type { Address, Seed } from "./types.ts";
 
 const RECALLED_AT_ONCE = 8;
@@ -37,6 +37,16 @@ export function askSeeds(state: SwimState, attempt: number): void {
   const pauseMs = Math.min(joinBackoffMaxMs, joinBackoffMinMs * 2 ** attempt) * (0.5 + state.random() / 2);
   state.joinAttempt = attempt + 1;
   state.timers.set(MonotonicMs(state.now + pauseMs), { kind: "join", attempt: attempt + 1 });
+}
+
+/** By another address of ours the way to the seeds may be another one: what waits on the old one is given up. */
+export function joinAnew(state: SwimState): void {
+  if (state.lifecycle !== "joining") return;
+  for (const { id, use } of [...state.streams.values()]) {
+    if (use.kind === "push-pull" && use.purpose === "join") closeStream(state, id);
+  }
+  state.joinAttempt = 0;
+  askSeeds(state, 0);
 }
 
 /** A full view was exchanged with `peer`, by whoever's wish. */

@@ -21,11 +21,12 @@ export function periodicPushPull(state: SwimState): void {
   if (peer !== undefined) startPushPull(state, state.members.get(peer)!, "periodic");
 }
 
-export function startPushPull(state: SwimState, peer: MemberRecord, purpose: PushPullPurpose): void {
+/** `connectMs`: how long to wait for the stream, where that is to be shorter than for the whole exchange. */
+export function startPushPull(state: SwimState, peer: MemberRecord, purpose: PushPullPurpose, connectMs?: number): void {
   const to = state.path(peer.id).preferred(peer.addresses);
   if (to === null) return;
   state.counters.pushPulls += 1;
-  openStream(state, to, state.options.streamTimeoutMs, { kind: "push-pull", purpose, peer: peer.id });
+  openStream(state, to, state.options.streamTimeoutMs, { kind: "push-pull", purpose, peer: peer.id }, connectMs);
 }
 
 /** The stream for it is open: ours goes first. A node that joins knows nothing but itself. */

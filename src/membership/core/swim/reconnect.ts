@@ -3,13 +3,16 @@ import { startPushPull } from "./push-pull.ts";
 import { sendTo } from "./send.ts";
 import type { SwimState } from "./state.ts";
 
+/** TCP asks a second time after a second: a machine that is gone for good is asked once. */
+const ONE_SYN_MS = 900;
+
 /**
  * A dead member is tried again for as long as it is remembered: whoever was cut off comes back without help. The pause
  * doubles up to the longest one, with jitter, so that machines that never return cost next to nothing.
  */
 export function scheduleReconnect(state: SwimState, id: NodeId, attempt: number): void {
   const { reconnectMinMs, reconnectMaxMs } = state.options;
-  const pauseMs = Math.min(reconnectMaxMs, reconnectMinMs * 2 ** attempt) * (0.5 + state.random() / 2);
+  const pauseMs = Math.min(reconnectMaxMs, reconnectMinMs * 2 ** attempt) * (0.75 + state.random() / 2);
   state.reconnects.set(id, attempt);
   state.timers.set(MonotonicMs(state.now + pauseMs), { kind: "reconnect", id, attempt });
 }
@@ -23,7 +26,7 @@ export function reconnect(state: SwimState, id: NodeId, attempt: number): void {
     const ping = { kind: "ping", probe: state.newProbeNumber(), target: id } as const;
     sendTo(state, member, [ping, { kind: "member", record: member }], true);
   } else {
-    startPushPull(state, member, "reconnect");
+    startPushPull(state, member, "reconnect", ONE_SYN_MS);
   }
   state.path(id).silent();
   scheduleReconnect(state, id, attempt + 1);

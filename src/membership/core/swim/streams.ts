@@ -28,12 +28,18 @@ export interface Stream {
   heardAt: MonotonicMs;
 }
 
-/** Asks the driver for a stream, which it must have served its purpose on within `timeoutMs`. */
-export function openStream(state: SwimState, to: Address, timeoutMs: number, use: StreamUse): StreamId {
+/** Asks the driver for a stream, which must be open within `connectMs` and have served its purpose within `timeoutMs`. */
+export function openStream(
+  state: SwimState,
+  to: Address,
+  timeoutMs: number,
+  use: StreamUse,
+  connectMs: number = timeoutMs,
+): StreamId {
   const id = StreamId(state.nextStream);
   state.nextStream += 2;
   state.streams.set(id, { id, peer: to, use, heardAt: state.now });
-  state.transmissions.push({ kind: "open-stream", stream: id, to, timeoutMs: Math.ceil(timeoutMs) });
+  state.transmissions.push({ kind: "open-stream", stream: id, to, timeoutMs: Math.ceil(Math.min(connectMs, timeoutMs)) });
   state.timers.set(MonotonicMs(state.now + timeoutMs), { kind: "stream-over", stream: id });
   return id;
 }
