@@ -17,7 +17,7 @@ export interface SwimFigures {
   readonly agreeing: number;
   readonly healthMultiplier: number;
   readonly partitionLost: number;
-  readonly mismatched: ReadonlySet<string>;
+  readonly mismatched: readonly string[];
   readonly messagesSent: number;
   readonly datagramsReceived: number;
   readonly bytesSent: number;

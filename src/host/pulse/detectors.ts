@@ -38,8 +38,6 @@ export class Detectors {
   readonly #recent: (EventLine & { readonly at_wall_ms: number })[] = [];
   /** Since the start of the process, by event. */
   readonly #events = new Map<string, number>();
-  /** Peers that run other numbers. */
-  readonly #mismatched = new Set<string>();
   #life: Membership | null = null;
   #remembered = "";
   #rememberTimer: ReturnType<typeof setTimeout> | null = null;
@@ -108,7 +106,7 @@ export class Detectors {
       look: () => this.#life?.look() ?? null,
       summary: summaryBody,
       nodes: (look) => ({ ...nodesBody(this.#start.setup.id, look), events: this.#recent }),
-      metrics: (look) => metrics.render(figuresOf(look, { events: this.#events, mismatched: this.#mismatched })),
+      metrics: (look) => metrics.render(figuresOf(look, this.#events)),
     };
   }
 
@@ -186,7 +184,6 @@ export class Detectors {
   #swimEvent(event: SwimEvent): void {
     this.#count(event.kind);
     if (event.kind === "persist-incarnation") this.#tell({ kind: "boot", boot: event.incarnation.epoch });
-    if (event.kind === "profile-mismatch") this.#mismatched.add(event.peer);
     const line = describeSwimEvent(event);
     if (line !== null) this.#log(line);
     this.#rememberTimer ??= setTimeout(() => this.#remember(), REMEMBER_AFTER_MS);

@@ -3,29 +3,21 @@ import type { ComparisonView } from "#membership/core";
 import type { DetectorFigures, MembershipFigures, SwimFigures } from "#observe";
 import { countsOf, isConverged, snakeCase } from "./nodes-body.ts";
 
-/** What is counted beside the look. */
-export interface EventTotals {
-  readonly events: ReadonlyMap<string, number>;
-  readonly mismatched: ReadonlySet<string>;
-}
-
-export function figuresOf(look: MembershipLook, { events, mismatched }: EventTotals): MembershipFigures {
+/** `events`: how many there were of each kind. */
+export function figuresOf(look: MembershipLook, events: ReadonlyMap<string, number>): MembershipFigures {
   const { mode, swim, comparison, clauses } = look;
   return {
     mode,
     members: countsOf(look),
     converged: isConverged(clauses),
     events,
-    swim: swim === null ? null : swimFigures(swim, mismatched),
+    swim: swim === null ? null : swimFigures(swim),
     detectors: comparison === null ? [] : [detectorOf("swim", comparison), detectorOf("http", comparison)],
     disagreements: comparison?.disagreements ?? null,
   };
 }
 
-function swimFigures(
-  { view, counters, selfTest }: NonNullable<MembershipLook["swim"]>,
-  mismatched: ReadonlySet<string>,
-): SwimFigures {
+function swimFigures({ view, counters, selfTest }: NonNullable<MembershipLook["swim"]>): SwimFigures {
   const { datagramsReceived, bytesSent, bytesReceived, probes, failedProbes, rejected } = view.counters;
   return {
     boot: view.self.incarnation.epoch,
@@ -33,7 +25,7 @@ function swimFigures(
     agreeing: view.agreeing,
     healthMultiplier: view.healthMultiplier,
     partitionLost: view.partition?.length ?? 0,
-    mismatched,
+    mismatched: view.mismatched,
     messagesSent: counters.messagesSent,
     datagramsReceived,
     bytesSent,

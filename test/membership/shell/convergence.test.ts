@@ -113,6 +113,7 @@ const view: MembershipView = {
   healthMultiplier: 1,
   youngestSuspicion: null,
   partition: null,
+  mismatched: [],
   counters: {
     datagramsSent: 5,
     datagramsReceived: 5,

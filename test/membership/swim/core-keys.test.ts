@@ -33,7 +33,7 @@ test("another cluster's members are refused unread, and told nothing", () => {
   assert.equal(net.view("n5").members.length, 1);
 });
 
-test("a member whose profile differs is a member, and everybody is told of the difference", () => {
+test("a member whose profile differs is a member, and everybody is told of the difference, for as long as it lasts", () => {
   const net = new TinyNetwork(3);
   net.startMany(4);
   net.start("n5", { options: { ...net.defaults, suspicionMultiplier: 6 } });
@@ -41,4 +41,9 @@ test("a member whose profile differs is a member, and everybody is told of the d
   const told = net.events("profile-mismatch").filter(({ event }) => event.peer === "n5");
   assert.equal(new Set(told.map(({ by }) => by)).size, 4);
   assert.equal(told.length, 4, "once each");
+  assert.deepEqual(net.view("n0").mismatched, ["n5"]);
+  net.kill("n5");
+  net.start("n5", { epoch: 2 });
+  net.run(10_000);
+  assert.deepEqual(net.view("n0").mismatched, []);
 });

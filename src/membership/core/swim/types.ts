@@ -173,6 +173,8 @@ export interface MembershipView {
   readonly youngestSuspicion: MonotonicMs | null;
   /** Members that died nearly at once, when that looks like a cut network rather than like crashes; else null. */
   readonly partition: readonly NodeId[] | null;
+  /** Members present whose packets name other shared numbers ({@link ProfileHash}) than ours. */
+  readonly mismatched: readonly NodeId[];
   readonly counters: SwimCounters;
 }
 

@@ -22,6 +22,7 @@ export function viewOf(state: SwimState): MembershipView {
     healthMultiplier: state.awareness.multiplier,
     youngestSuspicion: youngestSuspicion(state),
     partition: state.partition,
+    mismatched: [...state.mismatched].filter((id) => state.order.has(id)),
     counters: { ...state.counters, rejected: { ...state.counters.rejected } },
   });
 }
