@@ -46,6 +46,7 @@ const rooms: Readonly<Record<string, { readonly rooms: readonly string[]; readon
       "replica",
       "client/core",
       "agent/core",
+      "membership",
       "membership/core",
       "node",
     ],

@@ -12,6 +12,6 @@ export type { Proposal, Testimony } from "./evidence.ts";
 export { testimonyOf } from "./testimony.ts";
 export type { Removal } from "./removals.ts";
 export { type Committed, Verdicts } from "./verdicts.ts";
-export { type Clause } from "./convergence.ts";
+export { type Clause, swimConvergence } from "./convergence.ts";
 export { type Finding, type MachineFacts, type SelfTest } from "./self-test.ts";
 export { decodeMembers, encodeMembers, type RememberedMembers, rememberedAs, worthRemembering } from "./members-file.ts";

@@ -7,7 +7,7 @@ import { runSwim } from "../../src/sim/swim/run.ts";
 import { parseSwimScenario, type ScriptOverrides } from "../../src/sim/swim/scenario/parse.ts";
 import type { Setting } from "../../src/sim/swim/scenario/script.ts";
 import { SINGLE_CRASH } from "../../src/sim/swim/single-crash.ts";
-import type { Failure } from "../../src/sim/swim/verdict.ts";
+import type { Judgement } from "../../src/sim/swim/verdict.ts";
 
 // The real core on the simulated network. `npm run sim:swim -- --scenario FILE --seeds 200` is the long form of each.
 const folder = new URL("scenarios/", import.meta.url);
@@ -66,7 +66,7 @@ run 70s
 expect false-deaths >= 0
 `;
 
-function failures(text: string, seeds: readonly number[], settings: readonly Setting[] = []): readonly Failure[] {
+function failures(text: string, seeds: readonly number[], settings: readonly Setting[] = []): readonly Judgement[] {
   const overrides: ScriptOverrides = { nodes: null, profile: null, settings };
   return parseSwimScenario(text, overrides).rows.flatMap(
     (row) => runBatch(row, { seeds, launch: realCore(false), onLine: null }).failures,

@@ -1,10 +1,9 @@
-import { ScenarioError } from "../scenario/words.ts";
 import type { LaunchCore } from "./launch.ts";
-import { optionsOf } from "./real-core.ts";
+import { scriptOptions } from "./real-core.ts";
 import { type Report, reportOf } from "./report.ts";
-import { runSwim, type SwimRun } from "./run.ts";
+import { runSwim } from "./run.ts";
 import type { SwimScript } from "./scenario/script.ts";
-import { failuresOf } from "./verdict.ts";
+import { type RunSummary, summaryOf } from "./summary.ts";
 
 export interface BatchOptions {
   readonly seeds: readonly number[];
@@ -14,14 +13,18 @@ export interface BatchOptions {
 
 /** Runs one script once for every seed and judges the runs together. */
 export function runBatch(script: SwimScript, { seeds, launch, onLine }: BatchOptions): Report {
-  checkOptions(script);
-  const runs: SwimRun[] = [];
-  for (const seed of seeds) runs.push(runSwim(script, seed, { launch, onLine }));
-  return reportOf(script, runs, failuresOf(script, runs));
+  // A wrong option is a mistake in the file, at its line, not the failure of a run.
+  scriptOptions(script);
+  return reportOf(
+    script,
+    seeds.map((seed) => runOne(script, seed, { launch, onLine })),
+  );
 }
 
-/** A wrong option is a mistake in the file, at its line, not the failure of a run. */
-function checkOptions({ profile, settings }: SwimScript): void {
-  const all = optionsOf({ profile, settings: Object.fromEntries(settings.map(({ option, value }) => [option, value])) });
-  if (!all.ok) throw new ScenarioError(settings[0]?.line ?? 1, 1, all.refusal.message);
+export function runOne(script: SwimScript, seed: number, ports: Pick<BatchOptions, "launch" | "onLine">): RunSummary {
+  const before = process.cpuUsage();
+  const run = runSwim(script, seed, ports);
+  // Of this process alone, whatever else the machine does.
+  const { user, system } = process.cpuUsage(before);
+  return summaryOf(script, run, (user + system) / 1_000);
 }

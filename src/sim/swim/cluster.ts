@@ -2,9 +2,9 @@ import { type MonotonicMs, NodeId } from "#kernel";
 import type { Seed, SwimCore, SwimEvent } from "#membership/core";
 import type { Dice } from "../time/random.ts";
 import type { Scheduler } from "../time/scheduler.ts";
-import { keyNamed } from "./aead.ts";
+import { hintsOf, keyNamed } from "./aead.ts";
 import type { LaunchCore } from "./launch.ts";
-import { type Machine, machineOf } from "./machine.ts";
+import { announcedBy, type Machine, machineOf } from "./machine.ts";
 import { Measures } from "./measures.ts";
 import { type Life, SimMember } from "./member.ts";
 import { SwimNetwork } from "./network.ts";
@@ -20,6 +20,9 @@ export interface ClusterPorts {
 
 const DEFAULT_LABEL = "ringraft";
 const DEFAULT_KEY = "k1";
+/** Where an envelope says which key sealed it; in a stream its length stands in front. */
+const KEY_HINT_AT = 6;
+const FRAME_LENGTH_BYTES = 4;
 /** A goodbye takes the core's `leaveTimeoutMs` at most; then the process ends. */
 const LEAVE_MS = 6_000;
 
@@ -34,7 +37,7 @@ export class Cluster {
   readonly #ports: ClusterPorts;
   readonly #script: SwimScript;
   readonly #labels: ReadonlyMap<Machine, string>;
-  readonly #keys: ReadonlyMap<Machine, readonly Uint8Array[]>;
+  readonly #keys: ReadonlyMap<Machine, readonly string[]>;
   readonly #settings: ReadonlyMap<Machine, Readonly<Record<string, number | boolean>>>;
   readonly #seeds: readonly Seed[];
   #lives = 0;
@@ -55,16 +58,28 @@ export class Cluster {
     this.network = new SwimNetwork(this.machines, script.network, {
       scheduler,
       dice: dice.fork("network"),
-      onDatagram: (from, to, bytes) => {
+      onDatagram: (from, address, to, bytes) => {
         this.measures.mark(from.index, bytes.length);
-        if (this.measures.isMeasuring) this.measures.traffic.datagram(this.measures.atMs, from, to, bytes.length);
+        if (!this.measures.isMeasuring) return;
+        const isGone = to !== null && to.process === null;
+        this.measures.traffic.datagram(this.measures.atMs, from, { to: address, bytes: bytes.length, isGone });
+        this.#lookAtKey(from, bytes, KEY_HINT_AT);
       },
       onStreamOpened: (from) => this.#count("streams", from, 1),
-      onStreamBytes: (from, bytes) => this.#count("streamBytes", from, bytes),
+      onStreamAsked: (from, to) => {
+        if (to !== null && to.process === null) this.#count("toTheGone", from, 1);
+      },
+      onStreamBytes: (from, bytes) => {
+        this.#count("streamBytes", from, bytes.length);
+        this.#lookAtKey(from, bytes, FRAME_LENGTH_BYTES + KEY_HINT_AT);
+      },
     });
+    for (const { of, planes: told } of script.announcements) {
+      for (const machine of this.selection.machines(of)) machine.announced = told.map((plane) => this.planeNamed(plane));
+    }
     for (const nat of script.nats) for (const machine of this.selection.machines(nat.of)) this.network.putBehindNat(machine, nat);
     this.#labels = this.#named(script.labels, (names) => names[0]!);
-    this.#keys = this.#named(script.keys, (names) => names.map(keyNamed));
+    this.#keys = this.#named(script.keys, (names) => names);
     this.#settings = this.#settingsOf(script);
     this.#seeds = this.selection.machines(script.seeds).map(({ id, addresses }) => ({ id, addresses }));
   }
@@ -121,7 +136,16 @@ export class Cluster {
     this.measures.traffic.gaveUp(this.measures.atMs, this.network.readdress(machine));
     const { process } = machine;
     if (process === null) return;
-    process.command({ kind: "set-addresses", addresses: machine.addresses });
+    process.command({ kind: "set-addresses", addresses: announcedBy(machine) });
+    this.measures.moved(process);
+  }
+
+  /** From now on the machine tells others of these planes only. */
+  announce(machine: Machine, planes: readonly string[]): void {
+    machine.announced = planes.map((plane) => this.planeNamed(plane));
+    const { process } = machine;
+    if (process === null) return;
+    process.command({ kind: "set-addresses", addresses: announcedBy(machine) });
     this.measures.moved(process);
   }
 
@@ -144,9 +168,9 @@ export class Cluster {
         id: machine.id,
         label: this.#labels.get(machine) ?? DEFAULT_LABEL,
         epoch: life.epoch,
-        addresses: machine.addresses,
+        addresses: announcedBy(machine),
         seeds: this.#seeds,
-        keys: this.#keys.get(machine) ?? [keyNamed(DEFAULT_KEY)],
+        keys: (machine.keys ?? this.#keys.get(machine) ?? [DEFAULT_KEY]).map(keyNamed),
         profile: this.#script.profile,
         settings: this.#settings.get(machine) ?? {},
         random: lifeDice.fork("core").next,
@@ -175,7 +199,13 @@ export class Cluster {
     return found;
   }
 
-  #count(kind: "streams" | "streamBytes", from: Machine, amount: number): void {
+  #lookAtKey({ removedKeys }: Machine, bytes: Uint8Array, at: number): void {
+    if (removedKeys.size === 0) return;
+    const hint = (bytes[at]! << 8) | bytes[at + 1]!;
+    if ([...removedKeys].some((key) => hintsOf(key).includes(hint))) this.measures.traffic.underRemovedKeys += 1;
+  }
+
+  #count(kind: "streams" | "streamBytes" | "toTheGone", from: Machine, amount: number): void {
     if (this.measures.isMeasuring) this.measures.traffic.add(kind, this.measures.atMs, from, amount);
   }
 

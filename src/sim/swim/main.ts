@@ -8,6 +8,7 @@ import { printReport, type Report } from "./report.ts";
 import { parseSwimScenario, type ScriptOverrides } from "./scenario/parse.ts";
 import type { Setting, SwimScenario } from "./scenario/script.ts";
 import { SINGLE_CRASH } from "./single-crash.ts";
+import { runOnWorkers } from "./workers.ts";
 
 const USAGE = `npm run sim:swim -- [--scenario FILE]... [--seeds COUNT] [--json]      without a file: a single crash
   --nodes N          as many nodes, whatever the file says
@@ -15,6 +16,7 @@ const USAGE = `npm run sim:swim -- [--scenario FILE]... [--seeds COUNT] [--json]
   --set KEY=VALUE    an option of the detector, by the configuration's name: --set period=750ms --set buddy=off
   --seeds COUNT      as many runs (default 1), from --from N (default 1)
   --seed N           the run of this seed alone
+  --jobs J           in J processes (default 1)
   --seal             AES-256-GCM instead of a checksum: slower, and the same in every other way
   --trace            one line for everything that a member reports
   --json             the report as JSON
@@ -25,6 +27,7 @@ const EXIT_USAGE = 64;
 interface Arguments {
   readonly files: readonly string[];
   readonly seeds: readonly number[];
+  readonly jobs: number;
   readonly overrides: ScriptOverrides;
   readonly seal: boolean;
   readonly trace: boolean;
@@ -33,19 +36,21 @@ interface Arguments {
   readonly replay: string;
 }
 
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));
 
-function main(args: readonly string[]): number {
+async function main(args: readonly string[]): Promise<number> {
   const asked = readArguments(args);
   if (typeof asked === "string") {
     process.stderr.write(`${asked}\n\n${USAGE}\n`);
     return EXIT_USAGE;
   }
-  const codes = asked.files.length === 0 ? [runText(null, SINGLE_CRASH, asked)] : asked.files.map((file) => runFile(file, asked));
-  return Math.max(...codes);
+  if (asked.files.length === 0) return runText(null, SINGLE_CRASH, asked);
+  let worst = 0;
+  for (const file of asked.files) worst = Math.max(worst, await runFile(file, asked));
+  return worst;
 }
 
-function runFile(file: string, asked: Arguments): number {
+async function runFile(file: string, asked: Arguments): Promise<number> {
   // npm runs scripts in the package's folder; names are meant from where the command was typed.
   const path = resolve(process.env["INIT_CWD"] ?? process.cwd(), file);
   let text: string;
@@ -58,16 +63,19 @@ function runFile(file: string, asked: Arguments): number {
   return runText(file, text, asked);
 }
 
-function runText(file: string | null, text: string, asked: Arguments): number {
+async function runText(file: string | null, text: string, asked: Arguments): Promise<number> {
+  const { overrides, seal, seeds, jobs, trace } = asked;
   try {
-    const scenario = parseSwimScenario(text, asked.overrides);
-    const reports = scenario.rows.map((row) => {
-      const before = process.cpuUsage();
-      const onLine = asked.trace ? print : null;
-      const report = runBatch(row, { seeds: asked.seeds, launch: realCore(asked.seal), onLine });
-      if (!asked.json) printReport(report, processorMs(before), print);
-      return report;
-    });
+    const scenario = parseSwimScenario(text, overrides);
+    const reports: Report[] = [];
+    for (const [row, script] of scenario.rows.entries()) {
+      const report =
+        jobs === 1
+          ? runBatch(script, { seeds, launch: realCore(seal), onLine: trace ? print : null })
+          : await runOnWorkers(script, { text, overrides, row, seal }, { seeds, jobs });
+      if (!asked.json) printReport(report, print);
+      reports.push(report);
+    }
     if (asked.json) print(JSON.stringify({ file, holds: scenario.sentence, source: scenario.source, rows: reports }, null, 2));
     else conclude(file, scenario, reports, asked);
     return reports.some(({ failures }) => failures.length > 0) ? 1 : 0;
@@ -83,17 +91,11 @@ function conclude(file: string | null, { sentence }: SwimScenario, reports: read
   const from = file === null ? "" : ` --scenario ${file}`;
   for (const { row, failures } of reports) {
     for (const { line, expected, found, seed } of failures) {
-      print(`FAIL ${name}:${line}${row === "" ? "" : ` ${row}`} seed=${seed} ${expected}\n     ${found}`);
+      print(`FAIL ${name}:${line}${row === "" ? "" : ` ${row}`} seed=${seed} ${expected}\n     found: ${found}`);
       print(`     replay: npm run sim:swim --${from}${asked.replay} --seed ${seed} --trace`);
     }
   }
   if (reports.every(({ failures }) => failures.length === 0)) print(`ok   ${name}: ${sentence}`);
-}
-
-/** Of this process alone, whatever else the machine does. */
-function processorMs(before: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1_000;
 }
 
 function print(line: string): void {
@@ -117,12 +119,15 @@ function readArguments(args: readonly string[]): Arguments | string {
         seeds: text,
         seed: text,
         from: text,
+        jobs: text,
         seal: flag,
         trace: flag,
         json: flag,
       },
     });
     const settings = values.set ?? [];
+    const jobs = whole("jobs", values.jobs ?? "1", 1);
+    if (jobs > 1 && values.trace) throw new TypeError("--trace follows one run after the other: leave --jobs away");
     const [count, first] = [whole("seeds", values.seeds ?? "1", 1), whole("from", values.from ?? "1", 0)];
     const replay = [
       values.nodes === undefined ? "" : ` --nodes ${values.nodes}`,
@@ -138,6 +143,7 @@ function readArguments(args: readonly string[]): Arguments | string {
         profile: values.profile ?? null,
         settings: settings.map(settingOf),
       },
+      jobs,
       seal: values.seal,
       trace: values.trace,
       json: values.json,

@@ -1,6 +1,7 @@
 import type { NodeId } from "#kernel";
-import type { MembershipView, MemberState, MemberView, SwimEvent } from "#membership/core";
-import type { Machine } from "./machine.ts";
+import type { MembershipView, MemberState, MemberView, ProfileHash, SwimEvent } from "#membership/core";
+import { Detection } from "./detection.ts";
+import { announcedBy, type Machine } from "./machine.ts";
 import type { SimMember } from "./member.ts";
 import type { MetricOf } from "./metrics.ts";
 import { Traffic } from "./traffic.ts";
@@ -19,20 +20,15 @@ export interface Sample {
   readonly value: number;
 }
 
-/** A crash that not all have noticed yet. */
-interface Detection {
-  readonly atMs: number;
-  firstSuspected: boolean;
-  firstDead: boolean;
-  /** Healthy observers that still hold it running. */
-  readonly waiting: Set<number>;
-}
-
-/** A start or a change of address that not all have noticed yet. */
+/** A start, a change of address or the loss of a relay that not all have noticed yet. */
 interface Announcement {
-  readonly kind: "rejoined" | "moved";
+  readonly kind: "rejoined" | "moved" | "relay-replaced";
   readonly process: SimMember;
   readonly atMs: number;
+  /** Whether an observer that holds this of the member knows. */
+  readonly isKnown: (held: MemberView, own: MembershipView["self"]) => boolean;
+  /** Who did not know at the last look: most looks end with asking it again. */
+  ignorant: number | null;
 }
 
 /** After a fault has ended its node counts as faulty for this long: what it did while sick still spreads. */
@@ -61,7 +57,10 @@ export class Measures {
   readonly #detections = new Map<number, Detection>();
   readonly #announcements = new Set<Announcement>();
   readonly #suspicions = new Set<string>();
-  readonly #mismatched = new Set<NodeId>();
+  /** By what numbers members run, as far as others found them to differ. */
+  readonly #profiles = new Map<NodeId, ProfileHash>();
+  /** Whose digest differed at the last look. */
+  #dissenter: number | null = null;
   readonly #flips = new Map<number, number>();
   /** Since when nothing has changed and digests may become equal; null when they are, or a fault holds someone. */
   #unsettledSinceMs: number | null = null;
@@ -71,13 +70,16 @@ export class Measures {
     "known-everywhere": [],
     rejoined: [],
     moved: [],
+    "relay-replaced": [],
     "suspicion-cleared": [],
     converged: [],
+    "called-converged": [],
     missing: [],
   };
   /** The moments of what is counted. */
   readonly #events: Record<MetricOf<"events">, number[]> = {
     undetected: [],
+    "odd-detections": [],
     crashes: [],
     "false-deaths": [],
     "false-deaths-at-healthy": [],
@@ -85,7 +87,11 @@ export class Measures {
     "deaths-of-running": [],
     suspicions: [],
     flaps: [],
+    comings: [],
+    goings: [],
+    "path-changes": [],
     conflicts: [],
+    "called-converged-too-soon": [],
   };
   #missing = 0;
   /** Someone's view, or the set of those that run, has changed since it was last counted who is missing. */
@@ -163,18 +169,27 @@ export class Measures {
     this.#unsettledSinceMs = this.#faults.every((count) => count === 0) ? this.#now() : null;
   }
 
-  crashed({ index }: Machine): void {
+  crashed(machine: Machine): void {
+    const { index } = machine;
     this.#forgetObserver(index);
     this.changed();
     if (!this.#isMeasuring || index >= this.#nodes) return;
-    this.#happened("crashes");
+    this.happened("crashes");
     this.#closeDetection(index);
-    const waiting = new Set<number>();
+    const observers: number[] = [];
     for (const { index: observer } of this.#machines) {
       if (observer < this.#nodes && observer !== index && this.isHealthy(observer) && this.#holdsRunning(observer, index))
-        waiting.add(observer);
+        observers.push(observer);
     }
-    this.#detections.set(index, { atMs: this.#now(), firstSuspected: false, firstDead: false, waiting });
+    this.#detections.set(index, new Detection(this.#now(), observers));
+    for (const { nat, process } of this.#machines) if (nat !== null && process !== null) this.#noteRelayLost(process, machine);
+  }
+
+  /** Whoever has no way in lives by its relays. */
+  #noteRelayLost(client: SimMember, relay: Machine): void {
+    if (!client.view().self.relays.includes(relay.id)) return;
+    const isKnown = ({ record }: MemberView): boolean => record.relays.length > 0 && !record.relays.includes(relay.id);
+    this.#announce("relay-replaced", client, isKnown);
   }
 
   /** A process that says goodbye is gone: no crash. */
@@ -191,12 +206,16 @@ export class Measures {
     if (!this.#isMeasuring) return;
     // Others may hold its former life suspect or dead for a while.
     this.#recoveredMs[index] = this.#now();
-    this.#announcements.add({ kind: "rejoined", process, atMs: this.#now() });
+    this.#announce("rejoined", process, (held, own) => holdsThisLife(held, process, own));
   }
 
   moved(process: SimMember): void {
     this.changed();
-    this.#announcements.add({ kind: "moved", process, atMs: this.#now() });
+    this.#announce("moved", process, (held, own) => holdsThisLife(held, process, own));
+  }
+
+  #announce(kind: Announcement["kind"], process: SimMember, isKnown: Announcement["isKnown"]): void {
+    this.#announcements.add({ kind, process, atMs: this.#now(), isKnown, ignorant: null });
   }
 
   event(observer: SimMember, event: SwimEvent): void {
@@ -218,10 +237,13 @@ export class Measures {
         return;
       }
       case "conflict":
-        if (this.#isMeasuring && event.id === observer.machine.id && !event.survives) this.#happened("conflicts");
+        if (this.#isMeasuring && event.id === observer.machine.id && !event.survives) this.happened("conflicts");
         return;
       case "profile-mismatch":
-        this.#mismatched.add(event.peer);
+        this.#profiles.set(observer.machine.id, event.ours).set(event.peer, event.theirs);
+        return;
+      case "path-changed":
+        if (this.#isMeasuring) this.happened("path-changes");
         return;
       default:
     }
@@ -242,7 +264,7 @@ export class Measures {
     // A look at everyone by everyone is dear, and in a quiet cluster nothing has changed since the last one.
     if (this.#isDirty) this.#missing = this.#worstMissing(running);
     this.#isDirty = running.some((machine) => !this.#isGrown(machine));
-    this.#sample("missing", this.#missing);
+    this.sample("missing", this.#missing);
   }
 
   #worstMissing(running: readonly Machine[]): number {
@@ -264,26 +286,32 @@ export class Measures {
   /** Looks at what the members show: asked often while something is on its way, and never otherwise. */
   look(): void {
     if (!this.#isMeasuring || (this.#announcements.size === 0 && this.#unsettledSinceMs === null)) return;
-    const views = new Map<number, MembershipView>();
-    for (const { index, process } of this.#machines) {
-      if (process !== null && !process.isPaused && index < this.#nodes) views.set(index, process.view());
-    }
-    for (const announcement of this.#announcements) this.#lookFor(announcement, views);
-    if (this.#unsettledSinceMs === null || !agree(views.values()) || !this.#isTrue(views)) return;
-    this.#sample("converged", this.#now() - this.#unsettledSinceMs);
+    const observers = this.#machines.filter(({ index, process }) => process !== null && !process.isPaused && index < this.#nodes);
+    // A view is dear: made when it is asked for, and once.
+    const views = new Map<Machine, MembershipView>();
+    const viewOf = (machine: Machine): MembershipView => {
+      const known = views.get(machine) ?? machine.process!.view();
+      views.set(machine, known);
+      return known;
+    };
+    for (const announcement of this.#announcements) this.#lookFor(announcement, observers, viewOf);
+    if (this.#unsettledSinceMs === null || !this.#isSettled(observers, viewOf)) return;
+    this.sample("converged", this.#now() - this.#unsettledSinceMs);
     this.#unsettledSinceMs = null;
   }
 
-  /** Whether what they agree on is what runs. */
-  #isTrue(views: ReadonlyMap<number, MembershipView>): boolean {
-    const [view] = views.values();
-    if (view === undefined) return true;
-    const held = view.members.filter(({ record }) => record.state === "alive" || record.state === "suspect");
+  /** Whether all agree, and what they agree on is what runs. */
+  #isSettled(observers: readonly Machine[], viewOf: (machine: Machine) => MembershipView): boolean {
+    const [first] = observers;
+    if (first === undefined) return true;
+    const { digest, members } = viewOf(first);
+    const held = members.filter(({ record }) => record.state === "alive" || record.state === "suspect");
     const running = this.#machines.filter(({ process, index }) => process !== null && index < this.#nodes);
-    return (
-      held.length === running.length &&
-      held.every(({ record }) => this.#machines[this.#indexOf.get(record.id)!]!.process !== null)
-    );
+    if (held.length !== running.length) return false;
+    if (!held.every(({ record }) => this.#machines[this.#indexOf.get(record.id)!]!.process !== null)) return false;
+    const dissenter = lastFirst(observers, this.#dissenter).find((observer) => viewOf(observer).digest !== digest);
+    this.#dissenter = dissenter?.index ?? null;
+    return dissenter === undefined;
   }
 
   result(): RunMeasures {
@@ -296,11 +324,12 @@ export class Measures {
       counts: {
         "not-rejoined": this.#announcements.size,
         "not-converged": agree(views) ? 0 : 1,
-        "profile-mismatches": this.#mismatched.size,
+        "profile-mismatches": othersThanMost([...this.#profiles.values()]),
         "address-flips": Math.max(0, ...this.#flips.values()),
         "rejected-packets": sum(counters.flatMap(({ rejected }) => Object.values(rejected))),
         "self-healed": sum(counters.map(({ selfHealed }) => selfHealed)),
         "late-packets-to-old-addresses": this.#traffic.lateToOldAddresses,
+        "packets-under-removed-keys": this.#traffic.underRemovedKeys,
         "packets-in-any-second": this.#traffic.most,
       },
       traffic: this.#traffic,
@@ -315,29 +344,32 @@ export class Measures {
     this.#hold(index, member, HELD[event.member.state]);
     if (!this.#isMeasuring) return;
     const detection = this.#detections.get(member);
+    detection?.reported(index, event.kind);
+    if (event.kind === "died" || event.kind === "left" || event.kind === "removed") this.happened("goings");
+    else if ((event.kind === "joined" || event.kind === "recovered") && this.#isGrown(observer.machine)) this.happened("comings");
     switch (event.kind) {
       case "suspected":
-        if (detection !== undefined && !detection.firstSuspected) {
-          detection.firstSuspected = true;
-          this.#sample("first-suspicion", this.#now() - detection.atMs);
+        if (detection !== undefined && !detection.isSuspected) {
+          detection.isSuspected = true;
+          this.sample("first-suspicion", this.#now() - detection.atMs);
         }
         if (this.isHealthy(member)) {
           const { epoch, counter } = event.member.incarnation;
           const suspicion = `${member}:${epoch}.${counter}`;
-          if (!this.#suspicions.has(suspicion)) this.#happened("suspicions");
+          if (!this.#suspicions.has(suspicion)) this.happened("suspicions");
           this.#suspicions.add(suspicion);
         }
         return;
       case "died":
-        if (detection !== undefined && !detection.firstDead) {
-          detection.firstDead = true;
-          this.#sample("first-dead", this.#now() - detection.atMs);
+        if (detection !== undefined && !detection.isDead) {
+          detection.isDead = true;
+          this.sample("first-dead", this.#now() - detection.atMs);
         }
         this.#judgeDeath(index, member, event.member.incarnation.epoch);
         break;
       case "recovered": {
         const { process } = this.#machines[member]!;
-        if (before === HELD.dead && process !== null && this.#now() - process.startedMs > RECOVERY_MS) this.#happened("flaps");
+        if (before === HELD.dead && process !== null && this.#now() - process.startedMs > RECOVERY_MS) this.happened("flaps");
         return;
       }
       default:
@@ -350,10 +382,10 @@ export class Measures {
     if (process === null || process.isPaused || this.#now() - process.resumedMs < THAW_MS) return;
     const { life, startedMs } = process;
     if (epoch < life.epoch || (life.hasLostState && this.#now() - startedMs < FORMER_LIFE_MS)) return;
-    this.#happened("deaths-of-running");
+    this.happened("deaths-of-running");
     if (!this.isHealthy(member)) return;
-    this.#happened("false-deaths");
-    this.#happened(this.isHealthy(observer) ? "false-deaths-at-healthy" : "false-deaths-at-faulty");
+    this.happened("false-deaths");
+    this.happened(this.isHealthy(observer) ? "false-deaths-at-healthy" : "false-deaths-at-faulty");
   }
 
   #hold(observer: number, member: number, state: number): void {
@@ -367,7 +399,7 @@ export class Measures {
     const { process } = this.#machines[member]!;
     const sinceMs = this.#suspectedSinceMs[member]!;
     if (this.#isMeasuring && process !== null && process.startedMs < sinceMs && state === HELD.alive) {
-      this.#sample("suspicion-cleared", this.#now() - sinceMs);
+      this.sample("suspicion-cleared", this.#now() - sinceMs);
     }
   }
 
@@ -385,26 +417,30 @@ export class Measures {
 
   #noticed(detection: Detection, observer: number): void {
     if (!detection.waiting.delete(observer) || detection.waiting.size > 0) return;
-    this.#sample("known-everywhere", this.#now() - detection.atMs);
+    this.sample("known-everywhere", this.#now() - detection.atMs);
   }
 
   #closeDetection(index: number): void {
     const detection = this.#detections.get(index);
     if (detection === undefined) return;
-    if (detection.waiting.size > 0) this.#happened("undetected");
+    if (detection.waiting.size > 0) this.happened("undetected");
+    for (const observer of detection.odd) if (this.isHealthy(observer)) this.happened("odd-detections");
     this.#detections.delete(index);
   }
 
-  #lookFor(announcement: Announcement, views: ReadonlyMap<number, MembershipView>): void {
-    const { kind, process, atMs } = announcement;
-    const own = views.get(process.machine.index)?.self;
-    if (own === undefined) return;
-    for (const [observer, view] of views) {
-      if (observer === process.machine.index || !this.#isJudge(observer)) continue;
-      if (!holdsThisLife(find(view, own.id), process, own)) return;
-    }
+  #lookFor(announcement: Announcement, observers: readonly Machine[], viewOf: (machine: Machine) => MembershipView): void {
+    const { kind, process, atMs, isKnown, ignorant } = announcement;
+    if (!observers.includes(process.machine)) return;
+    const own = viewOf(process.machine).self;
+    const unaware = lastFirst(observers, ignorant).find((observer) => {
+      if (observer === process.machine || !this.#isJudge(observer.index)) return false;
+      const held = viewOf(observer).members.find(({ record }) => record.id === own.id);
+      return held === undefined || !isKnown(held, own);
+    });
+    announcement.ignorant = unaware?.index ?? null;
+    if (unaware !== undefined) return;
     this.#announcements.delete(announcement);
-    this.#sample(kind, this.#now() - atMs);
+    this.sample(kind, this.#now() - atMs);
   }
 
   /** A healthy observer, or one that was only just started itself. */
@@ -412,26 +448,35 @@ export class Measures {
     return this.#faults[observer] === 0;
   }
 
-  #happened(metric: MetricOf<"events">): void {
+  happened(metric: MetricOf<"events">): void {
     this.#events[metric].push(this.atMs);
   }
 
-  #sample(metric: MetricOf<"samples">, value: number): void {
+  sample(metric: MetricOf<"samples">, value: number): void {
     if (this.#isMeasuring) this.#samples[metric].push({ atMs: this.atMs, value });
   }
 }
 
-function holdsThisLife(held: MemberView | undefined, { machine, life }: SimMember, own: MembershipView["self"]): boolean {
-  if (held === undefined || held.record.state !== "alive") return false;
+function holdsThisLife(held: MemberView, { machine, life }: SimMember, own: MembershipView["self"]): boolean {
+  if (held.record.state !== "alive") return false;
   const { incarnation, addresses } = held.record;
   // A life that lost its disk may have begun below what the others remember: it counts once they hold what it claims now.
   if (life.hasLostState && (incarnation.epoch !== own.incarnation.epoch || incarnation.counter < own.incarnation.counter))
     return false;
-  return incarnation.epoch >= life.epoch && machine.addresses.every((address) => addresses.includes(address));
+  return incarnation.epoch >= life.epoch && announcedBy(machine).every((address) => addresses.includes(address));
 }
 
-function find({ members }: MembershipView, id: NodeId): MemberView | undefined {
-  return members.find(({ record }) => record.id === id);
+/** The machines, that of this index in front. */
+function lastFirst(machines: readonly Machine[], index: number | null): readonly Machine[] {
+  const last = index === null ? undefined : machines.find((machine) => machine.index === index);
+  return last === undefined ? machines : [last, ...machines];
+}
+
+/** How many are not the commonest one. */
+function othersThanMost(values: readonly unknown[]): number {
+  const counts = new Map<unknown, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return values.length - Math.max(0, ...counts.values());
 }
 
 function agree(views: Iterable<MembershipView>): boolean {

@@ -11,9 +11,12 @@ import { SimStream } from "./stream.ts";
 export interface NetworkPorts {
   readonly scheduler: Scheduler;
   readonly dice: Dice;
-  readonly onDatagram: (from: Machine, to: Address, bytes: Uint8Array) => void;
+  /** `to`: the machine that the address leads to, if to any. */
+  readonly onDatagram: (from: Machine, address: Address, to: Machine | null, bytes: Uint8Array) => void;
   readonly onStreamOpened: (from: Machine) => void;
-  readonly onStreamBytes: (from: Machine, bytes: number) => void;
+  /** A segment that asks for a stream: there may be several until it opens. */
+  readonly onStreamAsked: (from: Machine, to: Machine | null) => void;
+  readonly onStreamBytes: (from: Machine, bytes: Uint8Array) => void;
 }
 
 /** Where an address leads, seen by a sender: the machine, the plane, and the mapping through which it is reached. */
@@ -78,10 +81,10 @@ export class SwimNetwork {
 
   sendDatagram(from: Machine, to: Address, bytes: Uint8Array): void {
     const { scheduler, dice, onDatagram } = this.#ports;
-    onDatagram(from, to, bytes);
+    const route = this.#route(to);
+    onDatagram(from, to, route?.machine ?? null, bytes);
     // A mapping lives by what is sent, whether or not it arrives.
     const source = from.nat === null ? null : from.nat.send(scheduler.nowMs, to);
-    const route = this.#route(to);
     if (route === null || from.faults.udp > 0 || route.machine.faults.udp > 0) return;
     if (this.#isCut(from, route.machine, route.plane) || this.#isLost(from, route.machine)) return;
     const seen = source ?? from.addresses[route.plane] ?? from.addresses[0]!;
@@ -107,6 +110,7 @@ export class SwimNetwork {
     const attempt = (retry: number): void => {
       if (stream.isOver) return;
       const route = this.#route(to);
+      this.#ports.onStreamAsked(machine, route?.machine ?? null);
       // Nothing comes in through a NAT that was not asked for: a mapping is of one conversation.
       const isOpen =
         route !== null &&
@@ -130,7 +134,7 @@ export class SwimNetwork {
     return stream;
   }
 
-  onStreamBytes(from: Machine, bytes: number): void {
+  onStreamBytes(from: Machine, bytes: Uint8Array): void {
     this.#ports.onStreamBytes(from, bytes);
   }
 

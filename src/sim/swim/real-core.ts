@@ -1,7 +1,9 @@
 import { accepted, type Outcome, refusal, refused } from "#kernel";
 import { checkSwimOptions, createSwim, swimKnobs, type SwimOptions, swimProfiles } from "#membership/core";
+import { ScenarioError } from "../scenario/words.ts";
 import { checksumAead, realAead } from "./aead.ts";
 import type { Launch, LaunchCore } from "./launch.ts";
+import type { SwimScript } from "./scenario/script.ts";
 
 const METADATA = { role: "worker", provider: "simulated", capabilities: [], version: "0", degraded: false, keys: [] };
 
@@ -41,6 +43,13 @@ export function optionsOf({ profile, settings }: Pick<Launch, "profile" | "setti
   const options: SwimOptions = { ...swimProfiles[profile], ...changed };
   const [broken] = checkSwimOptions(options);
   return broken === undefined ? accepted(options) : invalid(`${broken.message}: ${broken.hint}`);
+}
+
+/** What holds for all members of the script. Throws for options that do not fit together. */
+export function scriptOptions({ profile, settings }: SwimScript): SwimOptions {
+  const options = optionsOf({ profile, settings: Object.fromEntries(settings.map(({ option, value }) => [option, value])) });
+  if (!options.ok) throw new ScenarioError(settings[0]?.line ?? 1, 1, options.refusal.message);
+  return options.value;
 }
 
 function isProfile(name: string): name is keyof typeof swimProfiles {

@@ -3,9 +3,11 @@ import { forbidRealWorld } from "../time/globals.ts";
 import { Dice } from "../time/random.ts";
 import { Scheduler } from "../time/scheduler.ts";
 import { Cluster } from "./cluster.ts";
+import { ConvergenceWatch } from "./convergence-watch.ts";
 import type { LaunchCore } from "./launch.ts";
 import type { RunMeasures } from "./measures.ts";
 import type { SimMember } from "./member.ts";
+import { scriptOptions } from "./real-core.ts";
 import type { Selector, SwimScript } from "./scenario/script.ts";
 import { scheduleSteps } from "./steps.ts";
 
@@ -60,6 +62,10 @@ export function runSwim(script: SwimScript, seed: number, { launch, onLine }: Ru
     });
     repeat(scheduler, script.nodes > LARGE ? 4 * LOOK_MS : LOOK_MS, () => measures.look());
     repeat(scheduler, 1_000, () => measures.second());
+    if (script.expectations.some(({ metric }) => metric === "called-converged" || metric === "called-converged-too-soon")) {
+      const watch = new ConvergenceWatch(cluster.machines, scriptOptions(script), measures, () => scheduler.nowMs);
+      repeat(scheduler, LOOK_MS, () => watch.look());
+    }
     runUntil(scheduler, startMs + script.runMs);
     return {
       seed,

@@ -50,6 +50,7 @@ function act(action: Exclude<Action, { readonly kind: "see" }>, machine: Machine
     case "crash":
       return cluster.stop(machine, true);
     case "start":
+      machine.keys = action.keys ?? machine.keys;
       return cluster.start(machine, cluster.stateOf(action.state), action.moved);
     case "restart": {
       cluster.stop(machine, false);
@@ -63,6 +64,8 @@ function act(action: Exclude<Action, { readonly kind: "see" }>, machine: Machine
       return cluster.duplicate(machine);
     case "move":
       return cluster.move(machine);
+    case "announce":
+      return cluster.announce(machine, action.planes);
     case "pause": {
       const { process } = machine;
       return hold(
@@ -161,6 +164,7 @@ function act(action: Exclude<Action, { readonly kind: "see" }>, machine: Machine
       machine.process?.drift(action.rate);
       return;
     case "key":
+      if (action.command === "remove-key") machine.removedKeys.add(action.key);
       machine.process?.command({ kind: action.command, key: keyNamed(action.key) });
       return;
     case "forget":

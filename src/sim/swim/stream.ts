@@ -67,7 +67,7 @@ export class SimStream {
   }
 
   send(from: SimMember, bytes: Uint8Array): void {
-    this.#network.onStreamBytes(from.machine, bytes.length);
+    this.#network.onStreamBytes(from.machine, bytes);
     this.#transfer(from, () => {
       const to = this.#otherEnd(from);
       if (to !== null && !to.isClosed) to.member.streamBytes(to.id, bytes);

@@ -6,14 +6,22 @@ import type { MetricOf } from "./metrics.ts";
 export const BUCKET_MS = 10_000;
 const LATE_MS = 60_000;
 
-type Kind = "packets" | "bytes" | "streams" | "streamBytes" | "runningMs";
+type Kind = "packets" | "toTheGone" | "bytes" | "streams" | "streamBytes" | "runningMs";
 
 const KIND_OF: Readonly<Record<MetricOf<"traffic">, Kind>> = {
   "packets-per-node-minute": "packets",
+  "packets-to-the-gone-per-node-minute": "toTheGone",
   "bytes-per-node-minute": "bytes",
   "streams-per-node-minute": "streams",
   "stream-bytes-per-node-minute": "streamBytes",
 };
+
+export interface SentDatagram {
+  readonly to: Address;
+  readonly bytes: number;
+  /** Nothing runs where it goes. */
+  readonly isGone: boolean;
+}
 
 /** Who sent how much, and when. */
 export class Traffic {
@@ -22,16 +30,25 @@ export class Traffic {
   readonly #lastSecond: readonly SlidingSecond[];
   readonly #givenUp = new Map<Address, number>();
   #lateToOldAddresses = 0;
+  underRemovedKeys = 0;
 
   constructor(machines: number, runMs: number) {
     this.#buckets = Math.ceil(runMs / BUCKET_MS) + 1;
     const table = (): Float64Array => new Float64Array(machines * this.#buckets);
-    this.#sent = { packets: table(), bytes: table(), streams: table(), streamBytes: table(), runningMs: table() };
+    this.#sent = {
+      packets: table(),
+      toTheGone: table(),
+      bytes: table(),
+      streams: table(),
+      streamBytes: table(),
+      runningMs: table(),
+    };
     this.#lastSecond = Array.from({ length: machines }, () => new SlidingSecond());
   }
 
-  datagram(atMs: number, from: Machine, to: Address, bytes: number): void {
+  datagram(atMs: number, from: Machine, { to, bytes, isGone }: SentDatagram): void {
     const at = this.#at(from, atMs);
+    if (isGone) this.#sent.toTheGone[at]! += 1;
     this.#sent.packets[at]! += 1;
     this.#sent.bytes[at]! += bytes;
     this.#lastSecond[from.index]!.add(atMs);

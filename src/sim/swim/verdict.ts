@@ -1,73 +1,62 @@
 import { assertNever } from "#kernel";
-import { METRICS, type MetricOf } from "./metrics.ts";
+import { METRICS } from "./metrics.ts";
 import { statisticOf } from "./percentiles.ts";
-import type { SwimRun } from "./run.ts";
 import type { Comparison, Expectation, Statistic, SwimScript } from "./scenario/script.ts";
+import type { RunSummary } from "./summary.ts";
 
-/** An expectation that does not hold, and the run that shows it best. */
-export interface Failure {
+/** What all runs of a script say to one of its expectations. */
+export interface Judgement {
   readonly line: number;
   readonly expected: string;
+  /** With its unit; "nothing" where there was nothing to measure. */
   readonly found: string;
+  /** Null: too few numbers for a percentile or a mean. */
+  readonly holds: boolean | null;
+  /** Of the run that shows it best. */
   readonly seed: number;
 }
 
-/** Everything that the runs of one script do not hold. */
-export function failuresOf(script: SwimScript, runs: readonly SwimRun[]): readonly Failure[] {
+/** The script's expectations, and before them the first sight that was not as it should have been. */
+export function judgementsOf(script: SwimScript, runs: readonly RunSummary[]): readonly Judgement[] {
   const seen = runs.flatMap(({ seed, faults }) =>
-    faults.slice(0, 1).map(({ line, problem }) => ({ line, expected: sightAt(script, line), found: problem, seed })),
+    faults.map(({ line, problem }) => ({ line, expected: sightAt(script, line), found: problem, holds: false, seed })),
   );
-  return [...seen.slice(0, 1), ...script.expectations.flatMap((expectation) => judge(expectation, script, runs) ?? [])];
+  return [
+    ...seen.slice(0, 1),
+    ...script.expectations.map((expectation, at) =>
+      judge(
+        expectation,
+        runs.map(({ seed, asked }) => ({ seed, numbers: asked[at]! })),
+      ),
+    ),
+  ];
 }
 
-/** What a single run says to an expectation: its samples in the window, or its one number. */
-export function numbersOf({ metric, of, fromMs, toMs }: Asked, { measures, asked }: SwimRun, runMs: number): readonly number[] {
-  const { kind } = METRICS[metric];
-  const isWithin = (atMs: number): boolean => atMs >= (fromMs ?? 0) && atMs <= (toMs ?? Number.POSITIVE_INFINITY);
-  switch (kind) {
-    case "samples": {
-      const samples = measures.samples[metric as MetricOf<"samples">];
-      return samples.filter(({ atMs }) => isWithin(atMs)).map(({ value }) => value);
-    }
-    case "events":
-      return [measures.events[metric as MetricOf<"events">].filter(isWithin).length];
-    case "count":
-      return [measures.counts[metric as MetricOf<"count">]];
-    case "traffic": {
-      const nodes = of === null ? null : asked.get(of)!;
-      return [measures.traffic.perNodeMinute(metric as MetricOf<"traffic">, nodes, fromMs ?? 0, toMs ?? runMs)];
-    }
-    default:
-      return assertNever(kind, "kind of metric");
-  }
+interface Answer {
+  readonly seed: number;
+  readonly numbers: readonly number[];
 }
 
-export type Asked = Pick<Expectation, "metric" | "of" | "fromMs" | "toMs">;
-
-function judge(expectation: Expectation, { runMs }: SwimScript, runs: readonly SwimRun[]): Failure | null {
+function judge(expectation: Expectation, answers: readonly Answer[]): Judgement {
   const { line, text, metric, statistic, comparison, value } = expectation;
-  const perRun = runs.map((run) => ({ seed: run.seed, numbers: numbersOf(expectation, run, runMs) }));
   const { unit } = METRICS[metric];
-  if (statistic === null) {
-    const worst = perRun.find(({ numbers }) => !holds(numbers[0]!, comparison, value));
-    return worst === undefined
-      ? null
-      : { line, expected: text, found: `${metric} is ${show(worst.numbers[0]!, unit)}`, seed: worst.seed };
-  }
-  const numbers = perRun.flatMap((each) => each.numbers);
-  if (numbers.length > 0 && numbers.length < samplesFor(statistic)) return null;
-  const found = statisticOf(statistic, numbers);
-  if (found !== null && holds(found, comparison, value)) return null;
-  return {
+  const worst = extreme(answers, expectation);
+  const judged = (found: number | null, holdsIt: boolean | null): Judgement => ({
     line,
     expected: text,
-    found: found === null ? `no ${metric} was measured` : `${metric} ${statistic} is ${show(found, unit)}`,
-    seed: extremeSeed(perRun, comparison),
-  };
+    found: found === null ? "nothing" : show(found, unit),
+    holds: holdsIt,
+    seed: worst.seed,
+  });
+  if (statistic === null) return judged(worst.value, worst.value !== null && holds(worst.value, comparison, value));
+  const numbers = answers.flatMap((each) => each.numbers);
+  const found = statisticOf(statistic, numbers);
+  if (numbers.length > 0 && numbers.length < samplesFor(statistic)) return judged(found, null);
+  return judged(found, found !== null && holds(found, comparison, value));
 }
 
 /** Below so many numbers a percentile or a mean is chance: it is shown, and not judged. */
-export function samplesFor(statistic: Statistic | null): number {
+function samplesFor(statistic: Statistic): number {
   switch (statistic) {
     case "p50":
     case "mean":
@@ -102,17 +91,22 @@ function holds(found: number, comparison: Comparison, value: number): boolean {
   }
 }
 
-/** The run with the number furthest on the wrong side. */
-function extremeSeed(
-  perRun: readonly { readonly seed: number; readonly numbers: readonly number[] }[],
-  comparison: Comparison,
-): number {
-  const sign = comparison === ">" || comparison === ">=" ? -1 : 1;
-  let worst = { seed: perRun[0]!.seed, value: Number.NEGATIVE_INFINITY };
-  for (const { seed, numbers } of perRun) {
-    for (const number of numbers) if (sign * number > worst.value) worst = { seed, value: sign * number };
+/** The number furthest on the wrong side, and whose it is. What is to be equal is wrong on both. */
+function extreme(
+  answers: readonly Answer[],
+  { comparison, value }: Pick<Expectation, "comparison" | "value">,
+): { readonly seed: number; readonly value: number | null } {
+  const wrongness = (number: number): number => {
+    if (comparison === "=") return Math.abs(number - value);
+    return comparison === ">" || comparison === ">=" ? -number : number;
+  };
+  let worst: { readonly seed: number; readonly value: number | null } = { seed: answers[0]!.seed, value: null };
+  for (const { seed, numbers } of answers) {
+    for (const number of numbers) {
+      if (worst.value === null || wrongness(number) > wrongness(worst.value)) worst = { seed, value: number };
+    }
   }
-  return worst.seed;
+  return worst;
 }
 
 function sightAt(script: SwimScript, line: number): string {

@@ -63,6 +63,29 @@ test("a table runs the file once for every row", () => {
   );
 });
 
+test("networks that are announced, and keys that a start brings along", () => {
+  const [script] = parseSwimScenario(`holds: x
+source: y
+# proof: 200 seeds
+nodes 9
+planes mesh public
+announces public for n9
+run 1m
+at 1s announce n9 on public mesh
+at 2s start n8 losing state with-keys k2 k1
+expect flaps = 0
+`).rows;
+  const n = (node: number) => [{ kind: "nodes", from: node - 1, to: node - 1 }];
+  assert.deepEqual(script!.announcements, [{ planes: ["public"], of: n(9) }]);
+  assert.deepEqual(
+    script!.steps.map(({ action }) => action),
+    [
+      { kind: "announce", of: n(9), planes: ["public", "mesh"] },
+      { kind: "start", of: n(8), state: "lost", moved: false, keys: ["k2", "k1"] },
+    ],
+  );
+});
+
 test("what the command line says stands instead of what the file says", () => {
   const overrides = { nodes: 5, profile: "lan", settings: [] };
   const [script] = parseSwimScenario("holds: x\nsource: y\nnodes 9\nprofile mesh\nrun 1s\nexpect flaps = 0\n", overrides).rows;

@@ -31,7 +31,7 @@ export class Machines {
     this.network = new SwimNetwork(
       this.#machines,
       { ...QUIET, ...settings },
-      { scheduler, dice, onDatagram: () => {}, onStreamOpened: () => {}, onStreamBytes: () => {} },
+      { scheduler, dice, onDatagram: () => {}, onStreamOpened: () => {}, onStreamAsked: () => {}, onStreamBytes: () => {} },
     );
     for (const machine of this.#machines) this.start(machine.id);
   }

@@ -42,7 +42,7 @@ export function askSeeds(state: SwimState, attempt: number): void {
 /** By another address of ours the way to the seeds may be another one: what waits on the old one is given up. */
 export function joinAnew(state: SwimState): void {
   if (state.lifecycle !== "joining") return;
-  for (const { id, use } of [...state.streams.values()]) {
+  for (const { id, use } of state.streams.values()) {
     if (use.kind === "push-pull" && use.purpose === "join") closeStream(state, id);
   }
   state.joinAttempt = 0;

@@ -18,6 +18,7 @@ export const SETUP_WORDS = [
   "nat",
   "label",
   "keys",
+  "announces",
   "settle",
   "run",
 ] as const;
@@ -81,6 +82,12 @@ export function parseSetup(first: SetupWord, words: Words, known: Known, draft: 
       const keys = [word(words, "the name of a key")];
       while (words.peek !== null && words.peek !== "for") keys.push(word(words, "the name of a key"));
       draft.keys = [...draft.keys, { names: keys, of: everyoneOr(words, known) }];
+      return;
+    }
+    case "announces": {
+      const planes = [words.oneOf("network", network.planes)];
+      while (words.peek !== null && words.peek !== "for") planes.push(words.oneOf("network", network.planes));
+      draft.announcements = [...draft.announcements, { planes, of: everyoneOr(words, known) }];
       return;
     }
     case "settle":

@@ -12,6 +12,7 @@ const ACTIONS = [
   "leave",
   "duplicate",
   "move",
+  "announce",
   "pause",
   "block",
   "starve",
@@ -51,7 +52,14 @@ function parseAction(words: Words, known: Known, planes: readonly string[]): Act
     case "move":
       return { kind, of: of() };
     case "start":
-      return { kind, of: of(), state: stateKept(words), moved: words.take("moved") };
+      return { kind, of: of(), state: stateKept(words), moved: words.take("moved"), keys: keysGiven(words) };
+    case "announce": {
+      const nodes = of();
+      words.require("on");
+      const told = [words.oneOf("network", planes)];
+      while (words.peek !== null) told.push(words.oneOf("network", planes));
+      return { kind, of: nodes, planes: told };
+    }
     case "restart": {
       const nodes = of();
       words.require("down");
@@ -127,6 +135,14 @@ function stateKept(words: Words): StateKept {
   if (!words.take("losing")) return "kept";
   words.require("state");
   return words.take("by-half") ? "lost by half" : "lost";
+}
+
+/** `with-keys k2 k1`. */
+function keysGiven(words: Words): readonly string[] | null {
+  if (!words.take("with-keys")) return null;
+  const keys = [word(words, "the name of a key")];
+  while (words.peek !== null) keys.push(word(words, "the name of a key"));
+  return keys;
 }
 
 function duringMs(words: Words): number | null {

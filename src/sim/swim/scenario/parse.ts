@@ -21,12 +21,18 @@ export function parseSwimScenario(text: string, overrides: ScriptOverrides = NO_
   const lines = text.split("\n").map((each, i) => ({ line: i + 1, text: each }));
   const statements = lines.filter(({ text: each }) => !isHeader(each) && !isTableLine(each));
   const table = readTable(lines.filter(({ text: each }) => isTableLine(each)));
+  const minutes = PROOF_MINUTES.exec(text)?.[1];
   return {
     sentence: header(lines, "holds"),
     source: header(lines, "source"),
+    proofSeeds: Number(PROOF_SEEDS.exec(text)?.[1] ?? 1),
+    proofProcessorMs: minutes === undefined ? null : Number(minutes) * 60_000,
     rows: table.map((row) => parseRow(statements, row, overrides)),
   };
 }
+
+const PROOF_SEEDS = /^# proof: (\d+) seeds?$/m;
+const PROOF_MINUTES = /^# proof: under (\d+)m of processor time$/m;
 
 function parseRow(lines: readonly Line[], row: TableRow, overrides: ScriptOverrides): SwimScript {
   const draft = emptyDraft(row.name, overrides);
@@ -74,6 +80,7 @@ function emptyDraft(name: string, overrides: ScriptOverrides): Draft {
     nats: [],
     labels: [],
     keys: [],
+    announcements: [],
     settleMs: 30_000,
     runMs: 0,
     steps: [],

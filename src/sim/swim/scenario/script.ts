@@ -5,6 +5,10 @@ import type { MetricName } from "../metrics.ts";
 export interface SwimScenario {
   readonly sentence: string;
   readonly source: string;
+  /** How many runs of it the proof wants (`# proof: 200 seeds`). */
+  readonly proofSeeds: number;
+  /** What a run may cost on one core (`# proof: under 10m of processor time`); null: whatever it takes. */
+  readonly proofProcessorMs: number | null;
   readonly rows: readonly SwimScript[];
 }
 
@@ -24,6 +28,7 @@ export interface SwimScript {
   readonly labels: readonly Named[];
   /** Names of keys, the primary first. */
   readonly keys: readonly Named[];
+  readonly announcements: readonly Announced[];
   /** How long a cluster that has come together runs before the clock of the script starts. */
   readonly settleMs: number;
   readonly runMs: number;
@@ -67,6 +72,12 @@ export interface Named {
   readonly names: readonly string[];
 }
 
+/** Nodes that tell others of some of their networks only. */
+export interface Announced {
+  readonly of: Selector;
+  readonly planes: readonly string[];
+}
+
 /** Nodes: by name, by group, or drawn anew at the moment of the step. */
 export type Selector = readonly SelectorTerm[];
 export type SelectorTerm =
@@ -100,7 +111,14 @@ export type StateKept = "kept" | "lost" | "lost by half";
 export type Action =
   | { readonly kind: "kill"; readonly of: Selector }
   | { readonly kind: "crash"; readonly of: Selector }
-  | { readonly kind: "start"; readonly of: Selector; readonly state: StateKept; readonly moved: boolean }
+  | {
+      readonly kind: "start";
+      readonly of: Selector;
+      readonly state: StateKept;
+      readonly moved: boolean;
+      /** The primary first; null: the keys that it had. */
+      readonly keys: readonly string[] | null;
+    }
   | {
       readonly kind: "restart";
       readonly of: Selector;
@@ -111,6 +129,7 @@ export type Action =
   | { readonly kind: "leave"; readonly of: Selector }
   | { readonly kind: "duplicate"; readonly of: Selector }
   | { readonly kind: "move"; readonly of: Selector }
+  | { readonly kind: "announce"; readonly of: Selector; readonly planes: readonly string[] }
   | { readonly kind: "pause"; readonly of: Selector; readonly forMs: number | null }
   | { readonly kind: "block"; readonly of: Selector; readonly forMs: number | null }
   | { readonly kind: "starve"; readonly of: Selector; readonly by: Range; readonly forMs: number | null }

@@ -1,0 +1,99 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { SINGLE_CRASH } from "../single-crash.ts";
+import { type Item } from "./item.ts";
+import { lifeguardItem } from "./lifeguard.ts";
+import { scenarioItem, scenariosIn } from "./scenarios.ts";
+
+const USAGE = `npm run sim:swim:proof [-- --jobs 2] [--only TEXT]...
+  all that the detector is to show in the simulator, with all seeds: one line for each limit, the short parts first
+  --jobs J       in J processes (default 2)
+  --only TEXT    the parts whose name has TEXT in it
+  --list         the parts, and nothing else
+Exit: 0 all limits hold, 1 one does not, 64 the command line is wrong.`;
+
+const EXIT_USAGE = 64;
+const LIFEGUARD_SEEDS = 5;
+const root = new URL("../../../../", import.meta.url);
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  const asked = readArguments(args);
+  if (typeof asked === "string") {
+    process.stderr.write(`${asked}\n\n${USAGE}\n`);
+    return EXIT_USAGE;
+  }
+  const items = [
+    scenarioItem("single crash, no --scenario", SINGLE_CRASH),
+    ...scenariosIn(new URL("test/membership/scenarios/", root)),
+    lifeguardItem(LIFEGUARD_SEEDS),
+    millionDatagrams,
+  ].toSorted((a, b) => a.cost - b.cost);
+  let misses = 0;
+  for (const item of items) {
+    if (asked.only.length > 0 && !asked.only.some((text) => item.name.includes(text))) continue;
+    if (asked.isList) {
+      print(item.name);
+      continue;
+    }
+    for (const { name, expected, found, holds } of await item.run(asked.jobs)) {
+      if (holds === false) misses += 1;
+      print(`${holds === null ? "shown" : holds ? "ok   " : "MISS "} ${name}: ${expected}: ${found}`);
+    }
+  }
+  if (!asked.isList) print(misses === 0 ? "all limits hold" : `${misses} limits missed`);
+  return misses === 0 ? 0 : 1;
+}
+
+/** The test of 100,000, with ten times as many. */
+const millionDatagrams: Item = {
+  name: "a million hostile datagrams",
+  cost: 36 * 3_600_000,
+  run: () => {
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      ["--test", fileURLToPath(new URL("test/membership/swim/hostile-datagrams.test.ts", root))],
+      { env: { ...process.env, HOSTILE_DATAGRAMS: "1000000" }, encoding: "utf8" },
+    );
+    const problem = /^\s*(?:error|message): (.*)$/m.exec(stdout)?.[1] ?? "the test failed";
+    return Promise.resolve([
+      {
+        name: "a million hostile datagrams",
+        expected: "no exception, no change, no reply, each counted as rejected",
+        found: status === 0 ? "none of these" : problem,
+        holds: status === 0,
+      },
+    ]);
+  },
+};
+
+interface Arguments {
+  readonly jobs: number;
+  readonly only: readonly string[];
+  readonly isList: boolean;
+}
+
+function readArguments(args: readonly string[]): Arguments | string {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      strict: true,
+      options: {
+        jobs: { type: "string", default: "2" },
+        only: { type: "string", multiple: true, default: [] },
+        list: { type: "boolean", default: false },
+      },
+    });
+    const jobs = Number(values.jobs);
+    if (!Number.isSafeInteger(jobs) || jobs < 1) return `--jobs ${values.jobs}: a whole number from 1 is wanted`;
+    return { jobs, only: values.only, isList: values.list };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
