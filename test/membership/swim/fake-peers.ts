@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { MonotonicMs, NodeId, seededRandom, type Incarnation } from "#kernel";
 import {
   Address,
+  type AllowListOptions,
   createSwim,
   Digest,
   type MemberRecord,
@@ -38,7 +39,7 @@ export class NodeUnderTest {
   #datagrams: Sent[] = [];
   #events: SwimEvent[] = [];
 
-  constructor(options: Partial<SwimOptions> = {}, epoch: number = 1) {
+  constructor(options: Partial<SwimOptions> = {}, epoch: number = 1, allow: AllowListOptions = { ids: [], networks: [] }) {
     this.options = { ...swimProfiles.mesh, ...options };
     const made = createSwim(MonotonicMs(0), {
       id: NodeId("own"),
@@ -51,7 +52,7 @@ export class NodeUnderTest {
       keys: [KEY],
       aead: nodeAead,
       random: seededRandom(1),
-      allow: { ids: [], networks: [] },
+      allow,
     });
     assert.ok(made.ok);
     this.core = made.value;

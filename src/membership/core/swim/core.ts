@@ -74,8 +74,10 @@ class Swim implements SwimCore {
     const stream = state.streams.get(id);
     if (stream === undefined) {
       // An own stream that was given up while it opened, or one that nobody here takes any more.
-      const unwanted = state.isSilent || id % 2 === 1 || !state.allow.allowsAddress(from);
-      if (unwanted) state.transmissions.push({ kind: "close-stream", stream: id });
+      const isOwn = id % 2 === 1;
+      const isAllowed = isOwn || state.allow.allowsAddress(from);
+      if (!isAllowed) state.reject("not-allowed", from);
+      if (isOwn || !isAllowed || state.isSilent) state.transmissions.push({ kind: "close-stream", stream: id });
       else acceptStream(state, id, from);
       return;
     }
