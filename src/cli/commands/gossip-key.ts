@@ -10,7 +10,7 @@ import { outputFormat, outputHelp, outputOptions, printJson, printRows } from ".
 
 const order = "The order of a rotation: install, use, remove; each may be repeated. docs/membership.md tells it in full.";
 const changeHelp = `${doorsHelp}
-      --admin-key-file FILE the admin key (default: $RINGRIFT_ADMIN_KEY, else admin.key_file of --config); a node needs none of its own machine
+      --admin-key-file FILE the admin key, which nodes on other machines ask for (default: $RINGRIFT_ADMIN_KEY, else admin.key_file)
       --timeout SECONDS     how long word of it may take to reach everybody (default 15)
 ${outputHelp}
 Exit code 0 when it holds at everybody who is there, 4 when it does not: the table and the last lines say at whom. 5 when nobody
@@ -60,7 +60,7 @@ ${changeHelp}`,
 export const gossipKeyUse: Command = changeByName(
   "use",
   "Seal with this key from now on, once everybody who is there has it installed",
-  "Refused, by this command and by each node, while anybody who is there has not got the key: such a member would be deaf.",
+  "Refused, by this command and by each node, while anybody who is there has not got the key: it would be deaf.",
 );
 
 export const gossipKeyRemove: Command = changeByName(
@@ -91,7 +91,7 @@ function changeByName(action: "use" | "remove", summary: string, details: string
     name: `gossip-key ${action}`,
     summary,
     usage: "KEY [--config FILE | --http URL|HOST:PORT...] [-o table|json]",
-    details: `${details} KEY is a name that \`gossip-key list\` shows. ${order}\n\nOptions:\n${changeHelp}`,
+    details: `${details}\nKEY is a name that \`gossip-key list\` shows. ${order}\n\nOptions:\n${changeHelp}`,
     run: async (args) => {
       const { values, positionals } = parse(args, changeOptions, ["KEY"]);
       const key = positionals[0]!;

@@ -45,7 +45,7 @@ function headOf(picture: Picture, shown: Picture | null, silences: ReadonlyMap<s
   const cluster = shown?.clusterId == null ? "" : `cluster ${shown.clusterId}  `;
   const top = line(`${cluster}${timeOf(at)}  ${answering} of ${doors.length} nodes answer`, "bold");
   if (picture.teller !== null) return [top];
-  const since = Math.min(...silences.values());
+  const since = Math.max(...silences.values());
   const old = shown === null ? "" : `; below is what was heard last, ${duration(at - shown.at)} ago`;
   return [top, line(`NOBODY ANSWERS since ${clockOf(since)} (${duration(at - since)})${old}`, "red")];
 }
@@ -78,7 +78,7 @@ function memberFacts({ membership, members }: Picture): readonly Line[] {
   const { mode, converged, digest, agreeing, sampled } = membership;
   const counts = Object.entries(countsOf(members)).map(([state, count]) => `${count} ${state}`);
   const held = digest === null ? "" : `; digest ${digest} held by ${agreeing ?? "?"} of ${sampled ?? "?"} peers heard lately`;
-  const text = `members (${mode}): ${counts.join(", ")}${held}; ${converged ? "converged" : "NOT CONVERGED"}`;
+  const text = `members (${mode}): ${counts.join(", ") || "none told"}${held}; ${converged ? "converged" : "NOT CONVERGED"}`;
   return [line(text, converged ? null : "yellow")];
 }
 
@@ -111,12 +111,12 @@ interface Section {
 function sectionsOf(picture: Picture, changes: readonly EventRow[], silent: readonly Line[]): readonly Section[] {
   const { alarms, voters, members, queues } = picture;
   const sections: Section[] = [
-    { title: "ALARMS", lines: alarms.map((alarm) => line(`  ${oneLine(alarm)}`, "red")), least: 3 },
+    { title: "ALARMS", lines: alarms.map((alarm) => line(`  ${alarm}`, "red")), least: 3 },
     { title: "NOT ANSWERING", lines: silent, least: 2 },
     { title: "VOTERS", lines: voterLines(voters), least: 4 },
     { title: "PROVIDERS", lines: providerLines(members), least: 3 },
     { title: "MEMBERS", lines: memberLines(members), least: 4 },
-    { title: "QUEUES", lines: queueLines(queues), least: 2 },
+    { title: "QUEUES", lines: queueLines(queues), least: 3 },
     { title: "EVENTS", lines: eventLines([...picture.events, ...changes]), least: 3 },
   ];
   return sections.filter(({ lines }) => lines.length > 0);
@@ -148,7 +148,7 @@ function silenceLines({ doors, at }: Picture, silences: ReadonlyMap<string, numb
     const since = silences.get(door);
     return since === undefined
       ? []
-      : [line(`  ${door} since ${clockOf(since)} (${duration(at - since)}): ${oneLine(problem ?? "")}`, "yellow")];
+      : [line(`  ${door} since ${clockOf(since)} (${duration(at - since)}): ${problem ?? ""}`, "yellow")];
   });
 }
 
@@ -169,7 +169,9 @@ function providerLines(members: readonly MemberRow[]): readonly Line[] {
   const count = (those: readonly MemberRow[], ...states: readonly string[]): string =>
     String(those.filter(({ state }) => states.includes(state)).length);
   const sum = (those: readonly MemberRow[], of: (member: MemberRow) => number | null): string =>
-    those.every((member) => of(member) === null) ? "-" : String(those.reduce((all, member) => all + (of(member) ?? 0), 0));
+    those.every((member) => of(member) === null)
+      ? "-"
+      : String(Math.round(10 * those.reduce((all, member) => all + (of(member) ?? 0), 0)) / 10);
   const styles = groups.map(([, those]): Style | null => worstStyle(those));
   return table(groups, styles, {
     PROVIDER: ([provider]) => provider,
@@ -222,7 +224,7 @@ function eventLines(events: readonly EventRow[]): readonly Line[] {
     .slice(0, MAX_EVENTS)
     .map(({ at, level, text }) => {
       const style: Style | null = level === "error" ? "red" : level === "warn" ? "yellow" : null;
-      return line(`  ${clockOf(at)}  ${oneLine(text)}`, style);
+      return line(`  ${clockOf(at)}  ${text}`, style);
     });
 }
 
@@ -267,8 +269,9 @@ function rtt(ms: number | null): string {
   return ms === null ? "-" : `${ms} ms`;
 }
 
+/** Whatever a node says of itself or others passes here. */
 function line(text: string, style: Style | null = null): Line {
-  return { text, style };
+  return { text: oneLine(text), style };
 }
 
 /** A line that wraps would push the rest out of place. */

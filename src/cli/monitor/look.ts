@@ -32,7 +32,7 @@ async function nodesOf({ base }: Door, timeoutMs: number, signal: AbortSignal) {
 
 /** In a few words; the address stands beside it. */
 function whyIn(error: Error, timeoutMs: number): string {
-  const cause = error.cause as (Error & { readonly cause?: { readonly code?: string } }) | undefined;
+  const cause = error.cause as (Error & { readonly cause?: Error & { readonly code?: string } }) | undefined;
   if (cause?.name === "TimeoutError") return `no answer within ${timeoutMs / 1_000} s`;
-  return cause?.cause?.code ?? cause?.message ?? error.message;
+  return cause?.cause?.code ?? cause?.cause?.message ?? cause?.message ?? error.message;
 }

@@ -109,7 +109,7 @@ export function pictureOf(answers: readonly Answered[], nodes: Body | null, at: 
     locks: (status["locks"] as Picture["locks"] | undefined) ?? null,
     sessions: numberIn(status, "sessions"),
     jobs: numberIn(status, "jobs"),
-    alarms: alarmsIn(answers),
+    alarms: [...voterAlarms(status), ...alarmsIn(answers)],
     events: nodes === null ? [] : eventsIn(nodes),
     doors: answers.map(({ door, problem }) => ({ door, problem })),
   };
@@ -198,6 +198,12 @@ function eventsIn(nodes: Body): readonly EventRow[] {
     const text = [textIn(event, "message") ?? "", ...fields].join(" ");
     return { at: numberIn(event, "at_wall_ms") ?? 0, level: textIn(event, "level") ?? "info", text };
   });
+}
+
+function voterAlarms(status: Body): readonly string[] {
+  const down = votersIn(status).filter(({ alive }) => alive === false);
+  const teller = textIn(status, "node_id") ?? "?";
+  return down.map(({ name }) => `voter ${name} is not reached by ${teller}`);
 }
 
 /** First what touches the cluster, then what single nodes say of themselves, then who disagrees with whom. */
