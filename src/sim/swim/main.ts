@@ -20,6 +20,7 @@ const USAGE = `npm run sim:swim -- [--scenario FILE]... [--seeds COUNT] [--json]
   --seal             AES-256-GCM instead of a checksum: slower, and the same in every other way
   --trace            one line for everything that a member reports
   --json             the report as JSON
+  --help             this text
 Exit: 0 everything holds, 1 something does not, 64 the command line or a file is wrong. docs/membership-simulator.md explains files.`;
 
 const EXIT_USAGE = 64;
@@ -39,6 +40,10 @@ interface Arguments {
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    print(USAGE);
+    return 0;
+  }
   const asked = readArguments(args);
   if (typeof asked === "string") {
     process.stderr.write(`${asked}\n\n${USAGE}\n`);
