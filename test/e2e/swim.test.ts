@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { RealCluster, ringraft } from "./real-cluster.ts";
 import { withMembership } from "./swim-config.ts";
@@ -19,6 +21,7 @@ interface NodesBody {
   }[];
 }
 
+const launcher = resolve(import.meta.dirname, "..", "..", "bin", "ringraft.js");
 let cluster: RealCluster;
 const names = ["voter-1", "voter-2", "voter-3", "worker-1", "worker-2"];
 
@@ -141,6 +144,35 @@ test("the commands show what a node sees", { timeout: 30_000 }, () => {
   assert.match(shown.stdout, /^NODE +STATE +INCARNATION/);
   assert.match(shown.stdout, /^NODE.* CLAIMS +LOCKS +PROVIDER /);
   assert.match(shown.stdout, /^worker-2 +alive +2\.\d+ .* ms +\d\S* +0 +0 +- /m);
+  const seen = ringraft(["monitor", "--config", cluster.layout.configFile]);
+  assert.ok(seen.status === 0 || seen.status === 8, seen.stderr);
+  assert.match(seen.stdout, /^voter-\d leads, term \d+; quorum ok /m);
+  assert.match(seen.stdout, /^ {2}worker-1 since .*: ECONNREFUSED$/m);
+  assert.match(seen.stdout, /^ {2}voter-1 +up +\d+ +0$/m);
+  assert.match(seen.stdout, /^ {2}worker-2 +alive /m);
+  assert.match(seen.stdout, /^ {2}\d\d:\d\d:\d\dZ {2}member left member=worker-1 /m);
   const waited = ringraft(["wait", "--for", "converged", "--timeout", "20", "--http", http]);
   assert.equal(waited.status, 0, waited.stderr);
 });
+
+test(
+  "the monitor goes on while a node comes and goes, without a terminal in plain frames, and ends cleanly when it is told to",
+  { timeout: 60_000 },
+  async () => {
+    const monitor = spawn(
+      process.execPath,
+      [launcher, "monitor", "--watch", "--interval", "0.5", "--http", `127.0.0.1:${cluster.httpPort("worker-2")}`],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    let shown = "";
+    monitor.stdout.setEncoding("utf8").on("data", (text: string) => (shown += text));
+    const shows = (what: RegExp) => cluster.until(String(what), async () => (what.test(shown) ? true : null), 30);
+    await shows(/^voter-\d leads/m);
+    await cluster.signal("worker-2", "SIGKILL");
+    await shows(/^NOBODY ANSWERS since .* below is what was heard last/m);
+    const ended = once(monitor, "exit");
+    monitor.kill("SIGTERM");
+    assert.deepEqual(await ended, [0, null]);
+    assert.doesNotMatch(shown, /\x1b/);
+  },
+);
