@@ -15,6 +15,7 @@ export const sometimesSources = {
   "an old term's entry overwritten (Figure 8)": ["seen: figure 8"],
   "election lost": ["mark: election lost"],
   "leader without a quorum stepped down": ["mark: checkQuorum: stepped down"],
+  "calm kept though a voter is deaf for its leader": ["a voter deaf for its leader alone"],
   "leader with a stalled disk gave up the lead": ["mark: stepped down: disk stalled", "transfer: disk stalled"],
   "lead moved to a voter of higher priority": ["transfer: priority"],
   "torn tail cut": ["warning: torn tail of the log cut off: it was never acknowledged"],

@@ -136,7 +136,11 @@ class Run {
     }
     if (this.#failure !== null) return;
     this.#cluster.observer.healed();
-    this.#pass(livenessMs - DRAIN_MS);
+    this.#pass(livenessMs * 0.4);
+    const mend = keepsLeader(this.#config.election) ? this.#nemesis.deafen() : null;
+    this.#pass(livenessMs * 0.2);
+    mend?.();
+    this.#pass(livenessMs * 0.4 - DRAIN_MS);
     load.drain();
     const drainedByMs = this.#scheduler.nowMs + DRAIN_MS;
     while (this.#failure === null && load.open > 0 && this.#scheduler.nowMs < drainedByMs) this.#pass(100);

@@ -4,6 +4,7 @@ import { noTrouble } from "../disk/disk.ts";
 import { type FaultKind, faultKinds } from "../swarm.ts";
 import type { Dice } from "../time/random.ts";
 import type { Scheduler } from "../time/scheduler.ts";
+import { deafen } from "./deaf-voter.ts";
 import { diskFaults } from "./disk-faults.ts";
 import { membershipFaults } from "./membership-faults.ts";
 import { networkFaults } from "./network-faults.ts";
@@ -31,11 +32,13 @@ export class Nemesis {
   readonly #staysDead = new Set<NodeId>();
   readonly #repair: Repair;
   readonly #inject: Readonly<Record<FaultKind, Injection>>;
+  readonly #deafDice: Dice;
   #isActive = false;
 
   constructor(cluster: Cluster, ports: NemesisPorts) {
     this.#cluster = cluster;
     this.#ports = ports;
+    this.#deafDice = ports.dice.fork("deaf");
     const { voters, faults } = cluster.config;
     const dice = ports.dice.fork("atlas");
     const changes = faults.membership !== undefined;
@@ -89,6 +92,16 @@ export class Nemesis {
       if (this.#staysDead.has(node)) this.#cluster.kill(node, { power: false });
       else this.#cluster.boot(node);
     }
+  }
+
+  /** After the heal: one voter does not hear the leader until what is returned is called; null where nobody may be made deaf. */
+  deafen(): (() => void) | null {
+    const leader = this.#leader();
+    const deaf = leader === null ? null : deafen(this.#cluster, leader, this.#deafDice);
+    if (deaf === null) return null;
+    this.#ports.onFault("one-way-cut", `${deaf.node} hears not ${leader}, though all else is well`);
+    this.#cluster.count("a voter deaf for its leader alone");
+    return deaf.mend;
   }
 
   #repeat(kind: FaultKind, everySeconds: number, dice: Dice): void {
