@@ -10,7 +10,7 @@ export interface NodeView {
   /** Null on workers, which have no log; a worker knows its leader from its client. */
   readonly raft: RaftView | null;
   readonly voters: readonly VoterView[];
-  /** Voters with a live stream (this node included when it is one) plus open sessions. */
+  /** Members that the detector holds alive or suspect; without one: voters with a live stream, plus open sessions. This node included. */
   readonly alivePeers: number;
   /** Nodes under `hosts`. */
   readonly totalPeers: number;

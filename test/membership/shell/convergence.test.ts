@@ -41,11 +41,13 @@ test("the self-test calls datagrams blocked only where a stream shows that someb
     streamsAccepted: 0,
     streamsRefused: 0,
   };
-  const silent: MembershipView = { ...view, counters: { ...view.counters, datagramsReceived: 0 } };
+  const silent: MembershipView = { ...view, counters: { ...view.counters, datagramsReceived: 0, probes: 2 } };
   const found = (seen: MembershipView, opened: number, mtu: number | null, clockIsBehind = false) =>
     selfTestOf(seen, { ...nobodyYet, streamsOpened: opened }, { interfaceMtu: mtu, clockIsBehind }, mesh);
   assert.deepEqual([found(silent, 0, null).udp, found(silent, 0, null).udpIn], ["unknown", "unknown"]);
   assert.deepEqual([found(silent, 1, null).udp, found(silent, 1, null).udpIn], ["failed", "failed"]);
+  const early: MembershipView = { ...silent, counters: { ...silent.counters, probes: 1 } };
+  assert.deepEqual([found(early, 1, null).udp, found(early, 1, null).udpIn], ["unknown", "unknown"], "its ping is on its way");
   const heard: MembershipView = { ...view, members: view.members.map((member) => ({ ...member, rttMs: 12 })) };
   assert.deepEqual([found(heard, 1, 1_280).udp, found(heard, 1, 1_280).streamOut], ["ok", "ok"]);
   assert.deepEqual(
