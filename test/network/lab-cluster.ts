@@ -1,7 +1,6 @@
 import { type ChildProcess, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Machine } from "./lab.ts";
@@ -27,21 +26,24 @@ export interface Seen {
 }
 
 export interface LogLine {
+  readonly by: string;
   readonly atMs: number;
   readonly message: string;
   readonly member: string;
+  readonly incarnation: string;
 }
 
 /** `ringraft serve` on the machines of a lab: those named voter-… vote, all others are workers. Profile mesh. */
 export class LabCluster {
-  readonly folder = mkdtempSync(join(tmpdir(), "ringraft-network-"));
   readonly machines: ReadonlyMap<string, Machine>;
+  readonly #folder: string;
   readonly #children = new Map<string, ChildProcess>();
 
-  constructor(machines: ReadonlyMap<string, Machine>) {
+  constructor(folder: string, machines: ReadonlyMap<string, Machine>) {
     this.machines = machines;
-    writeFileSync(join(this.folder, "gossip.key"), `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
-    writeFileSync(this.#config, configuration(this.folder, machines), { mode: 0o600 });
+    this.#folder = folder;
+    writeFileSync(join(folder, "gossip.key"), `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
+    writeFileSync(this.#config, configuration(folder, machines), { mode: 0o600 });
     const [first] = machines.keys();
     const init = spawnSync(process.execPath, [launcher, "cluster", "init", "--config", this.#config, "--node-id", first!]);
     if (init.status !== 0) throw new Error(`cluster init failed: ${init.stderr.toString()}`);
@@ -99,7 +101,7 @@ export class LabCluster {
     return Promise.all(names.map((name) => this.view(name)));
   }
 
-  /** How `observers` hold `name`; null where they say nothing of it. */
+  /** How `observers` hold `name`; null where one does not answer (a busy machine), or has not heard of it. */
   async seen(name: string, observers: readonly string[]): Promise<readonly (Seen | null)[]> {
     const views = await this.views(observers);
     return views.map((view) => view?.nodes.find(({ node_id: id }) => id === name) ?? null);
@@ -120,29 +122,34 @@ export class LabCluster {
     return readFileSync(this.#logFile(name), "utf8")
       .split("\n")
       .filter((line) => line.startsWith("{") && line.endsWith("}"))
-      .map((line) => JSON.parse(line) as { readonly time: string; readonly message: string; readonly member?: string })
-      .map(({ time, message, member = "" }) => ({ atMs: Date.parse(time), message, member }));
+      .map((line) => JSON.parse(line) as Partial<LogLine> & { readonly time: string; readonly message: string })
+      .map(({ time, message, member = "", incarnation = "" }) => ({
+        by: name,
+        atMs: Date.parse(time),
+        message,
+        member,
+        incarnation,
+      }));
   }
 
   /** Lines of all nodes that tell of `member`, oldest first. */
-  told(message: string, member: string): readonly { readonly by: string; readonly atMs: number }[] {
+  told(message: string, member: string): readonly LogLine[] {
     return this.names
-      .flatMap((by) => this.log(by).map((line) => ({ ...line, by })))
+      .flatMap((name) => this.log(name))
       .filter((line) => line.message === message && line.member === member)
       .toSorted((a, b) => a.atMs - b.atMs);
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.running.map((name) => this.kill(name)));
-    rmSync(this.folder, { recursive: true, force: true });
   }
 
   get #config(): string {
-    return join(this.folder, "cluster.yaml");
+    return join(this.#folder, "cluster.yaml");
   }
 
   #logFile(name: string): string {
-    return join(this.folder, `${name}.log`);
+    return join(this.#folder, `${name}.log`);
   }
 
   #tails(): string {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { namespaceName, run, spawnOnNetworkOf, sweep, whyNotHere } from "./namespaces.ts";
 import { nat } from "./nat.ts";
@@ -17,7 +20,8 @@ const { values, positionals } = readArguments();
 const names = positionals.length === 0 ? Object.keys(tests) : positionals;
 const guard = Number(process.env["RINGRAFT_NETWORK_GUARD"] ?? 0);
 if (guard === 0) process.exit(await guardRun());
-for (const name of names) tests[name as keyof typeof tests]({ guard, ...values });
+const folder = process.env["RINGRAFT_NETWORK_FOLDER"] ?? "";
+for (const name of names) tests[name as keyof typeof tests]({ guard, folder, ...values });
 
 /** Builds the namespace of the test and runs this file in it; whatever happens there, nothing is left behind. */
 async function guardRun(): Promise<number> {
@@ -31,7 +35,7 @@ async function guardRun(): Promise<number> {
   try {
     let code = 0;
     // A network for each: what one has changed is not there for the next.
-    for (const name of names) code ||= await runInside(hub, name);
+    for (const name of names) code = (await runInside(hub, name)) || code;
     return code;
   } finally {
     sweep(process.pid);
@@ -40,14 +44,16 @@ async function guardRun(): Promise<number> {
 
 async function runInside(hub: string, name: string): Promise<number> {
   run("ip", ["netns", "add", hub]);
+  const folder = mkdtempSync(join(tmpdir(), "ringraft-network-"));
   const again = [process.execPath, import.meta.filename, name, `--minutes=${values.minutes}`, `--nodes=${values.nodes}`];
-  const env = { ...process.env, RINGRAFT_NETWORK_GUARD: String(process.pid) };
+  const env = { ...process.env, RINGRAFT_NETWORK_GUARD: String(process.pid), RINGRAFT_NETWORK_FOLDER: folder };
   const child = spawnOnNetworkOf(hub, again, { stdio: "inherit", env });
   const stop = (): void => void child.kill("SIGTERM");
   process.once("SIGINT", stop).once("SIGTERM", stop);
   const code = await new Promise<number>((resolve) => child.once("exit", (exit) => resolve(exit ?? 1)));
   process.off("SIGINT", stop).off("SIGTERM", stop);
   sweep(process.pid);
+  rmSync(folder, { recursive: true, force: true });
   return code;
 }
 

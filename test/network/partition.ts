@@ -9,8 +9,12 @@ const [LARGE, SMALL] = [1, 2];
 const VOTERS = 5;
 const HEAL_SECONDS = 60;
 
+interface Status {
+  readonly leader_id: string | null;
+}
+
 /** Incident I10: two sides, each of which took itself for the cluster. */
-export function partition({ guard, minutes, nodes }: NetworkOptions): void {
+export function partition({ guard, folder, minutes, nodes }: NetworkOptions): void {
   const small = Math.round(nodes / 3);
   test(
     `a cluster cut into ${nodes - small} and ${small} nodes for ${minutes} minutes heals by itself`,
@@ -21,7 +25,10 @@ export function partition({ guard, minutes, nodes }: NetworkOptions): void {
       const names = [...numbered("voter", VOTERS), ...numbered("worker", nodes - VOTERS)];
       const there = new Set(["voter-4", "voter-5", ...names.slice(2 - small)]);
       const sides = [names.filter((name) => !there.has(name)), names.filter((name) => there.has(name))] as const;
-      const cluster = new LabCluster(new Map(names.map((name) => [name, lab.machine(name, there.has(name) ? SMALL : LARGE)])));
+      const cluster = new LabCluster(
+        folder,
+        new Map(names.map((name) => [name, lab.machine(name, there.has(name) ? SMALL : LARGE)])),
+      );
       try {
         await cluster.startAll();
         const whole = await cluster.until("all agree that all are alive", () => allAlive(cluster, names), 120);
@@ -38,10 +45,12 @@ export function partition({ guard, minutes, nodes }: NetworkOptions): void {
           context.diagnostic(`all ${side.length} list the two sides ${since(cutAt).toFixed(1)} s after the cut`);
         }
         await pause(minutes * 60_000 - since(cutAt) * 1_000);
-        for (const name of sides[1]) {
-          const status = (await cluster.get(name, "/status")) as { readonly leader_id: string | null };
-          assert.equal(status.leader_id, null, `${name} shows a leader on the side without a majority`);
-        }
+        const shownAsLeader = async (side: readonly string[]): Promise<readonly unknown[]> => {
+          const statuses = (await Promise.all(side.map((name) => cluster.get(name, "/status")))) as readonly (Status | null)[];
+          return [...new Set(statuses.map((status) => status?.leader_id))];
+        };
+        const isLeaderless = async (): Promise<boolean> => (await shownAsLeader(sides[1])).every((leader) => leader === null);
+        await cluster.until("nobody shows a leader on the side without a majority", isLeaderless, 10);
         const falseDeaths = sides.flatMap((side) =>
           side.flatMap((by) =>
             cluster
@@ -62,6 +71,11 @@ export function partition({ guard, minutes, nodes }: NetworkOptions): void {
         assert.ok(healed <= HEAL_SECONDS, `it took ${healed.toFixed(1)} s`);
         const noted = async (): Promise<boolean> => (await cluster.views()).every((view) => view?.partition === null);
         await cluster.until("nobody lists two sides any more", noted, 10);
+        const hasOneLeader = async (): Promise<boolean> => {
+          const leaders = await shownAsLeader(names);
+          return leaders.length === 1 && typeof leaders[0] === "string";
+        };
+        await cluster.until("all show one leader", hasOneLeader, HEAL_SECONDS);
       } finally {
         await cluster.stop();
       }
