@@ -49,7 +49,7 @@ async function runInside(hub: string, name: string): Promise<number> {
   const env = { ...process.env, RINGRAFT_NETWORK_GUARD: String(process.pid), RINGRAFT_NETWORK_FOLDER: folder };
   const child = spawnOnNetworkOf(hub, again, { stdio: "inherit", env });
   const stop = (): void => void child.kill("SIGTERM");
-  process.once("SIGINT", stop).once("SIGTERM", stop);
+  process.on("SIGINT", stop).on("SIGTERM", stop);
   const code = await new Promise<number>((resolve) => child.once("exit", (exit) => resolve(exit ?? 1)));
   process.off("SIGINT", stop).off("SIGTERM", stop);
   sweep(process.pid);
