@@ -23,6 +23,9 @@ export interface SwimRun {
   readonly events: number;
 }
 
+/** Of a fault that no line of the script is about. */
+export const NO_LINE = 0;
+
 export interface RunFault {
   readonly line: number;
   readonly problem: string;
@@ -54,7 +57,8 @@ export function runSwim(script: SwimScript, seed: number, { launch, onLine }: Ru
     };
     const cluster = new Cluster(script, { scheduler, dice, launch, onEvent });
     const { measures } = cluster;
-    if (!warmUp(script, cluster)) faults.push({ line: 1, problem: "the cluster did not come together before the script began" });
+    if (!warmUp(script, cluster))
+      faults.push({ line: NO_LINE, problem: "the cluster did not come together before the script began" });
     measures.begin();
     const startMs = scheduler.nowMs;
     scheduleSteps(script.steps, cluster, { startMs, runMs: script.runMs }, (fault) => {

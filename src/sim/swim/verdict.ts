@@ -2,6 +2,7 @@ import { assertNever } from "#kernel";
 import { METRICS } from "./metrics.ts";
 import { statisticOf } from "./percentiles.ts";
 import type { Comparison, Expectation, Statistic, SwimScript } from "./scenario/script.ts";
+import { NO_LINE } from "./run.ts";
 import type { RunSummary } from "./summary.ts";
 
 /** What all runs of a script say to one of its expectations. */
@@ -16,19 +17,31 @@ export interface Judgement {
   readonly seed: number;
 }
 
-/** The script's expectations, and before them the first sight that was not as it should have been. */
+/** What was to be seen at moments of the script, and its expectations. */
 export function judgementsOf(script: SwimScript, runs: readonly RunSummary[]): readonly Judgement[] {
-  const seen = runs.flatMap(({ seed, faults }) =>
-    faults.map(({ line, problem }) => ({ line, expected: sightAt(script, line), found: problem, holds: false, seed })),
-  );
   return [
-    ...seen.slice(0, 1),
+    ...sightsOf(script, runs),
     ...script.expectations.map((expectation, at) =>
       judge(
         expectation,
         runs.map(({ seed, asked }) => ({ seed, numbers: asked[at]! })),
       ),
     ),
+  ];
+}
+
+/** One for every line that looks, and one for a cluster that did not come together: then nothing else means anything. */
+function sightsOf(script: SwimScript, runs: readonly RunSummary[]): readonly Judgement[] {
+  const faults = runs.flatMap(({ seed, faults: found }) => found.map((fault) => ({ ...fault, seed })));
+  const apart = faults.filter(({ line }) => line === NO_LINE).slice(0, 1);
+  const looks = script.steps.filter(({ action }) => action.kind === "see");
+  return [
+    ...apart.map(({ problem, seed }) => ({ line: 1, expected: "a cluster", found: problem, holds: false, seed })),
+    ...looks.map(({ line, text }): Judgement => {
+      const fault = faults.find((each) => each.line === line);
+      const seed = fault?.seed ?? runs[0]!.seed;
+      return { line, expected: text, found: fault?.problem ?? "seen", holds: fault === undefined, seed };
+    }),
   ];
 }
 
@@ -107,8 +120,4 @@ function extreme(
     }
   }
   return worst;
-}
-
-function sightAt(script: SwimScript, line: number): string {
-  return script.steps.find((step) => step.line === line)?.text ?? "a cluster that comes together";
 }

@@ -1,8 +1,6 @@
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { SINGLE_CRASH } from "../single-crash.ts";
-import { type Item } from "./item.ts";
+import { hostileDatagrams } from "./hostile-datagrams.ts";
 import { lifeguardItem } from "./lifeguard.ts";
 import { scenarioItem, scenariosIn } from "./scenarios.ts";
 
@@ -29,7 +27,7 @@ async function main(args: readonly string[]): Promise<number> {
     scenarioItem("single crash, no --scenario", SINGLE_CRASH),
     ...scenariosIn(new URL("test/membership/scenarios/", root)),
     lifeguardItem(LIFEGUARD_SEEDS),
-    millionDatagrams,
+    hostileDatagrams(1_000_000, root),
   ].toSorted((a, b) => a.cost - b.cost);
   let misses = 0;
   for (const item of items) {
@@ -46,28 +44,6 @@ async function main(args: readonly string[]): Promise<number> {
   if (!asked.isList) print(misses === 0 ? "all limits hold" : `${misses} limits missed`);
   return misses === 0 ? 0 : 1;
 }
-
-/** The test of 100,000, with ten times as many. */
-const millionDatagrams: Item = {
-  name: "a million hostile datagrams",
-  cost: 36 * 3_600_000,
-  run: () => {
-    const { status, stdout } = spawnSync(
-      process.execPath,
-      ["--test", fileURLToPath(new URL("test/membership/swim/hostile-datagrams.test.ts", root))],
-      { env: { ...process.env, HOSTILE_DATAGRAMS: "1000000" }, encoding: "utf8" },
-    );
-    const problem = /^\s*(?:error|message): (.*)$/m.exec(stdout)?.[1] ?? "the test failed";
-    return Promise.resolve([
-      {
-        name: "a million hostile datagrams",
-        expected: "no exception, no change, no reply, each counted as rejected",
-        found: status === 0 ? "none of these" : problem,
-        holds: status === 0,
-      },
-    ]);
-  },
-};
 
 interface Arguments {
   readonly jobs: number;
