@@ -1,5 +1,5 @@
 import { type MonotonicMs, NodeId } from "#kernel";
-import type { Seed, SwimCore, SwimEvent } from "#membership/core";
+import { MemberNumbers, type Seed, type SwimCore, type SwimEvent } from "#membership/core";
 import type { Dice } from "../time/random.ts";
 import type { Scheduler } from "../time/scheduler.ts";
 import { hintsOf, keyNamed } from "./aead.ts";
@@ -40,6 +40,7 @@ export class Cluster {
   readonly #keys: ReadonlyMap<Machine, readonly string[]>;
   readonly #settings: ReadonlyMap<Machine, Readonly<Record<string, number | boolean>>>;
   readonly #seeds: readonly Seed[];
+  readonly #numbers = new MemberNumbers();
   #lives = 0;
 
   constructor(script: SwimScript, ports: ClusterPorts) {
@@ -174,6 +175,7 @@ export class Cluster {
         profile: this.#script.profile,
         settings: this.#settings.get(machine) ?? {},
         random: lifeDice.fork("core").next,
+        numbers: this.#numbers,
         nonceDice: lifeDice.fork("nonces"),
       });
     const process = new SimMember(machine, life, start, {

@@ -1,5 +1,5 @@
 import type { MonotonicMs, NodeId, Random } from "#kernel";
-import type { Address, Seed, SwimCore } from "#membership/core";
+import type { Address, MemberNumbers, Seed, SwimCore } from "#membership/core";
 import type { Dice } from "../time/random.ts";
 
 /** What the simulator knows about one life of a member when it starts. */
@@ -17,6 +17,8 @@ export interface Launch {
   /** Options in which this member differs from the profile. */
   readonly settings: Readonly<Record<string, number | boolean>>;
   readonly random: Random;
+  /** Shared by all cores of the run. */
+  readonly numbers: MemberNumbers;
   /** For bytes that no other life may draw. */
   readonly nonceDice: Dice;
 }

@@ -23,6 +23,7 @@ export function realCore(seal: boolean): LaunchCore {
       keys: launch.keys,
       aead: seal ? realAead(launch.nonceDice) : checksumAead(launch.nonceDice),
       random: launch.random,
+      numbers: launch.numbers,
       allow: { ids: [], networks: [] },
     });
     if (!core.ok) throw new TypeError(core.refusal.message);
