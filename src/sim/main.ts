@@ -42,7 +42,9 @@ async function main(): Promise<void> {
     if (error.code !== "EPIPE") throw error;
     process.exit();
   });
-  const asked = readArguments(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (args.includes("--help") || args.includes("-h")) return void process.stdout.write(`${usage}\n`);
+  const asked = readArguments(args);
   if (typeof asked === "string") {
     process.stderr.write(`${asked}\n\n${usage}\n`);
     process.exit(EXIT_USAGE);
