@@ -21,6 +21,7 @@ export {
 } from "./swim/types.ts";
 export { removalBarrier } from "./swim/incarnation.ts";
 export { createSwim } from "./swim/core.ts";
+export { MemberNumbers } from "./swim/member-numbers.ts";
 export { type SwimSetup } from "./swim/setup.ts";
 export { type BrokenRelation, type Knob, type Knobs, showKnob } from "./knobs.ts";
 export { type SwimOptions, swimKnobs } from "./swim/options.ts";

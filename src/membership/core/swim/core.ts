@@ -184,7 +184,7 @@ function nextLife(former: SwimState, dormancy: Dormancy, setup: SwimSetup): Swim
   state.transmissions.push(...former.transmissions);
   Object.assign(state.counters, former.counters);
   begin(state, former.seeds);
-  recall(state, [...members.records()]);
+  recall(state, members.records());
   return state;
 }
 

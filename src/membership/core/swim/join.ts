@@ -72,7 +72,7 @@ export function heal(state: SwimState): void {
 
 function isMissing(state: SwimState, seed: Seed): boolean {
   if (seed.id !== null) return !state.order.has(seed.id);
-  const living = [...state.members.records()].filter((record) => state.order.has(record.id));
+  const living = state.members.records().filter((record) => state.order.has(record.id));
   return !living.some((record) => record.addresses.some((address) => seed.addresses.includes(address)));
 }
 

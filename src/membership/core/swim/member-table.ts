@@ -2,6 +2,7 @@ import { assertNever, invariant, type MonotonicMs, type NodeId, compareIncarnati
 import { isContested, Rivals, sameAddresses } from "./conflict.ts";
 import { RunningDigest } from "./digest.ts";
 import { incarnationAbove, nextIncarnation } from "./incarnation.ts";
+import { MemberNumbers } from "./member-numbers.ts";
 import type { SwimOptions } from "./options.ts";
 import { comparePrecedence, isPresent } from "./precedence.ts";
 import { Tombstones } from "./tombstone.ts";
@@ -57,14 +58,24 @@ export type ApplySummary =
  */
 export class MemberTable {
   readonly #maxMembers: number;
-  readonly #rows = new Map<NodeId, Row>();
+  readonly #numbers: MemberNumbers;
+  /** By number, as is `#since`: when the member came into its present state. */
+  readonly #records: (MemberRecord | undefined)[] = [];
+  readonly #since: number[] = [];
+  #size = 0;
   readonly #counts: Record<MemberState, number> = { alive: 0, suspect: 0, dead: 0, left: 0, removed: 0 };
   readonly #digest = new RunningDigest();
   readonly #tombstones: Tombstones;
   readonly #rivals = new Rivals();
   #self: MemberRecord;
 
-  constructor(now: MonotonicMs, self: MemberRecord, options: Pick<SwimOptions, "tombstoneMs" | "maxMembers">) {
+  constructor(
+    now: MonotonicMs,
+    self: MemberRecord,
+    options: Pick<SwimOptions, "tombstoneMs" | "maxMembers">,
+    numbers: MemberNumbers = new MemberNumbers(),
+  ) {
+    this.#numbers = numbers;
     this.#maxMembers = options.maxMembers;
     this.#tombstones = new Tombstones(options.tombstoneMs);
     this.#self = self;
@@ -81,7 +92,7 @@ export class MemberTable {
 
   /** Everyone known, the tombstones and this node included. */
   get size(): number {
-    return this.#rows.size;
+    return this.#size;
   }
 
   /** Alive and suspect, this node included: the n of every formula. */
@@ -94,17 +105,19 @@ export class MemberTable {
   }
 
   get(id: NodeId): MemberRecord | null {
-    return this.#rows.get(id)?.record ?? null;
+    const number = this.#numbers.of(id);
+    return number === undefined ? null : (this.#records[number] ?? null);
   }
 
   /** Since when the member is in its present state; null when it is not known. */
   since(id: NodeId): MonotonicMs | null {
-    return this.#rows.get(id)?.since ?? null;
+    const number = this.#numbers.of(id);
+    return number === undefined || this.#records[number] === undefined ? null : (this.#since[number]! as MonotonicMs);
   }
 
-  /** In the order of first acquaintance; what a full sync sends. Not to be kept across an `apply`. */
-  *records(): Generator<MemberRecord, void> {
-    for (const row of this.#rows.values()) yield row.record;
+  /** Everyone known, in no order; what a full sync sends. */
+  records(): MemberRecord[] {
+    return this.#records.filter((record) => record !== undefined);
   }
 
   /**
@@ -139,8 +152,11 @@ export class MemberTable {
   expire(now: MonotonicMs): NodeId[] {
     const over = this.#tombstones.expire(now);
     for (const id of over) {
-      this.#counts[this.get(id)!.state] -= 1;
-      this.#rows.delete(id);
+      const number = this.#numbers.of(id)!;
+      this.#counts[this.#records[number]!.state] -= 1;
+      this.#records[number] = undefined;
+      this.#size -= 1;
+      this.#numbers.release(number);
     }
     return over;
   }
@@ -217,8 +233,9 @@ export class MemberTable {
   }
 
   #put(now: MonotonicMs, before: MemberRecord | null, after: MemberRecord): MemberRecord {
-    const since = before?.state === after.state ? (this.since(after.id) ?? now) : now;
-    this.#rows.set(after.id, { record: after, since });
+    const number = before === null ? this.#enter(after.id) : this.#numbers.of(after.id)!;
+    this.#records[number] = after;
+    if (before?.state !== after.state) this.#since[number] = now;
     if (before !== null) this.#counts[before.state] -= 1;
     this.#counts[after.state] += 1;
     this.#digest.replace(before, after);
@@ -227,15 +244,21 @@ export class MemberTable {
     else this.#tombstones.raise(after.id);
     return after;
   }
+
+  #enter(id: NodeId): number {
+    const number = this.#numbers.hold(id);
+    // Without gaps the arrays stay what the engine is quick with.
+    while (this.#records.length < number) {
+      this.#records.push(undefined);
+      this.#since.push(0);
+    }
+    this.#size += 1;
+    return number;
+  }
 }
 
 /** What a member may change about itself. */
 export type OwnChanges = Partial<Pick<MemberRecord, "addresses" | "reach" | "relays" | "metadata">>;
-
-interface Row {
-  readonly record: MemberRecord;
-  readonly since: MonotonicMs;
-}
 
 /**
  * A peer's view of the dead may be old, or its side of a cut network: in a full sync its `dead` is only a suspicion of what is

@@ -1,28 +1,33 @@
 import { invariant, type NodeId, type Random } from "#kernel";
+import { MemberNumbers } from "./member-numbers.ts";
 
 /**
  * Round robin over a shuffled membership (SWIM section 4.3): everybody is probed once in a round, in an order of its own,
  * so that no member waits longer than 2N − 1 periods for one observer's probe.
  *
- * `#ids` is [probed in this round | still to come], parted at `#cursor`. The shuffle is lazy (one step of Fisher and
- * Yates per probe), and a member's place is known, so that every operation takes constant time.
+ * `#members` (by their numbers) is [probed in this round | still to come], parted at `#cursor`. The shuffle is lazy (one step of
+ * Fisher and Yates per probe), and a member's place is known, so that every operation takes constant time.
  */
 export class ProbeOrder {
   readonly #random: Random;
-  readonly #ids: NodeId[] = [];
-  readonly #places = new Map<NodeId, number>();
+  readonly #numbers: MemberNumbers;
+  #members: Int32Array = new Int32Array(FIRST_ROOM);
+  /** By number: one more than where the member stands, 0 for one that stands nowhere. */
+  #places: Int32Array = new Int32Array(FIRST_ROOM);
+  #size = 0;
   #cursor = 0;
 
-  constructor(random: Random) {
+  constructor(random: Random, numbers: MemberNumbers = new MemberNumbers()) {
     this.#random = random;
+    this.#numbers = numbers;
   }
 
   get size(): number {
-    return this.#ids.length;
+    return this.#size;
   }
 
   has(id: NodeId): boolean {
-    return this.#places.has(id);
+    return this.#placeOf(id) !== null;
   }
 
   /**
@@ -31,32 +36,38 @@ export class ProbeOrder {
    */
   add(id: NodeId): void {
     if (this.has(id)) return;
-    const place = this.#ids.length;
-    this.#ids.push(id);
-    this.#places.set(id, place);
+    const number = this.#numbers.hold(id);
+    const place = this.#size;
+    this.#members = roomFor(place, this.#members);
+    this.#places = roomFor(number, this.#places);
+    this.#members[place] = number;
+    this.#places[number] = place + 1;
+    this.#size += 1;
     const counted = Math.floor(this.#random() * (place + 1)) < this.#cursor;
     if (counted) this.#pass(place);
   }
 
   remove(id: NodeId): void {
-    let place = this.#places.get(id);
-    if (place === undefined) return;
+    let place = this.#placeOf(id);
+    if (place === null) return;
     if (place < this.#cursor) {
       this.#cursor -= 1;
       this.#swap(place, this.#cursor);
       place = this.#cursor;
     }
-    this.#swap(place, this.#ids.length - 1);
-    this.#ids.pop();
-    this.#places.delete(id);
+    this.#swap(place, this.#size - 1);
+    this.#size -= 1;
+    const number = this.#members[this.#size]!;
+    this.#places[number] = 0;
+    this.#numbers.release(number);
   }
 
   /** The member to probe in this period; null when there is none. */
   next(): NodeId | null {
-    if (this.#ids.length === 0) return null;
-    if (this.#cursor === this.#ids.length) this.#cursor = 0;
-    this.#pass(this.#cursor + Math.floor(this.#random() * (this.#ids.length - this.#cursor)));
-    return this.#ids[this.#cursor - 1]!;
+    if (this.#size === 0) return null;
+    if (this.#cursor === this.#size) this.#cursor = 0;
+    this.#pass(this.#cursor + Math.floor(this.#random() * (this.#size - this.#cursor)));
+    return this.#numbers.idOf(this.#members[this.#cursor - 1]!);
   }
 
   /**
@@ -67,14 +78,20 @@ export class ProbeOrder {
     const drawn: NodeId[] = [];
     // A shuffle of the numbers 0…n−1 of which only the moved ones are written down: the order itself must not change.
     const moved = new Map<number, number>();
-    for (let left = this.#ids.length; left > 0 && drawn.length < count; left -= 1) {
+    for (let left = this.#size; left > 0 && drawn.length < count; left -= 1) {
       const at = Math.floor(this.#random() * left);
       const place = moved.get(at) ?? at;
       moved.set(at, moved.get(left - 1) ?? left - 1);
-      const id = this.#ids[place]!;
+      const id = this.#numbers.idOf(this.#members[place]!);
       if (suits(id)) drawn.push(id);
     }
     return drawn;
+  }
+
+  #placeOf(id: NodeId): number | null {
+    const number = this.#numbers.of(id);
+    const place = number === undefined ? 0 : (this.#places[number] ?? 0);
+    return place === 0 ? null : place - 1;
   }
 
   /** Counts the one at `place` (still to come) as probed. */
@@ -85,10 +102,20 @@ export class ProbeOrder {
   }
 
   #swap(a: number, b: number): void {
-    const [atA, atB] = [this.#ids[a]!, this.#ids[b]!];
-    this.#ids[a] = atB;
-    this.#ids[b] = atA;
-    this.#places.set(atB, a);
-    this.#places.set(atA, b);
+    const [atA, atB] = [this.#members[a]!, this.#members[b]!];
+    this.#members[a] = atB;
+    this.#members[b] = atA;
+    this.#places[atB] = a + 1;
+    this.#places[atA] = b + 1;
   }
+}
+
+const FIRST_ROOM = 16;
+
+/** The array, or a larger one with the same numbers, so that `index` is in it. */
+function roomFor(index: number, array: Int32Array): Int32Array {
+  if (index < array.length) return array;
+  const larger = new Int32Array(Math.max(2 * array.length, index + 1));
+  larger.set(array);
+  return larger;
 }

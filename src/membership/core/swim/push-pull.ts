@@ -32,7 +32,7 @@ export function startPushPull(state: SwimState, peer: MemberRecord, purpose: Pus
 /** The stream for it is open: ours goes first. A node that joins knows nothing but itself. */
 export function sendPushPull(state: SwimState, stream: StreamId, reply: boolean): void {
   const joining = !reply && state.lifecycle === "joining";
-  const records = joining ? [state.members.self] : [...state.members.records()];
+  const records = joining ? [state.members.self] : state.members.records();
   for (let at = 0; at < records.length; at += RECORDS_PER_FRAME) {
     const part = records.slice(at, at + RECORDS_PER_FRAME);
     const more = at + RECORDS_PER_FRAME < records.length;

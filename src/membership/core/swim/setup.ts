@@ -1,6 +1,7 @@
 import type { NodeId, Random } from "#kernel";
 import type { Aead } from "#ports";
 import type { AllowListOptions } from "./allow-list.ts";
+import type { MemberNumbers } from "./member-numbers.ts";
 import type { SwimOptions } from "./options.ts";
 import type { Address, Metadata, Seed } from "./types.ts";
 
@@ -22,4 +23,6 @@ export interface SwimSetup {
   readonly random: Random;
   /** Who may be a member. */
   readonly allow: AllowListOptions;
+  /** Shared by the cores of one process, where there are many. */
+  readonly numbers?: MemberNumbers;
 }

@@ -8,6 +8,7 @@ import { FlapDamping } from "./flap.ts";
 import type { Help } from "./help.ts";
 import type { Keyring } from "./keyring.ts";
 import type { RunningSuspicion } from "./learn.ts";
+import { MemberNumbers } from "./member-numbers.ts";
 import { MemberTable } from "./member-table.ts";
 import { ProbeNumber, type RelayableMessage } from "./message.ts";
 import type { SwimOptions } from "./options.ts";
@@ -64,7 +65,9 @@ export class SwimState {
   readonly flaps: FlapDamping;
   broadcasts = new BroadcastQueue<NodeId, RelayableMessage>();
   readonly suspicions = new Map<NodeId, RunningSuspicion>();
-  readonly #paths = new Map<NodeId, Path>();
+  readonly #numbers: MemberNumbers;
+  /** By number. */
+  readonly #paths: (Path | undefined)[] = [];
 
   probe: RunningProbe | null = null;
   readonly helps = new Map<ProbeNumber, Help>();
@@ -118,8 +121,9 @@ export class SwimState {
     this.keyring = keyring;
     this.allow = allow;
     const sealing = { label: setup.label, keyring, aead: setup.aead, members: () => this.members.size };
-    this.wire = new Wire(sealing, setup.options);
+    this.wire = new Wire(sealing, setup.options, this.counters);
     this.now = now;
+    this.#numbers = setup.numbers ?? new MemberNumbers();
     this.members = new MemberTable(
       now,
       {
@@ -133,8 +137,9 @@ export class SwimState {
         accuser: null,
       },
       setup.options,
+      this.#numbers,
     );
-    this.order = new ProbeOrder(setup.random);
+    this.order = new ProbeOrder(setup.random, this.#numbers);
     this.awareness = new Awareness(setup.options);
     this.flaps = new FlapDamping(setup.options);
     this.uplinks = new Uplinks(now, setup.options.periodMs);
@@ -152,20 +157,23 @@ export class SwimState {
   }
 
   path(id: NodeId): Path {
-    const known = this.#paths.get(id);
-    if (known !== undefined) return known;
+    const known = this.knownPath(id);
+    if (known !== null) return known;
     const path = new Path();
-    this.#paths.set(id, path);
+    const number = this.#numbers.hold(id);
+    while (this.#paths.length < number) this.#paths.push(undefined);
+    this.#paths[number] = path;
     return path;
+  }
+
+  knownPath(id: NodeId): Path | null {
+    const number = this.#numbers.of(id);
+    return number === undefined ? null : (this.#paths[number] ?? null);
   }
 
   /** The member's own word first: one observer's path may be better or worse. */
   reachOf({ id, reach }: MemberRecord): Reach {
-    return reach === "direct" ? (this.#paths.get(id)?.reach ?? "direct") : reach;
-  }
-
-  get paths(): ReadonlyMap<NodeId, Path> {
-    return this.#paths;
+    return reach === "direct" ? (this.knownPath(id)?.reach ?? "direct") : reach;
   }
 
   newProbeNumber(): ProbeNumber {
@@ -201,12 +209,19 @@ export class SwimState {
 
   /** Forgotten: nothing of the member stays. */
   forget(id: NodeId): void {
-    this.#paths.delete(id);
+    this.#forgetPath(id);
     this.suspicions.delete(id);
     this.reconnects.delete(id);
     this.mismatched.delete(id);
     this.flaps.forget(id);
     this.uplinks.forget(id);
     this.broadcasts.drop(id);
+  }
+
+  #forgetPath(id: NodeId): void {
+    const number = this.#numbers.of(id);
+    if (number === undefined || this.#paths[number] === undefined) return;
+    this.#paths[number] = undefined;
+    this.#numbers.release(number);
   }
 }

@@ -6,19 +6,19 @@ import type { MemberRecord, MembershipView, MemberView } from "./types.ts";
 export function viewOf(state: SwimState): MembershipView {
   const { members, options, now } = state;
   const heardSince = now - options.convergedPeriods * options.periodMs;
-  const sampled = [...state.paths].filter(
-    ([id, path]) => state.order.has(id) && path.heardAt !== null && path.heardAt >= heardSince,
-  );
+  const records = members.records();
+  const sampled = records
+    .filter(({ id }) => state.order.has(id))
+    .map(({ id }) => state.knownPath(id))
+    .filter((path) => path !== null && path.heardAt !== null && path.heardAt >= heardSince);
   return Object.freeze({
     at: now,
     lifecycle: state.lifecycle,
     self: members.self,
-    members: [...members.records()]
-      .map((record) => memberView(state, record))
-      .toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1)),
+    members: records.map((record) => memberView(state, record)).toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1)),
     digest: members.digest,
     sampled: sampled.length,
-    agreeing: sampled.filter(([, path]) => path.digest === members.digest).length,
+    agreeing: sampled.filter((path) => path?.digest === members.digest).length,
     healthMultiplier: state.awareness.multiplier,
     youngestSuspicion: youngestSuspicion(state),
     partition: state.partition,
@@ -28,7 +28,7 @@ export function viewOf(state: SwimState): MembershipView {
 }
 
 function memberView(state: SwimState, record: MemberRecord): MemberView {
-  const path = state.paths.get(record.id);
+  const path = state.knownPath(record.id);
   return Object.freeze({
     record,
     since: state.members.since(record.id)!,
