@@ -127,6 +127,10 @@ export const catalogue = {
     type: "counter",
     help: "Probes that nobody answered, directly, through others or over a stream.",
   },
+  ringrift_swim_unknown_messages_total: {
+    type: "counter",
+    help: "Messages passed over because only a newer version knows their kind.",
+  },
   ringrift_swim_rejected_total: { type: "counter", help: "Packets thrown away, by reason.", labels: ["reason"] },
   ringrift_swim_streams_refused_total: { type: "counter", help: "Inbound streams over the limits." },
   ringrift_detector_deaths_total: {

@@ -24,6 +24,7 @@ export interface SwimFigures {
   readonly bytesReceived: number;
   readonly probes: number;
   readonly failedProbes: number;
+  readonly unknownMessages: number;
   readonly rejected: Readonly<Record<string, number>>;
   readonly streamsRefused: number;
   /** Null: nobody was there to tell. */
@@ -74,6 +75,7 @@ function updateSwim(registry: Registry, swim: SwimFigures): void {
   registry.counter("ringrift_swim_bytes_total", "received").set(swim.bytesReceived);
   registry.counter("ringrift_swim_probes_total").set(swim.probes);
   registry.counter("ringrift_swim_failed_probes_total").set(swim.failedProbes);
+  registry.counter("ringrift_swim_unknown_messages_total").set(swim.unknownMessages);
   for (const [reason, count] of Object.entries(swim.rejected))
     registry.counter("ringrift_swim_rejected_total", reason).set(count);
   registry.counter("ringrift_swim_streams_refused_total").set(swim.streamsRefused);

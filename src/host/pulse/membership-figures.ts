@@ -18,7 +18,7 @@ export function figuresOf(look: MembershipLook, events: ReadonlyMap<string, numb
 }
 
 function swimFigures({ view, counters, selfTest }: NonNullable<MembershipLook["swim"]>): SwimFigures {
-  const { datagramsReceived, bytesSent, bytesReceived, probes, failedProbes, rejected } = view.counters;
+  const { datagramsReceived, bytesSent, bytesReceived, probes, failedProbes, unknownMessages, rejected } = view.counters;
   return {
     boot: view.self.incarnation.epoch,
     sampled: view.sampled,
@@ -32,6 +32,7 @@ function swimFigures({ view, counters, selfTest }: NonNullable<MembershipLook["s
     bytesReceived,
     probes,
     failedProbes,
+    unknownMessages,
     rejected,
     streamsRefused: counters.streamsRefused,
     selfTest: Object.fromEntries(

@@ -32,6 +32,16 @@ test("in a cluster of three both peers must have been heard, and a node alone ha
   assert.equal(agrees({ members: view.members.slice(0, 1), sampled: 0, agreeing: 0 }), null);
 });
 
+test("a node that holds everybody else for dead does not call itself converged; the left and the removed are another matter", () => {
+  const agrees = (state: MemberState): string | null => {
+    const others = view.members.slice(1, 3).map((member) => ({ ...member, record: { ...member.record, state } }));
+    const members = [view.members[0]!, ...others];
+    return swimConvergence({ ...view, members, sampled: 0, agreeing: 0 }, mesh)[1]!.broken;
+  };
+  assert.match(agrees("dead") ?? "", /nobody else is alive in this node's view, which holds 2 for dead: forget those/);
+  assert.deepEqual([agrees("left"), agrees("removed")], [null, null]);
+});
+
 test("the self-test calls datagrams blocked only where a stream shows that somebody is there", () => {
   const nobodyYet = {
     messagesSent: 9,
@@ -131,6 +141,7 @@ const view: MembershipView = {
     repairs: 0,
     selfHealed: 0,
     refusedFull: 0,
+    unknownMessages: 0,
     rejected: {} as MembershipView["counters"]["rejected"],
   },
 };

@@ -94,6 +94,47 @@ test("a kind of a newer version is passed over, at the top and in a relayed pack
   assert.deepEqual(decodePacket(bytes, "datagram"), packet([messages.ping, messages.ack]));
 });
 
+test("unknown kinds are counted, those in a relayed packet too", () => {
+  const unknown = Uint8Array.of(200, 3, 1, 2, 3);
+  const relayed = Buffer.from(encoded({ ...messages.relayed, packet: { ...messages.relayed.packet, messages: [] } }));
+  const inside = relayed.subarray(HEAD.length / 2);
+  const grown = Buffer.concat([Uint8Array.of(inside[0]!, inside[1]! + unknown.length), inside.subarray(2), unknown]);
+  const skipped = { unknownMessages: 0 };
+  const body = Buffer.concat([Buffer.from(HEAD, "hex"), unknown, grown, unknown]);
+  assert.deepEqual(decodePacket(body, "datagram", skipped)?.messages.length, 1);
+  assert.equal(skipped.unknownMessages, 3);
+});
+
+test("what a newer version writes behind the known fields of a message is passed over, whatever the kind", () => {
+  for (const message of Object.values(messages)) {
+    // Behind a relayed packet stand further messages: an unknown one is what a newer version would add there.
+    const tail = message.kind === "relayed" ? "c80101" : "c8c8c8";
+    assert.deepEqual(decodePacket(withTail(message, tail), "stream"), packet([message]), message.kind);
+  }
+});
+
+test("flags of a newer version are passed over", () => {
+  const flags = (message: Message, from: string, to: string): Uint8Array => {
+    const text = golden(message);
+    assert.ok(text.includes(from));
+    return Buffer.from(HEAD + text.replace(from, to), "hex");
+  };
+  const newer = [
+    [messages.member, "03ac0211", "03ac02f1"], // state and reach
+    [messages.member, "0106776f", "fd06776f"], // metadata: degraded, no keys
+    [messages["relay-answer"], "090101", "0901ff"],
+  ] as const;
+  for (const [message, from, to] of newer) assert.deepEqual(decodePacket(flags(message, from, to), "stream"), packet([message]));
+});
+
+test("a record is sent on with what this version does not know of it; one that no datagram could carry is none", () => {
+  const grown = withTail(messages.member, "0102030405");
+  const read = decodePacket(grown, "datagram");
+  assert.ok(read !== null);
+  assert.deepEqual(encodePacket(read), Uint8Array.from(grown));
+  assert.equal(decodePacket(withTail(messages.member, "00".repeat(1_400)), "stream"), null);
+});
+
 test("cut off anywhere, a packet is refused or ends between two messages; with a byte too many it is refused", () => {
   const whole = encoded(...Object.values(messages));
   let readable = 0;
@@ -223,6 +264,14 @@ test("100,000 random and mutated bodies: never an exception, and what is accepte
   }
   assert.ok(accepted > 1_000, `${accepted} accepted: mutations reach the inside`);
 });
+
+/** The packet with nothing but `message`, whose payload ends in bytes that only a newer version knows. */
+function withTail(message: Message, tail: string): Buffer {
+  const bytes = golden(message);
+  // Kind, then the length in one byte or in two.
+  const payload = bytes.slice(bytes.length > 2 * (2 + 127) ? 6 : 4);
+  return Buffer.from(HEAD + bytes.slice(0, 2) + sized(payload, tail), "hex");
+}
 
 function mutated(sample: Uint8Array, random: () => number): Uint8Array {
   const body = sample.slice(0, random() < 0.2 ? Math.floor(random() * sample.length) : sample.length);

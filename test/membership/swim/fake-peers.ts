@@ -19,8 +19,8 @@ import { Keyring } from "../../../src/membership/core/swim/keyring.ts";
 import type { Message } from "../../../src/membership/core/swim/message.ts";
 import { Wire } from "../../../src/membership/core/swim/wire.ts";
 
-const KEY = new Uint8Array(32).fill(7);
-const LABEL = "fake";
+export const KEY = new Uint8Array(32).fill(7);
+export const LABEL = "fake";
 
 /** One packet that the node under test sent. */
 export interface Sent {

@@ -98,16 +98,15 @@ export class ByteReader {
     return this.#bytes.subarray(start, this.#end);
   }
 
-  /** What `read` makes of a part whose length stands in front; it must use the part up. */
+  /** What `read` makes of a part whose length stands in front. What it leaves of the part, a newer version has added: passed over. */
   sized<T>(read: () => T): T {
     const outer = this.#end;
     const length = this.varint();
     if (length > outer - this.#at) this.fail();
     else this.#end = this.#at + length;
     const value = read();
-    if (this.#at !== this.#end) this.failed = true;
+    this.#at = this.failed ? outer : this.#end;
     this.#end = outer;
-    if (this.failed) this.#at = outer;
     return value;
   }
 }

@@ -22,6 +22,11 @@ import { Digest, type MemberRecord, ProfileHash } from "./types.ts";
 /** A stream may carry more kinds of message than a datagram. */
 export type Carrier = "datagram" | "stream";
 
+/** Counts what was passed over because only a newer version knows it. */
+export interface Skipped {
+  unknownMessages: number;
+}
+
 /**
  * ```
  * sender (text)  epoch, counter (varints)  digest, profile (u32)  { kind (u8)  length (varint)  payload }…
@@ -37,10 +42,10 @@ export function encodePacket(packet: Packet): Uint8Array {
 }
 
 /**
- * The packet, or null when the bytes are not one; it never throws. Kinds of a newer version are skipped. What is known must
- * use its length up, and must be allowed on its carrier.
+ * The packet, or null when the bytes are not one; it never throws. What is known must be allowed on its carrier. What a newer
+ * version has added is passed over: kinds, which are counted, flags, and what stands behind the last known field of a message.
  */
-export function decodePacket(body: Uint8Array, carrier: Carrier): Packet | null {
+export function decodePacket(body: Uint8Array, carrier: Carrier, skipped: Skipped = { unknownMessages: 0 }): Packet | null {
   const reader = new ByteReader(body);
   const sender = readId(reader);
   const head = readHead(reader);
@@ -48,7 +53,7 @@ export function decodePacket(body: Uint8Array, carrier: Carrier): Packet | null 
   while (reader.more) {
     const kind = KINDS[reader.u8()];
     if (carrier === "datagram" && kind !== undefined && STREAM_ONLY.has(kind)) reader.fail();
-    const message = readMessage(reader, kind);
+    const message = readMessage(reader, kind, skipped);
     if (message !== null) messages.push(message);
   }
   return reader.failed ? null : { sender, ...head, messages };
@@ -103,6 +108,7 @@ const MAX_RECORDS = 100_000;
 const REPLY = 1;
 const JOINING = 2;
 const MORE = 4;
+const GRANTED = 1;
 
 const writer = new ByteWriter();
 
@@ -149,7 +155,7 @@ function writePayload(message: Exclude<Message, { readonly kind: "member" }>): v
     case "relay-request":
       return;
     case "relay-answer":
-      writer.u8(message.granted ? 1 : 0);
+      writer.u8(message.granted ? GRANTED : 0);
       return;
     case "relayed":
       writeId(writer, message.origin);
@@ -163,12 +169,12 @@ function writePayload(message: Exclude<Message, { readonly kind: "member" }>): v
 }
 
 /** Null for a kind that this version does not know: its bytes are passed over. */
-function readMessage(reader: ByteReader, kind: Message["kind"] | undefined): Message | null {
+function readMessage(reader: ByteReader, kind: Message["kind"] | undefined, skipped: Skipped): Message | null {
   if (kind === "member") return { kind, record: readRecord(reader) };
-  return reader.sized(() => readPayload(reader, kind));
+  return reader.sized(() => readPayload(reader, kind, skipped));
 }
 
-function readPayload(reader: ByteReader, kind: Exclude<Message["kind"], "member"> | undefined): Message | null {
+function readPayload(reader: ByteReader, kind: Exclude<Message["kind"], "member"> | undefined, skipped: Skipped): Message | null {
   switch (kind) {
     case "ping":
     case "indirect-ack":
@@ -184,31 +190,30 @@ function readPayload(reader: ByteReader, kind: Exclude<Message["kind"], "member"
     }
     case "push-pull": {
       const flags = reader.u8();
-      if (flags > (REPLY | JOINING | MORE)) reader.fail();
       const records = readList(reader, MAX_RECORDS, readRecord);
       return { kind, reply: (flags & REPLY) !== 0, joining: (flags & JOINING) !== 0, more: (flags & MORE) !== 0, records };
     }
     case "relay-request":
       return { kind };
     case "relay-answer":
-      return { kind, granted: reader.count(1) === 1 };
+      return { kind, granted: (reader.u8() & GRANTED) !== 0 };
     case "relayed":
-      return { kind, origin: readId(reader), target: readId(reader), packet: readRelayed(reader) };
+      return { kind, origin: readId(reader), target: readId(reader), packet: readRelayed(reader, skipped) };
     case undefined:
-      reader.rest();
+      skipped.unknownMessages += 1;
       return null;
     default:
       return assertNever(kind, "message");
   }
 }
 
-function readRelayed(reader: ByteReader): RelayedPacket {
+function readRelayed(reader: ByteReader, skipped: Skipped): RelayedPacket {
   const head = readHead(reader);
   const messages: RelayableMessage[] = [];
   while (reader.more) {
     const kind = KINDS[reader.u8()];
     if (kind !== undefined && !RELAYABLE.has(kind)) reader.fail();
-    const message = readMessage(reader, kind);
+    const message = readMessage(reader, kind, skipped);
     if (message !== null) messages.push(message as RelayableMessage);
   }
   return { ...head, messages };

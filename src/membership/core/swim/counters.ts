@@ -21,6 +21,7 @@ export function newCounters(): Counters {
     repairs: 0,
     selfHealed: 0,
     refusedFull: 0,
+    unknownMessages: 0,
     rejected: {
       "too-short": 0,
       "too-long": 0,
@@ -33,6 +34,7 @@ export function newCounters(): Counters {
       malformed: 0,
       "not-allowed": 0,
       "wrong-target": 0,
+      implausible: 0,
     },
   };
 }

@@ -12,12 +12,15 @@ export const MAX_RELAYS = 8;
 export const MAX_CAPABILITIES = 32;
 export const MAX_METADATA_BYTES = 512;
 const MAX_TEXT = 64;
+/** Somewhat more than all fields at their longest; what no datagram could carry on is no record. */
+const MAX_RECORD_BYTES = 1_400;
 
 /**
  * ```
  * id (text)  epoch, counter (varints)  flags (state | reach << 3)  addresses  relays  metadata  [accuser (text)]
  * ```
- * A record is a value that is sent many times, so its bytes are made once; they go as the record does.
+ * A newer version may set flags that are free here and write more behind all this. Both are passed over, and passed on: a
+ * record is a value that is sent many times, so its bytes are made once, or kept as they came; they go as the record does.
  */
 export function recordBytes(record: MemberRecord): Uint8Array {
   const known = encoded.get(record);
@@ -36,10 +39,10 @@ export function readRecord(reader: ByteReader): MemberRecord {
     if (known !== undefined && isSame(known.bytes, bytes)) return known.record;
     const inner = new ByteReader(bytes);
     const record = decodeRecord(inner);
-    if (inner.failed || inner.more) {
+    if (inner.failed || bytes.length > MAX_RECORD_BYTES) {
       reader.fail();
     } else {
-      // One value has one spelling, so these are also the bytes with which it is sent on.
+      // With these it is sent on: what this version does not know of it reaches those that do.
       const own = bytes.slice();
       decoded.set(hash, { bytes: own, record });
       encoded.set(record, own);
@@ -128,6 +131,8 @@ export function readList<T>(reader: ByteReader, most: number, read: (reader: Byt
 
 const STATES = ["alive", "suspect", "dead", "left", "removed"] as const satisfies readonly MemberState[];
 const REACHES = ["direct", "stream", "relay"] as const satisfies readonly Reach[];
+const STATE_BITS = 7;
+const REACH_BITS = 3;
 const ID_CHARACTERS = characters((character) => /[A-Za-z0-9._-]/.test(character));
 /** No control characters: these texts reach logs and terminals. */
 const TEXT_CHARACTERS = characters((character) => /[\x20-\x7e]/.test(character));
@@ -160,8 +165,8 @@ function decodeRecord(reader: ByteReader): MemberRecord {
   const id = readId(reader);
   const incarnation = readIncarnation(reader);
   const flags = reader.u8();
-  const state = STATES[flags & 7];
-  const reach = REACHES[flags >> 3];
+  const state = STATES[flags & STATE_BITS];
+  const reach = REACHES[(flags >> 3) & REACH_BITS];
   if (state === undefined || reach === undefined) reader.fail();
   const addresses = readList(reader, MAX_ADDRESSES, readAddress);
   const relays = readList(reader, MAX_RELAYS, readId);
@@ -181,7 +186,6 @@ function writeMetadata(metadata: Metadata): void {
 
 function readMetadata(reader: ByteReader): Metadata {
   const flags = reader.u8();
-  if (flags > (DEGRADED | HAS_KEYS)) reader.fail();
   const role = readText(reader);
   const provider = readText(reader);
   const version = readText(reader);

@@ -100,7 +100,8 @@ export type RejectReason =
   | "replayed"
   | "malformed"
   | "not-allowed"
-  | "wrong-target";
+  | "wrong-target"
+  | "implausible";
 
 export type SwimEvent =
   | { readonly kind: "join-completed"; readonly through: NodeId }
@@ -194,6 +195,8 @@ export interface SwimCounters {
   readonly selfHealed: number;
   /** Words about unknown members that were not taken because `maxMembers` are known. */
   readonly refusedFull: number;
+  /** Messages passed over because only a newer version knows their kind. */
+  readonly unknownMessages: number;
   readonly rejected: Readonly<Record<RejectReason, number>>;
 }
 

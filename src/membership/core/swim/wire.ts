@@ -1,5 +1,13 @@
 import type { MonotonicMs } from "#kernel";
-import { type Carrier, MAX_HEAD_BYTES, MAX_PING_BYTES, MAX_RELAY_BYTES, decodePacket, encodePacket } from "./codec.ts";
+import {
+  type Carrier,
+  MAX_HEAD_BYTES,
+  MAX_PING_BYTES,
+  MAX_RELAY_BYTES,
+  type Skipped,
+  decodePacket,
+  encodePacket,
+} from "./codec.ts";
 import type { Opened, SealingSetup } from "./envelope.ts";
 import { type FrameReader, FrameSealing, type FrameWriter } from "./frame.ts";
 import type { Packet } from "./message.ts";
@@ -20,8 +28,10 @@ export class Wire {
   readonly #frames: FrameSealing;
   readonly #writers = new Map<StreamId, FrameWriter>();
   readonly #readers = new Map<StreamId, FrameReader>();
+  readonly #skipped: Skipped;
 
-  constructor(setup: SealingSetup, options: DatagramSealingOptions) {
+  constructor(setup: SealingSetup, options: DatagramSealingOptions, skipped: Skipped = { unknownMessages: 0 }) {
+    this.#skipped = skipped;
     this.#datagrams = new DatagramSealing(setup, options);
     this.#frames = new FrameSealing(setup);
     this.room = this.#datagrams.maxBodyBytes;
@@ -42,7 +52,7 @@ export class Wire {
   }
 
   openDatagram(now: MonotonicMs, from: Address, bytes: Uint8Array): Received {
-    return decoded(this.#datagrams.open(now, from, bytes), "datagram");
+    return this.#decoded(this.#datagrams.open(now, from, bytes), "datagram");
   }
 
   /** The packets that `bytes` completes. One that is rejected stands last, and the stream is then to be closed. */
@@ -51,7 +61,7 @@ export class Wire {
     if (reader === undefined) this.#readers.set(stream, (reader = this.#frames.reader()));
     const received: Received[] = [];
     for (const opened of reader.push(bytes)) {
-      const packet = decoded(opened, "stream");
+      const packet = this.#decoded(opened, "stream");
       received.push(packet);
       if (!packet.ok) break;
     }
@@ -63,10 +73,10 @@ export class Wire {
     this.#readers.get(stream)?.close();
     this.#readers.delete(stream);
   }
-}
 
-function decoded(opened: Opened, carrier: Carrier): Received {
-  if (!opened.ok) return opened;
-  const packet = decodePacket(opened.body, carrier);
-  return packet === null ? { ok: false, reason: "malformed" } : { ok: true, packet };
+  #decoded(opened: Opened, carrier: Carrier): Received {
+    if (!opened.ok) return opened;
+    const packet = decodePacket(opened.body, carrier, this.#skipped);
+    return packet === null ? { ok: false, reason: "malformed" } : { ok: true, packet };
+  }
 }
