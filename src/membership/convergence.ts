@@ -14,11 +14,13 @@ const MAX_HEALTH_MULTIPLIER = 3;
 
 /**
  * Whether this node's view can be taken for the cluster's: it has joined, at least 80 % of the distinct peers that were heard in
- * the last periods hold the same digest, nobody's death is being decided, and this node itself is well.
+ * the last periods hold the same digest, nobody's death is being decided, and this node itself is well. A node that holds
+ * everybody for dead agrees with nobody: to itself, one that was cut off looks like the last one left.
  */
 export function swimConvergence(view: MembershipView, options: SwimOptions): readonly Clause[] {
   const { lifecycle, sampled, agreeing, healthMultiplier, youngestSuspicion, members, self, at } = view;
   const others = members.filter(({ record }) => record.id !== self.id && isPresent(record)).length;
+  const dead = members.filter(({ record }) => record.state === "dead").length;
   const needed = Math.min(MIN_SAMPLED, others);
   const agrees = agreeing >= AGREEING_SHARE * sampled;
   const young = youngestSuspicion === null ? null : at - youngestSuspicion;
@@ -28,11 +30,13 @@ export function swimConvergence(view: MembershipView, options: SwimOptions): rea
     {
       name: "digest_agrees",
       broken:
-        sampled < needed
-          ? `${sampled} of ${others} peers heard lately, ${needed} needed`
-          : agrees
-            ? null
-            : `${agreeing} of ${sampled} peers heard lately hold this node's digest, 80 % needed`,
+        others === 0 && dead > 0
+          ? `nobody else is alive in this node's view, which holds ${dead} for dead: forget those that are gone for good`
+          : sampled < needed
+            ? `${sampled} of ${others} peers heard lately, ${needed} needed`
+            : agrees
+              ? null
+              : `${agreeing} of ${sampled} peers heard lately hold this node's digest, 80 % needed`,
     },
     {
       name: "no_young_suspicion",
