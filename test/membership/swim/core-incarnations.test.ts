@@ -108,7 +108,7 @@ test("what a node concluded while it was alone is no news for whoever comes next
 
 test("a word from the end of the number space ends no process: it is outbid while there is room, then nothing new is said", () => {
   const end = 0xffff_ffff;
-  const node = new NodeUnderTest();
+  const node = new NodeUnderTest({}, end - 1);
   const setDegraded = (degraded: boolean) =>
     node.core.command(MonotonicMs(node.now), { kind: "set-metadata", metadata: { ...node.self.metadata, degraded } });
   node.hearOf("a", record("own", "suspect", 0, { epoch: end }));
@@ -118,6 +118,31 @@ test("a word from the end of the number space ends no process: it is outbid whil
   assert.deepEqual(node.self.incarnation, { epoch: end, counter: end });
   assert.ok(!setDegraded(false).ok);
   assert.deepEqual([node.self.state, node.self.metadata.degraded], ["alive", true]);
+});
+
+test("others' word from far beyond what is held of a member is refused, whatever it says and however it comes", () => {
+  const far = 2 ** 30;
+  const node = new NodeUnderTest();
+  node.hearOf("a", record("a", "alive", 0));
+  node.hearOf("a", record("x", "alive", 0));
+  for (const state of ["alive", "dead", "left", "removed"] as const) {
+    node.hearOf("a", record("x", state, 0, { epoch: far + 2 }));
+    node.hearOf("x", record("x", state, 0, { epoch: 0xffff_ffff }));
+    node.hearOf("a", record("own", state, 0xffff_ffff, { epoch: 0xffff_ffff }));
+    node.hearOf("a", record("y", state, 0, { epoch: far + 1 }));
+  }
+  assert.deepEqual(node.held("x")?.incarnation, { epoch: 1, counter: 0 });
+  assert.deepEqual([node.self.state, node.self.incarnation], ["alive", { epoch: 1, counter: 0 }]);
+  assert.equal(node.held("y"), null);
+  assert.equal(node.core.view(MonotonicMs(node.now)).counters.rejected.implausible, 16);
+  node.hearOf("a", record("x", "dead", 0, { epoch: far + 1 }));
+  assert.equal(node.held("x")?.state, "dead");
+});
+
+test("a node that has lost its boot count after hundreds of removals still learns it from the others", () => {
+  const node = new NodeUnderTest();
+  node.hearOf("a", record("own", "dead", 0, { epoch: 1_000 * 2 ** 20 }));
+  assert.deepEqual(node.self.incarnation, { epoch: 1_000 * 2 ** 20 + 1, counter: 0 });
 });
 
 test("a removal at the end of the counter is taken back in the next epoch; a command that is overruled says so", () => {

@@ -1,6 +1,7 @@
 import { MonotonicMs, compareIncarnations, type Incarnation } from "#kernel";
 import { sameAddresses } from "./conflict.ts";
 import { fallSilent } from "./leave.ts";
+import { isPlausible } from "./incarnation.ts";
 import type { OwnChanges } from "./member-table.ts";
 import type { Packet } from "./message.ts";
 import { isPresent } from "./precedence.ts";
@@ -112,7 +113,11 @@ export function handleEnquiryAnswer(state: SwimState, stream: Stream, packet: Pa
   if (dormancy === null) return;
   for (const message of packet.messages) {
     const records = message.kind === "member" ? [message.record] : message.kind === "push-pull" ? message.records : [];
-    for (const record of records) if (record.id === id) dormancy.hear(members.self, record);
+    for (const record of records) {
+      if (record.id !== id) continue;
+      if (isPlausible(record.incarnation, members.self.incarnation)) dormancy.hear(members.self, record);
+      else state.reject("implausible", stream.peer);
+    }
     if (message.kind !== "push-pull" || message.more) continue;
     dormancy.answered();
     closeStream(state, stream.id);

@@ -6,6 +6,12 @@ const LARGEST = 0xffff_ffff;
 /** Epochs between a member's last known boot and the barrier that its removal sets: twelve days of a crash loop at one boot a second. */
 const REMOVAL_LEAP = 2 ** 20;
 
+/**
+ * Epochs by which others' word about a member may stand above what is held of it. A boot is one of them and a removal 2^20, so nobody
+ * gets there honestly, be it a node that has lost its boot count or a joiner that knows nobody yet.
+ */
+const PLAUSIBLE_LEAP = 2 ** 30;
+
 /** The next statement of a member about itself within one boot: a change of address, of metadata. */
 export function nextIncarnation(own: Incarnation): Incarnation {
   return own.counter < LARGEST ? { epoch: own.epoch, counter: own.counter + 1 } : newEpoch(own.epoch);
@@ -26,6 +32,14 @@ export function incarnationAbove(seen: Incarnation, own: Incarnation): Incarnati
 /** Of a member that begins another life, `seen` being the highest incarnation under which it is known anywhere. */
 export function epochAbove(seen: Incarnation, own: Incarnation): number {
   return newEpoch(Math.max(seen.epoch, own.epoch)).epoch;
+}
+
+/**
+ * Whether others may say `seen` of a member that is held at `held` (null: not known). At the end of the number space nothing can be
+ * refuted: one wrong word there, taken, would hold for ever.
+ */
+export function isPlausible(seen: Incarnation, held: Incarnation | null): boolean {
+  return seen.epoch - (held?.epoch ?? 0) <= PLAUSIBLE_LEAP;
 }
 
 /**

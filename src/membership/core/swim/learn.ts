@@ -1,6 +1,7 @@
 import { assertNever, MonotonicMs, type NodeId } from "#kernel";
 import { fallDormant } from "./dormant.ts";
 import { spread } from "./gossip.ts";
+import { isPlausible } from "./incarnation.ts";
 import type { ApplySummary, Via } from "./member-table.ts";
 import { noteDeath, notePartition } from "./partition.ts";
 import { isPresent } from "./precedence.ts";
@@ -23,6 +24,10 @@ export interface Heard {
 /** Every statement about a member comes through here; what it changes becomes gossip, events and timers in one place. */
 export function learn(state: SwimState, seen: MemberRecord, heard: Heard): void {
   if (seen.id !== state.id && !isAdmitted(state, seen)) return state.reject("not-allowed", null);
+  // What this process says of others is its own verdict, the operator's or its memory's; of itself only a rival can speak in its name.
+  const isOwnWord = heard.from === state.id && seen.id !== state.id;
+  const held = state.members.get(seen.id)?.incarnation ?? null;
+  if (!isOwnWord && !isPlausible(seen.incarnation, held)) return state.reject("implausible", null);
   const summary = state.members.apply(state.now, seen, heard.via);
   switch (summary.kind) {
     case "changed":
