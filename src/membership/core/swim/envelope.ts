@@ -31,7 +31,8 @@ export class Envelope {
   readonly #keyring: Keyring;
   readonly #kind: number;
   readonly #label: number;
-  readonly #associated: Uint8Array;
+  /** Version, kind and label: what is bound into every tag. */
+  readonly associated: Uint8Array;
 
   /** `label`: 1 to 64 characters of printable ASCII, the same on every node of a cluster. */
   constructor({ label, keyring, kind }: { readonly label: string; readonly keyring: Keyring; readonly kind: EnvelopeKind }) {
@@ -40,11 +41,11 @@ export class Envelope {
     this.#kind = KINDS[kind];
     const text = Uint8Array.from(label, (character) => character.charCodeAt(0));
     this.#label = fnv1a(text);
-    this.#associated = Uint8Array.of(WIRE_VERSION, this.#kind, ...text);
+    this.associated = Uint8Array.of(WIRE_VERSION, this.#kind, ...text);
   }
 
-  /** Writes `body` with {@link ENVELOPE_BYTES} around it to `out` from `at` on. */
-  seal(nonces: NonceSequence, body: Uint8Array, out: Uint8Array, at: number): void {
+  /** Writes `body` with {@link ENVELOPE_BYTES} around it to `out` from `at` on; `associated` is bound into the tag. */
+  seal(nonces: NonceSequence, body: Uint8Array, out: Uint8Array, at: number, associated = this.associated): void {
     const key = this.#keyring.primary;
     out[at] = WIRE_VERSION;
     out[at + 1] = this.#kind;
@@ -52,7 +53,7 @@ export class Envelope {
     out[at + 6] = key.hint >>> 8;
     out[at + 7] = key.hint;
     nonces.write(out, at + NONCE_AT);
-    key.aead.seal(out.subarray(at + NONCE_AT, at + HEADER_BYTES), this.#associated, body, out, at + HEADER_BYTES);
+    key.aead.seal(out.subarray(at + NONCE_AT, at + HEADER_BYTES), associated, body, out, at + HEADER_BYTES);
   }
 
   /** What can be refused before the cipher, seen in the first {@link HEADER_BYTES} of `bytes`; null when nothing can. */
@@ -64,11 +65,11 @@ export class Envelope {
   }
 
   /** The body, or null when it is forged. Asked only of what {@link refusal} has let pass. */
-  open(bytes: Uint8Array): Uint8Array | null {
+  open(bytes: Uint8Array, associated = this.associated): Uint8Array | null {
     const nonce = nonceOf(bytes);
     const sealed = bytes.subarray(HEADER_BYTES);
     for (const key of this.#candidates(bytes)) {
-      const body = key.aead.open(nonce, this.#associated, sealed);
+      const body = key.aead.open(nonce, associated, sealed);
       if (body !== null) return body;
     }
     return null;

@@ -10,7 +10,7 @@ import {
   nonceOf,
   rejected,
 } from "./envelope.ts";
-import { NonceSequence, bootOf, counterOf } from "./nonce-sequence.ts";
+import { NONCE_BYTES, NonceSequence, bootOf, counterOf } from "./nonce-sequence.ts";
 import { ReplayWindow } from "./replay-window.ts";
 
 /** Longest sealed frame; about 10,000 member records. */
@@ -18,42 +18,74 @@ export const MAX_FRAME_BYTES = 1_048_576;
 export const MAX_FRAME_BODY_BYTES = MAX_FRAME_BYTES - ENVELOPE_BYTES;
 
 /**
- * What the streams of a node share. On a stream each side counts its frames from 0 under 64 bits drawn for that stream, so
- * a frame that is missing, repeated or out of order is seen at once; a whole stream that is played again is seen by its bits.
+ * What the streams of a node share: one sequence of nonces for all of them, since bits drawn for each stream would repeat some
+ * day. Which frame of which stream it is stands in the tag ({@link Chain}), so one that is missing, repeated, out of order or of
+ * another stream is seen at once; a whole stream that is played again is seen by its first nonce.
  */
 export class FrameSealing {
-  readonly #setup: SealingSetup;
   readonly #envelope: Envelope;
-  readonly #streams = new ReplayWindow({ window: 32, maxBoots: () => REMEMBERED_STREAMS });
+  readonly #nonces: NonceSequence;
+  readonly #starts: ReplayWindow;
   readonly #unproven: Unproven = { bytes: 0 };
 
   constructor(setup: SealingSetup) {
-    this.#setup = setup;
     this.#envelope = new Envelope({ label: setup.label, keyring: setup.keyring, kind: "frame" });
+    this.#nonces = new NonceSequence(setup.aead);
+    const maxBoots = (): number => Math.max(FEWEST_BOOTS, 2 * (setup.members?.() ?? 0));
+    this.#starts = new ReplayWindow({ window: START_WINDOW, maxBoots });
   }
 
   /** The sending half of one stream. */
   writer(): FrameWriter {
-    const nonces = new NonceSequence(this.#setup.aead);
-    // Counts as seen: what we sent must not be taken when it is thrown back at us.
-    this.#streams.take(nonces.boot, 0);
-    return new FrameWriter(this.#envelope, nonces);
+    return new FrameWriter(this.#envelope, this.#nonces);
   }
 
   /** The receiving half of one stream. */
   reader(): FrameReader {
-    return new FrameReader(this.#envelope, this.#streams, this.#unproven);
+    return new FrameReader(this.#envelope, { own: this.#nonces, starts: this.#starts }, this.#unproven);
   }
+}
+
+/** Binds a frame into its stream: associated data that names the stream, by its first nonce, and the frame's number there. */
+class Chain {
+  readonly associated: Uint8Array;
+  readonly #at: number;
+  #frames = 0;
+
+  constructor({ associated }: Envelope) {
+    this.#at = associated.length;
+    this.associated = new Uint8Array(associated.length + NONCE_BYTES + 4);
+    this.associated.set(associated);
+  }
+
+  get isAtStart(): boolean {
+    return this.#frames === 0;
+  }
+
+  /** To the next frame, after one under `nonce`. */
+  advance(nonce: Uint8Array): void {
+    if (this.isAtStart) this.associated.set(nonce, this.#at);
+    this.#frames += 1;
+    putU32(this.associated, this.#at + NONCE_BYTES, this.#frames);
+  }
+}
+
+/** What tells a stream that was seen before: nonces of our own, thrown back at us, and those with which streams began. */
+interface SeenStreams {
+  readonly own: NonceSequence;
+  readonly starts: ReplayWindow;
 }
 
 /** `length (u32) envelope`, length being that of the envelope. */
 export class FrameWriter {
   readonly #envelope: Envelope;
   readonly #nonces: NonceSequence;
+  readonly #chain: Chain;
 
   constructor(envelope: Envelope, nonces: NonceSequence) {
     this.#envelope = envelope;
     this.#nonces = nonces;
+    this.#chain = new Chain(envelope);
   }
 
   /** The frame, in memory of its own. `body` has at most {@link MAX_FRAME_BODY_BYTES}. */
@@ -63,7 +95,8 @@ export class FrameWriter {
     }
     const frame = new Uint8Array(LENGTH_BYTES + ENVELOPE_BYTES + body.length);
     putU32(frame, 0, ENVELOPE_BYTES + body.length);
-    this.#envelope.seal(this.#nonces, body, frame, LENGTH_BYTES);
+    this.#envelope.seal(this.#nonces, body, frame, LENGTH_BYTES, this.#chain.associated);
+    this.#chain.advance(nonceOf(frame.subarray(LENGTH_BYTES)));
     return frame;
   }
 }
@@ -75,20 +108,20 @@ export class FrameWriter {
  */
 export class FrameReader {
   readonly #envelope: Envelope;
-  readonly #streams: ReplayWindow;
+  readonly #seen: SeenStreams;
   readonly #unproven: Unproven;
+  readonly #chain: Chain;
   /** This stream's share of it. */
   #charged = 0;
-  #boot: number | null = null;
-  #expected = 0;
   #gathered: Uint8Array = NOTHING;
   #end = 0;
   #broken = false;
 
-  constructor(envelope: Envelope, streams: ReplayWindow, unproven: Unproven) {
+  constructor(envelope: Envelope, seen: SeenStreams, unproven: Unproven) {
     this.#envelope = envelope;
-    this.#streams = streams;
+    this.#seen = seen;
     this.#unproven = unproven;
+    this.#chain = new Chain(envelope);
   }
 
   /** The bodies of the frames that `bytes` completes, in order; a rejection can only stand last, and nothing follows it. */
@@ -111,7 +144,7 @@ export class FrameReader {
     }
     this.#broken = opened.at(-1)?.ok === false;
     this.#keep(input, at);
-    if (!this.#charge(this.#boot === null ? this.#gathered.length : 0)) {
+    if (!this.#charge(this.#chain.isAtStart ? this.#gathered.length : 0)) {
       this.close();
       opened.push(rejected("source-budget"));
     }
@@ -145,14 +178,13 @@ export class FrameReader {
 
   #open(envelope: Uint8Array): Opened {
     const nonce = nonceOf(envelope);
-    const boot = bootOf(nonce);
-    const inOrder = counterOf(nonce) === this.#expected && (this.#boot === null || this.#boot === boot);
-    if (!inOrder || (this.#boot === null && this.#streams.has(boot, 0))) return rejected("replayed");
-    const body = this.#envelope.open(envelope);
+    const { own, starts } = this.#seen;
+    const [boot, counter] = [bootOf(nonce), counterOf(nonce)];
+    if (this.#chain.isAtStart && (boot === own.boot || starts.has(boot, counter))) return rejected("replayed");
+    const body = this.#envelope.open(envelope, this.#chain.associated);
     if (body === null) return rejected("forged");
-    if (this.#boot === null) this.#streams.take(boot, 0);
-    this.#boot = boot;
-    this.#expected++;
+    if (this.#chain.isAtStart) starts.take(boot, counter);
+    this.#chain.advance(nonce);
     return { ok: true, body };
   }
 
@@ -189,6 +221,8 @@ interface Unproven {
 }
 
 const LENGTH_BYTES = 4;
-/** Streams in use at one time and somewhat more. */
-const REMEMBERED_STREAMS = 4_096;
+/** A joiner hears everybody before it knows anybody; and every member may boot once more before its former boot is forgotten. */
+const FEWEST_BOOTS = 128;
+/** Frames, of whatever streams, that a sender may have sealed between two first ones that overtake each other. */
+const START_WINDOW = 4_096;
 const NOTHING = new Uint8Array(0);
