@@ -199,6 +199,13 @@ export class Membership {
     };
   }
 
+  /** Members held alive or suspect, this node included; null before there is a view. Asked every second, so cheaper than a look. */
+  present(): number | null {
+    if (this.#setup.mode !== "http") return this.#swim?.present ?? null;
+    const peers = this.#http?.view().peers ?? [];
+    return 1 + peers.filter(({ state }) => state === "alive" || state === "suspect").length;
+  }
+
   /** Says goodbye and resolves once that was said often enough, at the latest after the leave timeout. */
   async leave(): Promise<void> {
     const swim = this.#swim;

@@ -90,6 +90,11 @@ export class SwimDriver {
     return this.#core.nextDeadline === null;
   }
 
+  /** Members held alive or suspect, this node included. */
+  get present(): number {
+    return this.#core.present;
+  }
+
   view(): MembershipView {
     return this.#core.view(this.#now());
   }

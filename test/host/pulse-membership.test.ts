@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { PulseSnapshot } from "#ports";
+import { Answers } from "../../src/host/pulse/answers.ts";
 import { Detectors } from "../../src/host/pulse/detectors.ts";
 import { startPulse } from "../../src/host/pulse/index.ts";
 import type { MembershipEvent, PulseMembership } from "../../src/host/pulse/messages.ts";
+import { Posts } from "../../src/host/pulse/posts.ts";
+import { serve } from "../../src/host/pulse/serve.ts";
 import { bindUdp } from "../../src/host/udp.ts";
 import { membershipSetup } from "../membership/shell/fake-world.ts";
 
@@ -54,6 +60,35 @@ test("the pulse thread answers for membership: everyone it sees, whether that ha
     assert.equal(left.membership.lifecycle, "left");
   } finally {
     await pulse.close();
+  }
+});
+
+test("whoever waits for convergence shares one look every 100 ms with all others who do", async () => {
+  let looks = 0;
+  const look = (): null => {
+    looks += 1;
+    return null;
+  };
+  const page = (): never => assert.fail("nothing to show without a look");
+  const answers = new Answers("n0", () => performance.now(), { look, summary: page, nodes: page, metrics: page });
+  const server = createServer();
+  const posts = new Posts(
+    { hostNames: [], adminKeySha256: null },
+    () => {},
+    () => Promise.resolve(null),
+  );
+  serve(server, answers, posts);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    const { port } = server.address() as AddressInfo;
+    const waits = Array.from({ length: 30 }, () => fetch(`http://127.0.0.1:${port}/health?converged=true&timeout=1s`));
+    const codes = (await Promise.all(waits)).map(({ status }) => status);
+    assert.deepEqual(new Set(codes), new Set([503]));
+    // One each at once, then ten a second for all of them; it would be 330.
+    assert.ok(looks <= 60, `${looks} looks`);
+  } finally {
+    server.close();
   }
 });
 

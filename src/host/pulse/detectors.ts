@@ -23,7 +23,7 @@ import type { GossipKeyChanges } from "./gossip-key-changes.ts";
 import { httpGetAs } from "./http-get.ts";
 import { figuresOf } from "./membership-figures.ts";
 import type { MembershipEvent, PulseMembership } from "./messages.ts";
-import { countsOf, nodesBody, snakeCase, summaryBody } from "./nodes-body.ts";
+import { nodesBody, snakeCase, summaryBody } from "./nodes-body.ts";
 
 /** The membership of this node in the pulse thread: its sockets, and one life after another. */
 export class Detectors {
@@ -112,10 +112,7 @@ export class Detectors {
 
   /** Members that are alive or suspect, this node included; null before the first view. */
   present(): number | null {
-    const look = this.#life?.look();
-    if (look === undefined || (look.swim === null && look.mode !== "http")) return null;
-    const { alive = 0, suspect = 0 } = countsOf(look);
-    return alive + suspect + (look.swim === null ? 1 : 0);
+    return this.#life?.present() ?? null;
   }
 
   contact(id: string): void {

@@ -19,7 +19,7 @@ export function harden(server: Server): void {
 
 /** Reads are answered here, from the last snapshot; what changes something goes on to main. */
 export function serve(server: Server, answers: Answers, posts: Posts, onAsker: (nodeId: string) => void = () => {}): void {
-  const waits = { now: 0 };
+  const waiters = new ConvergenceWaiters(answers);
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue = false): void => {
     // Exact paths only: nothing is decoded, joined or resolved, so nothing can be walked.
     const path = (request.url ?? "").split("?", 1)[0]!;
@@ -27,7 +27,7 @@ export function serve(server: Server, answers: Answers, posts: Posts, onAsker: (
     if (typeof asker === "string" && path === "/status") onAsker(asker);
     const patienceMs = path === "/health" && request.method === "GET" ? convergencePatience(request.url ?? "") : null;
     if (patienceMs !== null) {
-      void untilConverged(request, patienceMs, answers, waits).then((answer) => write(request, response, answer));
+      void untilConverged(request, patienceMs, answers, waiters).then((answer) => write(request, response, answer));
     } else if (POST_PATHS.has(path) && request.method === "POST") {
       posts.answer(request, response, path, expectsContinue).then(
         (answer) => write(request, response, answer),
@@ -93,7 +93,7 @@ async function untilConverged(
   request: IncomingMessage,
   patienceMs: number,
   answers: Answers,
-  waits: { now: number },
+  waiters: ConvergenceWaiters,
 ): Promise<Answer> {
   if (Number.isNaN(patienceMs)) {
     return problem(400, "INVALID_ARGUMENT", "timeout must be milliseconds, or a whole number with ms, s or m, such as 30s");
@@ -101,14 +101,29 @@ async function untilConverged(
   const end = performance.now() + patienceMs;
   let answer = answers.converged();
   if (answer.code === 200 || patienceMs === 0) return answer;
-  if (waits.now >= MAX_WAITS) return problem(429, "OVERLOADED", `${MAX_WAITS} requests are waiting already`);
-  waits.now++;
-  while (answer.code !== 200 && performance.now() < end && !request.socket.destroyed) {
-    await pause(Math.min(CONVERGENCE_LOOK_MS, Math.max(1, end - performance.now())));
-    answer = answers.converged();
-  }
-  waits.now--;
+  if (waiters.count >= MAX_WAITS) return problem(429, "OVERLOADED", `${MAX_WAITS} requests are waiting already`);
+  waiters.count++;
+  while (answer.code !== 200 && performance.now() < end && !request.socket.destroyed) answer = await waiters.nextLook();
+  waiters.count--;
   return answer;
+}
+
+/** Who waits shares one look with all others who do: anybody may ask, and a look at thousands of members is not free. */
+class ConvergenceWaiters {
+  readonly #answers: Pick<Answers, "converged">;
+  #next: Promise<Answer> | null = null;
+  count = 0;
+
+  constructor(answers: Pick<Answers, "converged">) {
+    this.#answers = answers;
+  }
+
+  nextLook(): Promise<Answer> {
+    return (this.#next ??= pause(CONVERGENCE_LOOK_MS).then(() => {
+      this.#next = null;
+      return this.#answers.converged();
+    }));
+  }
 }
 
 function write(request: IncomingMessage, response: ServerResponse, answer: Answer): void {

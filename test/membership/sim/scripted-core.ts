@@ -7,6 +7,7 @@ export class ScriptedCore implements SwimCore {
   readonly outgoing: Transmission[] = [];
   readonly reported: SwimEvent[] = [];
   nextDeadline: MonotonicMs | null = null;
+  readonly present = 1;
   readonly #worldMs: () => number;
 
   constructor(worldMs: () => number) {

@@ -58,6 +58,10 @@ class Swim implements SwimCore {
     return this.#state.timers.next;
   }
 
+  get present(): number {
+    return this.#state.members.present;
+  }
+
   handleDatagram(now: MonotonicMs, from: Address, bytes: Uint8Array): void {
     const state = this.#at(now);
     if (state.isSilent) return;

@@ -217,5 +217,7 @@ export interface SwimCore {
   takeTransmissions(): readonly Transmission[];
   takeEvents(): readonly SwimEvent[];
   readonly nextDeadline: MonotonicMs | null;
+  /** Members held alive or suspect, this node included: what a view would count, for the price of a sum. */
+  readonly present: number;
   view(now: MonotonicMs): MembershipView;
 }
