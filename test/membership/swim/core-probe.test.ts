@@ -41,6 +41,16 @@ test("a member that does not answer is asked for through three others, then susp
   assert.equal(node.held(target)?.accuser, "own");
 });
 
+test("a member that moved while it was probed is not suspected for its silence at the old address", () => {
+  const node = nodeKnowing("abcde");
+  const { target } = nextPing(node);
+  node.run(350);
+  const moved = { ...record(target, "alive", 1), addresses: [peerAddress("z")] };
+  node.hearOf(target === "a" ? "b" : "a", moved);
+  node.run(400);
+  assert.equal(node.held(target)?.state, "alive");
+});
+
 test("an ack by way of another is as good as a direct one", () => {
   const node = nodeKnowing("abcde");
   const { probe, target } = nextPing(node);
