@@ -11,17 +11,17 @@ export class Terminal {
   constructor(stream: NodeJS.WriteStream, env: Readonly<Record<string, string | undefined>>) {
     this.#stream = stream;
     // https://no-color.org: set to anything but nothing.
-    this.#hasColours = stream.isTTY === true && stream.hasColors() && (env["NO_COLOR"] ?? "") === "";
+    this.#hasColours = stream.isTTY && stream.hasColors() && (env["NO_COLOR"] ?? "") === "";
   }
 
   get room(): Room {
     const { isTTY, columns, rows } = this.#stream;
-    return isTTY === true ? { columns: columns || 80, rows: rows || 24 } : { columns: Infinity, rows: null };
+    return isTTY ? { columns: columns || 80, rows: rows || 24 } : { columns: Infinity, rows: null };
   }
 
   /** A screen of its own, so that what stood on the terminal is back when this is over. */
   open(): void {
-    if (this.#stream.isTTY !== true || this.#isOpen) return;
+    if (!this.#stream.isTTY || this.#isOpen) return;
     this.#isOpen = true;
     this.#stream.write(OTHER_SCREEN + HIDE_CURSOR);
   }
