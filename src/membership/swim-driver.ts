@@ -45,7 +45,7 @@ export class SwimDriver {
   readonly #core: SwimCore;
   readonly #ports: SwimPorts;
   readonly #slackMs: number;
-  readonly #streams = new Map<StreamId, OpenStream>();
+  readonly #streams = new Map<StreamId, ByteStream>();
   readonly #inbound = new InboundStreams(INBOUND_LIMITS);
   /** The core names its own streams by odd numbers, the driver inbound ones by even. */
   #lastInbound = 0;
@@ -137,11 +137,11 @@ export class SwimDriver {
 
   #accept(endpoint: Endpoint, stream: ByteStream): StreamEvents | null {
     const from = canonicalAddress(endpoint);
-    if (from === null || !this.#inbound.enter(endpoint.host)) return null;
+    const id = StreamId(this.#lastInbound + 2);
+    if (from === null || !this.#inbound.enter(id, endpoint.host, (stranger) => this.#evict(stranger))) return null;
     this.#accepted++;
-    this.#lastInbound += 2;
-    const id = StreamId(this.#lastInbound);
-    this.#streams.set(id, { stream, host: endpoint.host });
+    this.#lastInbound = id;
+    this.#streams.set(id, stream);
     this.#core.handleStreamOpened(this.#now(), id, from);
     this.#pump();
     return this.#eventsOf(id);
@@ -154,7 +154,7 @@ export class SwimDriver {
       this.#core.handleStreamOpened(this.#now(), id, to);
       this.#pump();
     };
-    this.#streams.set(id, { stream: this.#ports.streams.dial(to, timeoutMs, { onOpen, ...this.#eventsOf(id) }), host: null });
+    this.#streams.set(id, this.#ports.streams.dial(to, timeoutMs, { onOpen, ...this.#eventsOf(id) }));
   }
 
   #eventsOf(id: StreamId): StreamEvents {
@@ -172,13 +172,17 @@ export class SwimDriver {
   }
 
   #close(id: StreamId): void {
-    this.#streams.get(id)?.stream.close();
+    this.#streams.get(id)?.close();
     this.#forget(id);
   }
 
+  #evict(stranger: StreamId): void {
+    this.#close(stranger);
+    this.#core.handleStreamClosed(this.#now(), stranger, true);
+  }
+
   #forget(id: StreamId): void {
-    const host = this.#streams.get(id)?.host ?? null;
-    if (host !== null) this.#inbound.leave(host);
+    this.#inbound.leave(id);
     this.#streams.delete(id);
   }
 
@@ -199,7 +203,9 @@ export class SwimDriver {
         return this.#dial(transmission.stream, transmission.to, transmission.timeoutMs);
       case "stream-bytes":
         this.#messagesSent++;
-        return this.#streams.get(transmission.stream)?.stream.write(transmission.bytes);
+        // The core answers nobody who has not shown the key.
+        this.#inbound.known(transmission.stream);
+        return this.#streams.get(transmission.stream)?.write(transmission.bytes);
       case "close-stream":
         return this.#close(transmission.stream);
       default:
@@ -245,12 +251,6 @@ export class SwimDriver {
     this.#core.handleTimeout(this.#now());
     this.#pump();
   }
-}
-
-interface OpenStream {
-  readonly stream: ByteStream;
-  /** Of an inbound stream: whose place it takes. */
-  readonly host: string | null;
 }
 
 /** A flood of datagrams must not silence the timers. */

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { swimProfiles } from "#membership/core";
+import { StreamId, swimProfiles } from "#membership/core";
 import type { Endpoint, StreamEvents } from "#ports";
 import { canonicalAddress } from "../../../src/membership/address.ts";
+import { InboundStreams } from "../../../src/membership/inbound.ts";
 import { SwimDriver } from "../../../src/membership/swim-driver.ts";
 import { addressOf, FakeNetwork, type FakeLoop, swimSetup } from "./fake-world.ts";
 
@@ -36,6 +37,36 @@ test("after a stall the sockets are read before a probe is judged, however much 
 });
 
 test("inbound streams have a limit for each host and one for all; a place is free again when its stream is over", () => {
+  const inbound = new InboundStreams({ total: 6, perHost: 4 });
+  const enter = (id: number, host: string): boolean => {
+    const entered = inbound.enter(StreamId(id), host, () => assert.fail("nobody has to go"));
+    inbound.known(StreamId(id));
+    return entered;
+  };
+  assert.deepEqual(
+    [1, 2, 3, 4, 5].map((id) => enter(id, "198.51.100.1")),
+    [true, true, true, true, false],
+  );
+  inbound.leave(StreamId(1));
+  assert.deepEqual([enter(6, "198.51.100.1"), enter(7, "198.51.100.1")], [true, false]);
+  assert.deepEqual([enter(8, "198.51.100.2"), enter(9, "198.51.100.3"), enter(10, "198.51.100.4")], [true, true, false]);
+  assert.equal(inbound.refused, 3);
+});
+
+test("whoever connects and says nothing makes room for the next: the oldest stranger, on a crowded host one of its own", () => {
+  const inbound = new InboundStreams({ total: 6, perHost: 4 });
+  const gone: number[] = [];
+  const enter = (id: number, host: string): boolean => inbound.enter(StreamId(id), host, (stranger) => gone.push(stranger));
+  for (const id of [1, 2]) enter(id, "198.51.100.1");
+  for (const id of [3, 4, 5, 6]) enter(id, "198.51.100.2");
+  inbound.known(StreamId(1));
+  assert.ok(enter(7, "198.51.100.2"));
+  assert.deepEqual(gone, [3], "its host is full");
+  assert.ok(enter(8, "203.0.113.9"));
+  assert.deepEqual(gone, [3, 2], "the oldest of all that is no member");
+});
+
+test("the driver closes the stranger that makes room, and takes the newcomer", () => {
   const network = new FakeNetwork();
   const { loop, datagrams } = network.node(addressOf("n0"));
   let accept: ((from: Endpoint, stream: { write(): void; close(): void }) => StreamEvents | null) | null = null;
@@ -47,16 +78,11 @@ test("inbound streams have a limit for each host and one for all; a place is fre
     onEvent: () => {},
   });
   assert.ok(started.ok);
-  const open = (host: string, port: number): StreamEvents | null => accept!({ host, port }, { write: () => {}, close: () => {} });
-  const first = Array.from({ length: 64 }, (_, at) => open("198.51.100.1", 1_000 + at));
-  assert.ok(first.every((events) => events !== null));
-  assert.equal(open("198.51.100.1", 2_000), null);
-  assert.notEqual(open("198.51.100.2", 2_000), null);
-  first[0]!.onClosed(false);
-  assert.notEqual(open("198.51.100.1", 2_001), null);
-  for (let host = 10; host < 250; host++) open(`198.51.100.${host}`, 1_000);
-  assert.equal(open("203.0.113.9", 1_000), null);
-  assert.ok(started.value.counters.streamsRefused >= 2);
+  const closed: number[] = [];
+  const open = (port: number): StreamEvents | null =>
+    accept!({ host: "198.51.100.1", port }, { write: () => {}, close: () => void closed.push(port) });
+  for (let port = 1; port <= 65; port++) assert.notEqual(open(port), null);
+  assert.deepEqual([closed, started.value.counters.streamsRefused], [[1], 1]);
 });
 
 test("the system's names of an endpoint become the one spelling in which members write theirs", () => {

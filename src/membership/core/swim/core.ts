@@ -20,7 +20,7 @@ import { askForRelay, tendPaths } from "./relay.ts";
 import { sendFrame } from "./send.ts";
 import type { SwimSetup } from "./setup.ts";
 import { SwimState } from "./state.ts";
-import { acceptStream, closeStream, endStream, forgetStream } from "./streams.ts";
+import { acceptStream, closeStream, endStream, forgetStream, proveStream } from "./streams.ts";
 import { isVerdict, type Timer } from "./timers.ts";
 import type { Address, MembershipView, Seed, StreamId, SwimCommand, SwimCore, SwimEvent, Transmission } from "./types.ts";
 import { viewOf } from "./view.ts";
@@ -101,6 +101,7 @@ class Swim implements SwimCore {
     state.counters.bytesReceived += bytes.length;
     for (const read of state.wire.openFrames(id, bytes)) {
       if (!state.streams.has(id)) return;
+      if (read.ok) proveStream(state, stream);
       if (read.ok && stream.use.kind === "enquiry") {
         handleEnquiryAnswer(state, stream, read.packet);
       } else if (read.ok) {

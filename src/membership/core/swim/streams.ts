@@ -5,6 +5,8 @@ import { type Address, StreamId } from "./types.ts";
 
 /** Far above what a cluster of thousands has open at one time. */
 const STREAMS_MAX = 1_024;
+/** So long whoever connects may take to show the key, by a first whole frame. */
+const STRANGER_MS = 2_000;
 
 /** Why a full exchange is made; all of them are the same exchange. */
 export type PushPullPurpose = "join" | "periodic" | "repair" | "heal" | "reconnect";
@@ -26,6 +28,10 @@ export interface Stream {
   readonly peer: Address;
   use: StreamUse;
   heardAt: MonotonicMs;
+  /** When it must have served its purpose. */
+  until: MonotonicMs;
+  /** Of an inbound one: a genuine frame has come. */
+  isProven: boolean;
 }
 
 /** Asks the driver for a stream, which must be open within `connectMs` and have served its purpose within `timeoutMs`. */
@@ -38,9 +44,10 @@ export function openStream(
 ): StreamId {
   const id = StreamId(state.nextStream);
   state.nextStream += 2;
-  state.streams.set(id, { id, peer: to, use, heardAt: state.now });
+  const until = MonotonicMs(state.now + timeoutMs);
+  state.streams.set(id, { id, peer: to, use, heardAt: state.now, until, isProven: false });
   state.transmissions.push({ kind: "open-stream", stream: id, to, timeoutMs: Math.ceil(Math.min(connectMs, timeoutMs)) });
-  state.timers.set(MonotonicMs(state.now + timeoutMs), { kind: "stream-over", stream: id });
+  state.timers.set(until, { kind: "stream-over", stream: id });
   return id;
 }
 
@@ -50,8 +57,17 @@ export function acceptStream(state: SwimState, id: StreamId, peer: Address): voi
     state.transmissions.push({ kind: "close-stream", stream: id });
     return;
   }
-  state.streams.set(id, { id, peer, use: { kind: "inbound" }, heardAt: state.now });
-  state.timers.set(MonotonicMs(state.now + state.options.streamTimeoutMs), { kind: "stream-over", stream: id });
+  const until = MonotonicMs(state.now + Math.min(STRANGER_MS, state.options.streamTimeoutMs));
+  state.streams.set(id, { id, peer, use: { kind: "inbound" }, heardAt: state.now, until, isProven: false });
+  state.timers.set(until, { kind: "stream-over", stream: id });
+}
+
+/** The first genuine frame of an inbound stream: it is a member's, and gets a member's time. */
+export function proveStream(state: SwimState, stream: Stream): void {
+  if (stream.use.kind !== "inbound" || stream.isProven) return;
+  stream.isProven = true;
+  stream.until = MonotonicMs(state.now + state.options.streamTimeoutMs);
+  state.timers.set(stream.until, { kind: "stream-over", stream: stream.id });
 }
 
 /** Forgets the stream and has it closed. Whatever still arrives on it is for nobody. */
@@ -74,7 +90,9 @@ export function forgetStream(state: SwimState, stream: Stream): void {
 
 /** Streams that are kept open have no end of their own; all others are over now, whether they got anywhere or not. */
 export function endStream(state: SwimState, id: StreamId): void {
-  const kind = state.streams.get(id)?.use.kind;
+  const stream = state.streams.get(id);
+  if (stream === undefined || state.now < stream.until) return;
+  const { kind } = stream.use;
   if (kind === "client" || (kind === "uplink" && state.uplinks.isGranted(id))) return;
   closeStream(state, id);
 }
