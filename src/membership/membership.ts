@@ -137,7 +137,7 @@ export class Membership {
         random: this.#ports.random,
         allow: this.#setup.allow,
       },
-      this.#lives.members,
+      this.#recalled(),
       { ...this.#ports, ...sockets, onEvent: (event) => this.#swimEvent(event) },
     );
     if (!started.ok) return started;
@@ -236,6 +236,16 @@ export class Membership {
 
   #now() {
     return this.#ports.clock.now().monotonicMs;
+  }
+
+  /**
+   * A removal that the operator took back is told of for as long as a tombstone stands. A node that was away for longer may have
+   * missed both, and would remove the member once more: such a one learns from the others who was removed.
+   */
+  #recalled(): readonly MemberRecord[] {
+    const { members, wallMs } = this.#lives;
+    const awayMs = wallMs === null ? Infinity : this.#ports.clock.now().wallMs - wallMs;
+    return awayMs < this.#setup.swim.tombstoneMs ? members : members.filter(({ state }) => state !== "removed");
   }
 
   #selfTest(view: MembershipView, { counters }: SwimDriver): SelfTest {

@@ -40,6 +40,11 @@ export class Detectors {
   readonly #events = new Map<string, number>();
   #life: Membership | null = null;
   #remembered = "";
+  /** The file tells when this node was there last, also where nothing changes. */
+  readonly #rewriting = setInterval(() => {
+    this.#remembered = "";
+    this.#remember();
+  }, REMEMBER_EVERY_MS).unref();
   #rememberTimer: ReturnType<typeof setTimeout> | null = null;
   /** Main was silent so long that this node has fallen silent too. */
   #isStalled = false;
@@ -174,6 +179,7 @@ export class Detectors {
 
   close(): void {
     if (this.#rememberTimer !== null) clearTimeout(this.#rememberTimer);
+    clearInterval(this.#rewriting);
     this.#life?.close();
     this.#closeSockets();
   }
@@ -231,6 +237,7 @@ const MAX_RECENT = 50;
 const SELF_TEST_AFTER_MS = 3_000;
 /** Changes come in crowds, at a start above all. */
 const REMEMBER_AFTER_MS = 2_000;
+const REMEMBER_EVERY_MS = 600_000;
 
 async function resolveName(name: string): Promise<readonly string[]> {
   try {

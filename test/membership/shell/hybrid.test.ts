@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#kernel";
-import { Membership, type MembershipSetup } from "#membership";
+import { NodeId, seededRandom } from "#kernel";
+import { type FormerLives, Membership, type MembershipSetup } from "#membership";
+import { swimProfiles } from "#membership/core";
 import type { HttpGetResult } from "#ports";
 import { nodeAead } from "../../../src/host/aead.ts";
+import { record } from "../swim/wire-samples.ts";
 import { addressOf, FakeNetwork, membershipSetup } from "./fake-world.ts";
 
 test("in mode http a node is polled over its status port, and its verdicts come from there alone", async () => {
@@ -33,6 +35,21 @@ test("in mode hybrid both detectors find a crash, SWIM first, and the comparison
   assert.ok(comparison!.swimLeadMs! > 3_000, `SWIM was earlier by ${comparison?.swimLeadMs} ms`);
   assert.ok(comparison!.swim.messages > 0 && comparison!.http.messages > 0);
   assert.equal(comparison?.disagreements, 1);
+});
+
+test("who was removed is remembered across a restart, yet not by a node that was down for longer than a tombstone stands", async () => {
+  const removed = { ...record, id: NodeId("gone"), state: "removed", accuser: null } as const;
+  for (const [awayMs, holds] of [
+    [swimProfiles.mesh.tombstoneMs - 1_000, ["gone", "n0"]],
+    [swimProfiles.mesh.tombstoneMs + 1_000, ["n0"]],
+  ] as const) {
+    const world = new World({}, 1, { members: [removed], wallMs: -awayMs });
+    await world.run(500);
+    assert.deepEqual(
+      world.look("n0").swim?.view.members.map((member) => member.record.id),
+      holds,
+    );
+  }
 });
 
 test("a name without an address is asked for again, and the node joins once it has one", async () => {
@@ -122,7 +139,7 @@ class World {
   readonly names = new Map<string, readonly string[]>();
   unresolved = 0;
 
-  constructor(more: Partial<MembershipSetup>, count: number) {
+  constructor(more: Partial<MembershipSetup>, count: number, lives: Partial<FormerLives> = {}) {
     const all = Array.from({ length: count }, (_, at) => `n${at}`);
     const setups = all.map((name) => membershipSetup(name));
     for (const [at, name] of all.entries()) {
@@ -135,7 +152,7 @@ class World {
           peers: setups.filter(({ id }) => id !== own.id).map(({ id }) => ({ id, addresses: [`http://${id}`] })),
           ...more,
         },
-        { epoch: 1, members: [], wallMs: null },
+        { epoch: 1, members: [], wallMs: null, ...lives },
         {
           clock: loop.clock,
           timers: loop.timers,
