@@ -96,7 +96,7 @@ export class Membership {
   readonly #resolve: ResolveName;
   readonly #http: HttpPollDriver | null;
   readonly #comparison: Comparison | null;
-  readonly #heardAt = new Map<NodeId, number>();
+  #heardAt: ReadonlyMap<NodeId, number> = new Map();
   readonly #timers = new Set<Timer>();
   #swim: SwimDriver | null = null;
   #metadata: Metadata;
@@ -276,11 +276,18 @@ export class Membership {
   }
 
   #hearFromView(): void {
-    for (const { record, heardAt } of this.#swim?.view().members ?? []) {
-      if (heardAt === null || this.#heardAt.get(record.id) === heardAt) continue;
-      this.#heardAt.set(record.id, heardAt);
-      this.#comparison?.heard(heardAt, record.id, String(record.incarnation.epoch));
+    if (this.#swim === null || this.#comparison === null) return;
+    const { members } = this.#swim.view();
+    const heard = new Map<NodeId, number>();
+    for (const { record, heardAt } of members) {
+      if (heardAt === null) continue;
+      heard.set(record.id, heardAt);
+      if (this.#heardAt.get(record.id) === heardAt) continue;
+      this.#comparison.heard(heardAt, record.id, String(record.incarnation.epoch));
     }
+    this.#heardAt = heard;
+    const polled = this.#http?.view().peers ?? [];
+    this.#comparison.retain(this.#now(), new Set([...members.map(({ record }) => record.id), ...polled.map(({ id }) => id)]));
   }
 
   #compare(view: MembershipView | null): ComparisonView | null {

@@ -41,6 +41,28 @@ test("heard in another boot it had died; with no boot told the verdict stays unc
   assert.deepEqual(swim.detection, { samples: 1, p50Ms: 6_000, p99Ms: 6_000 });
 });
 
+test("whom neither detector knows any more is forgotten; what was found about it stands", () => {
+  const comparison = observed();
+  comparison.heard(at(1_000), b, "1");
+  comparison.report(at(7_000), "swim", says("dead"));
+  comparison.report(at(61_000), "http", says("dead"));
+  const before = comparison.view(at(70_000));
+  comparison.retain(at(70_000), new Set([b]));
+  assert.deepEqual(comparison.view(at(70_000)), before);
+  comparison.retain(at(70_000), new Set());
+  assert.deepEqual(comparison.view(at(70_000)), before);
+  comparison.report(at(80_000), "swim", says("alive"));
+  assert.equal(comparison.view(at(80_000)).swim.falseDeaths, 0, "a member of that name is another one");
+});
+
+test("a disagreement about somebody who is forgotten is over", () => {
+  const comparison = observed();
+  comparison.report(at(7_000), "swim", says("dead"));
+  comparison.retain(at(10_000), new Set());
+  const { open, disagreements, disagreedMs } = comparison.view(at(20_000));
+  assert.deepEqual([open, disagreements, disagreedMs], [[], 1, 3_000]);
+});
+
 test("a refutation that came by gossip judges the verdict as well", () => {
   const comparison = observed();
   comparison.heard(at(1_000), b, "1");

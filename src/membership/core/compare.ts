@@ -126,6 +126,20 @@ export class Comparison {
     if (detectors.every((each) => subject.opinions[each] === "gone")) this.#subjects.delete(id);
   }
 
+  /** Nobody else is known to either detector any more: what was found about those is settled, and they are forgotten. */
+  retain(now: MonotonicMs, known: ReadonlySet<NodeId>): void {
+    for (const [id, { verdicts, differSince }] of this.#subjects) {
+      if (known.has(id)) continue;
+      for (const detector of detectors) {
+        const silentMs = verdicts[detector]?.silentMs ?? null;
+        if (silentMs !== null) keep(this.#tallies[detector].detectionMs, silentMs);
+      }
+      if (verdicts.swim !== null && verdicts.http !== null) keep(this.#leadsMs, verdicts.http.at - verdicts.swim.at);
+      if (differSince !== null) this.#disagreedMs += now - differSince;
+      this.#subjects.delete(id);
+    }
+  }
+
   /** Messages that a detector has sent since its start: datagrams and stream frames, or requests. */
   countMessages(detector: Detector, total: number): void {
     this.#tallies[detector].messages = total;

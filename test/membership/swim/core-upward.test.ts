@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MonotonicMs, NodeId } from "#kernel";
+import { ProfileHash } from "#membership/core";
 import { removalBarrier } from "../../../src/membership/core/swim/incarnation.ts";
+import { ProbeNumber } from "../../../src/membership/core/swim/message.ts";
 import { messagesOf, NodeUnderTest, record } from "./fake-peers.ts";
 import { addressOf, TinyNetwork } from "./tiny-network.ts";
 
@@ -11,6 +13,18 @@ test("a table that is full is told of once, and every refusal is counted", () =>
   const told = node.events().filter(({ kind }) => kind === "members-full");
   assert.deepEqual(told, [{ kind: "members-full", refused: "c", maxMembers: 3 }]);
   assert.equal(node.core.view(MonotonicMs(0)).counters.refusedFull, 3);
+});
+
+test("other numbers are told of once the node that uses them is a member; of strangers nothing is kept", () => {
+  const node = new NodeUnderTest();
+  const told = (): number => node.events().filter(({ kind }) => kind === "profile-mismatch").length;
+  const ping = { kind: "ping", probe: ProbeNumber(1), target: node.self.id } as const;
+  node.hear("x", [ping], undefined, ProfileHash(1));
+  assert.equal(told(), 0);
+  node.hearOf("a", record("x", "alive", 1));
+  node.hear("x", [ping], undefined, ProfileHash(1));
+  node.hear("x", [ping], undefined, ProfileHash(1));
+  assert.equal(told(), 1);
 });
 
 test("flapping is told of when it begins and when it is over, and the view shows it", () => {

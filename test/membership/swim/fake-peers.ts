@@ -60,8 +60,13 @@ export class NodeUnderTest {
   }
 
   /** The peer sends one datagram. */
-  hear(peer: string, messages: readonly Message[], incarnation: Incarnation = { epoch: 1, counter: 0 }): void {
-    const packet = { sender: NodeId(peer), incarnation, digest: Digest(0), profile: profileHashOf(this.options), messages };
+  hear(
+    peer: string,
+    messages: readonly Message[],
+    incarnation: Incarnation = { epoch: 1, counter: 0 },
+    profile = profileHashOf(this.options),
+  ): void {
+    const packet = { sender: NodeId(peer), incarnation, digest: Digest(0), profile, messages };
     this.core.handleDatagram(MonotonicMs(this.now), peerAddress(peer), this.#wire(peer).datagram(packet));
     this.#gather();
   }

@@ -119,7 +119,8 @@ function recordsOf(message: Message): readonly MemberRecord[] {
 
 function compareProfiles(state: SwimState, { sender, profile }: Packet): void {
   if (profile === state.profile) return void state.mismatched.delete(sender);
-  if (state.mismatched.has(sender)) return;
+  // Of strangers nothing is kept: one that becomes a member is compared again.
+  if (state.mismatched.has(sender) || state.members.get(sender) === null) return;
   state.mismatched.add(sender);
   state.events.push({ kind: "profile-mismatch", peer: sender, ours: state.profile, theirs: profile });
 }
