@@ -67,7 +67,7 @@ export class HttpPollDriver {
 }
 
 /** Whoever stands at the address answers: what goes on to logs and pages is short and plain. */
-const NODE_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const BOOT = /^[0-9]{1,10}$/;
 
 /** `GET /status`: who answers, and in which life. An older version tells no boot. */

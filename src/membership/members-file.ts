@@ -33,7 +33,9 @@ export function encodeMembers(members: readonly MemberRecord[], nowMs: number): 
   return `${JSON.stringify({ format_version: FORMAT_VERSION, written_at_ms: nowMs, members: kept })}\n`;
 }
 
-/** Null when it cannot be read: then nothing is remembered, and the seeds know who is there. */
+/**
+ * Null when it cannot be read: then nothing is remembered, and the seeds know who is there. A member that cannot be read is lost alone.
+ */
 export function decodeMembers(text: string): RememberedMembers | null {
   let parsed: unknown;
   try {
@@ -44,7 +46,6 @@ export function decodeMembers(text: string): RememberedMembers | null {
   const { format_version: version, written_at_ms: writtenAtMs, members } = (parsed ?? {}) as Readonly<Record<string, unknown>>;
   if (version !== FORMAT_VERSION || typeof writtenAtMs !== "number" || !Array.isArray(members)) return null;
   const read = members.slice(0, MAX_MEMBERS).map(readMember);
-  if (read.includes(null)) return null;
   return { writtenAtMs, members: read.filter((member) => member !== null) };
 }
 

@@ -165,6 +165,10 @@ test("texts that could harm a terminal or stand for a path are refused", () => {
     { id: NodeId("a b") },
     { id: NodeId("../x") },
     { id: NodeId("") },
+    { id: NodeId("-x") },
+    { id: NodeId("_x") },
+    { id: NodeId(".x") },
+    { relays: [NodeId("-x")] },
     { relays: [NodeId("a\u001b[2J")] },
     { metadata: { ...record.metadata, role: "a\nb" } },
     { metadata: { ...record.metadata, capabilities: ["\u007f"] } },
@@ -194,6 +198,7 @@ test("a record that cannot be sent is named before anyone tries", () => {
   const why = (part: Partial<MemberRecord>, room = 790): string => whyNotRecord({ ...record, ...part }, room) ?? "";
   assert.equal(why({}), "");
   assert.match(why({ id: NodeId("a b") }), /^the id "a b"/);
+  assert.match(why({ id: NodeId("-x") }), /a letter or digit first/);
   assert.match(why({ addresses: [Address("example.org:1")] }), /"example.org:1" is not an IP address with a port/);
   assert.match(why({ addresses: Array.from({ length: 9 }, () => record.addresses[0]!) }), /9 addresses are over the limit of 8/);
   assert.match(why({ metadata: { ...record.metadata, role: "ä" } }), /^metadata.role: "ä"/);

@@ -59,8 +59,8 @@ export function writeRecord(to: ByteWriter, record: MemberRecord): void {
 
 /** Why `record` cannot be sent in a datagram with room for a record of `roomBytes`; null when it can. */
 export function whyNotRecord(record: MemberRecord, roomBytes: number): string | null {
-  if (!isText(record.id, 1, ID_CHARACTERS))
-    return `the id ${JSON.stringify(record.id)} is not 1 to 64 letters, digits, dots, dashes and underscores`;
+  if (!isText(record.id, 1, ID_CHARACTERS) || !isIdStart(record.id))
+    return `the id ${JSON.stringify(record.id)} is not 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first`;
   if (record.addresses.length > MAX_ADDRESSES)
     return `${record.addresses.length} addresses are over the limit of ${MAX_ADDRESSES}`;
   const wrong = record.addresses.find((address) => parseEndpoint(address) === null);
@@ -76,7 +76,9 @@ export function writeId(writer: ByteWriter, id: NodeId): void {
 }
 
 export function readId(reader: ByteReader): NodeId {
-  return NodeId(reader.text(1, MAX_TEXT, ID_CHARACTERS));
+  const id = reader.text(1, MAX_TEXT, ID_CHARACTERS);
+  if (!reader.failed && !isIdStart(id)) reader.fail();
+  return NodeId(id);
 }
 
 export function writeIncarnation(writer: ByteWriter, { epoch, counter }: Incarnation): void {
@@ -226,6 +228,11 @@ function metadataBytes({ role, provider, version, capabilities, keys }: Metadata
   let bytes = 5 + role.length + provider.length + version.length + (keys.length === 0 ? 0 : 1 + 4 * keys.length);
   for (const capability of capabilities) bytes += 1 + capability.length;
   return bytes;
+}
+
+/** As everywhere else: what begins with a dash looks like an option, and with a dot like a hidden file. */
+function isIdStart(id: string): boolean {
+  return !["-", "_", "."].includes(id.charAt(0));
 }
 
 function isText(text: string, least: number, allowed: Uint8Array): boolean {
