@@ -39,3 +39,15 @@ test("I5, allow_ids: who is not named is no member, neither by its own word nor 
   node.hearOf("a", record("vast-29118471", "alive", 0));
   assert.equal(node.held("vast-29118471")?.state, "alive");
 });
+
+test("allow_cidrs: who asks for a ping cannot have one sent elsewhere", () => {
+  const node = new NodeUnderTest({}, 1, { ids: [], networks: ["10.0.1.96/29"] });
+  const addresses = [peerAddress("b"), Address("192.0.2.1:8771")];
+  const target = record("b", "alive", 0).id;
+  node.hear("a", [{ kind: "ping-request", probe: ProbeNumber(9), target, addresses, timeoutMs: 500 }]);
+  assert.deepEqual(
+    node.sent().map(({ to }) => to),
+    [peerAddress("b")],
+  );
+  assert.equal(refusedBy(node), 1);
+});

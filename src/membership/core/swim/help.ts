@@ -24,7 +24,10 @@ export function handlePingRequest(state: SwimState, request: PingRequest, sender
   if (target !== null) sendTo(state, target, pingTo(state, target, number), true);
   const known = target?.addresses ?? [];
   const others = request.addresses.filter((address) => !known.includes(address));
-  for (const address of others) sendDatagram(state, address, [{ kind: "ping", probe: number, target: request.target }]);
+  for (const address of others) {
+    if (!state.allow.allowsAddress(address)) state.reject("not-allowed", address);
+    else sendDatagram(state, address, [{ kind: "ping", probe: number, target: request.target }]);
+  }
   const nackAfterMs = request.timeoutMs * state.options.nackShare;
   state.timers.set(MonotonicMs(state.now + nackAfterMs), { kind: "help-nack", probe: number });
   state.timers.set(MonotonicMs(state.now + request.timeoutMs), { kind: "help-over", probe: number });
