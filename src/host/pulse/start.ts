@@ -51,7 +51,8 @@ export class PulseError extends Error {
 }
 
 const CLOSE_TIMEOUT_MS = 2_000;
-const LEAVE_TIMEOUT_MS = 8_000;
+/** Above the longest `leave_timeout`: a goodbye is cut short only where the thread does not answer. */
+const LEAVE_TIMEOUT_MS = 9_000;
 /** Megabytes. The thread holds one snapshot and a few sockets. */
 const HEAP_LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4, codeRangeSizeMb: 16, stackSizeMb: 2 };
 /** With room for 20,000 members and a full exchange of them. */

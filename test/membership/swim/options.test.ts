@@ -54,6 +54,8 @@ test("a number outside its safe range, a fraction of a millisecond and not-a-num
     "period 20 ms must be a whole number from 50 ms to 60 s",
     "datagram_size 1401 bytes must be a whole number from 576 bytes to 1400 bytes",
   ]);
+  // A stop of the process would cut a longer goodbye short without a word.
+  assert.deepEqual(broken({ leaveTimeoutMs: 8_001 }), ["leave_timeout 8.001 s must be a whole number from 100 ms to 8 s"]);
   assert.deepEqual(broken({ nackShare: 1 }), ["nack_share 1 must be from 0.1 to 0.95"]);
   assert.deepEqual(broken({ probeTimeoutMs: 200.5 }), ["probe_timeout 200.5 ms must be a whole number from 10 ms to 30 s"]);
   assert.equal(broken({ suspicionMultiplier: Number.NaN }).length, 1);

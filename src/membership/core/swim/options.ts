@@ -149,7 +149,8 @@ export const swimKnobs = {
   healIntervalMs: knob("heal_interval", "duration", SECOND, HOUR),
   reconnectMinMs: knob("reconnect_min", "duration", SECOND, HOUR),
   reconnectMaxMs: knob("reconnect_max", "duration", SECOND, 24 * HOUR),
-  leaveTimeoutMs: knob("leave_timeout", "duration", 100, MINUTE),
+  // A stop is cut off after ten seconds.
+  leaveTimeoutMs: knob("leave_timeout", "duration", 100, 8 * SECOND),
   tombstoneMs: knob("tombstone", "duration", MINUTE, 30 * 24 * HOUR),
   flapHalfLifeMs: knob("flap_half_life", "duration", SECOND, 24 * HOUR),
   flapLimit: knob("flap_limit", "factor", 1, 100),
