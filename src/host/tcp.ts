@@ -7,21 +7,24 @@ export interface TcpPort extends StreamPort {
   close(): void;
 }
 
-/** More than a full exchange of the largest cluster: whoever does not read for so long is not worth the memory. */
-const MAX_UNSENT_BYTES = 4 * 1_024 * 1_024;
+/** Whoever does not read for so long is not worth the memory. */
+const LEAST_UNSENT_BYTES = 4 * 1_024 * 1_024;
+/** A full exchange is written at once. Most records take about 150 bytes. */
+const UNSENT_BYTES_PER_MEMBER = 512;
 /** For the last bytes of a stream that we close. */
 const LINGER_MS = 5_000;
 const KEEP_ALIVE_MS = 15_000;
 
-/** Listens on `address` (`ip:port`). Rejects with the system's error. */
-export async function listenTcp(address: string): Promise<TcpPort> {
+/** Listens on `address` (`ip:port`), for a cluster of at most `maxMembers`. Rejects with the system's error. */
+export async function listenTcp(address: string, maxMembers = 0): Promise<TcpPort> {
+  const maxUnsentBytes = Math.max(LEAST_UNSENT_BYTES, maxMembers * UNSENT_BYTES_PER_MEMBER);
   const { host, port } = splitPlace(address);
   const sockets = new Set<Socket>();
   let handler: Parameters<StreamPort["accept"]>[0] = null;
   const server = createServer({ noDelay: true }, (socket) => {
     adopt(sockets, socket);
     const { remoteAddress, remotePort } = socket;
-    const stream = new TcpStream(socket);
+    const stream = new TcpStream(socket, maxUnsentBytes);
     const events =
       remoteAddress === undefined || remotePort === undefined
         ? null
@@ -38,7 +41,7 @@ export async function listenTcp(address: string): Promise<TcpPort> {
     dial: (to, timeoutMs, events) => {
       const socket = connect({ ...splitPlace(to), noDelay: true });
       adopt(sockets, socket);
-      const stream = new TcpStream(socket);
+      const stream = new TcpStream(socket, maxUnsentBytes);
       stream.listen(events);
       const patience = setTimeout(() => socket.destroy(new Error(`no connection to ${to} within ${timeoutMs} ms`)), timeoutMs);
       socket.once("connect", () => {
@@ -57,10 +60,12 @@ export async function listenTcp(address: string): Promise<TcpPort> {
 
 class TcpStream implements ByteStream {
   readonly #socket: Socket;
+  readonly #maxUnsentBytes: number;
   isClosed = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, maxUnsentBytes: number) {
     this.#socket = socket;
+    this.#maxUnsentBytes = maxUnsentBytes;
   }
 
   listen(events: StreamEvents): void {
@@ -77,7 +82,7 @@ class TcpStream implements ByteStream {
   write(bytes: Uint8Array): void {
     if (this.isClosed || this.#socket.destroyed) return;
     this.#socket.write(bytes);
-    if (this.#socket.writableLength > MAX_UNSENT_BYTES) this.#socket.destroy(new Error("the peer does not read"));
+    if (this.#socket.writableLength > this.#maxUnsentBytes) this.#socket.destroy(new Error("the peer does not read"));
   }
 
   close(): void {

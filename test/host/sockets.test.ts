@@ -87,6 +87,30 @@ test("a peer that does not read loses the stream before what is written to it fi
   }
 });
 
+test("a full view of the largest cluster, written at once, reaches a peer that is slow to read", async () => {
+  const members = 20_000;
+  const port = await listenTcp("127.0.0.1:0", members);
+  try {
+    const view = Buffer.alloc(members * 450, 7);
+    port.accept((_, stream) => {
+      setImmediate(() => {
+        for (let at = 0; at < view.length; at += 1_000_000) stream.write(view.subarray(at, at + 1_000_000));
+        stream.close();
+      });
+      return { onBytes: () => {}, onClosed: () => {} };
+    });
+    const slow = connect({ host: "127.0.0.1", port: port.port });
+    await once(slow, "connect");
+    await pause(50);
+    let read = 0;
+    slow.on("data", (bytes) => (read += bytes.length));
+    await once(slow, "close");
+    assert.equal(read, view.length);
+  } finally {
+    port.close();
+  }
+});
+
 function watch() {
   const opened = Promise.withResolvers<void>();
   const firstBytes = Promise.withResolvers<string>();

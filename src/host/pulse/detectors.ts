@@ -54,7 +54,7 @@ export class Detectors {
     if (start.setup.mode === "http") return new Detectors(start, tell, null, () => {});
     const datagrams = await bindUdp(start.bind);
     try {
-      const streams = await listenTcp(start.bind);
+      const streams = await listenTcp(start.bind, start.setup.swim.maxMembers);
       return new Detectors(start, tell, { datagrams, streams }, () => {
         datagrams.close();
         streams.close();
