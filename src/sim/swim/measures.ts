@@ -18,6 +18,8 @@ export interface RunMeasures {
 export interface Sample {
   readonly atMs: number;
   readonly value: number;
+  /** The member that it is about, where an expectation may ask for that. */
+  readonly of: number | null;
 }
 
 /** A start, a change of address or the loss of a relay that not all have noticed yet. */
@@ -399,7 +401,7 @@ export class Measures {
     const { process } = this.#machines[member]!;
     const sinceMs = this.#suspectedSinceMs[member]!;
     if (this.#isMeasuring && process !== null && process.startedMs < sinceMs && state === HELD.alive) {
-      this.sample("suspicion-cleared", this.#now() - sinceMs);
+      this.sample("suspicion-cleared", this.#now() - sinceMs, member);
     }
   }
 
@@ -452,8 +454,8 @@ export class Measures {
     this.#events[metric].push(this.atMs);
   }
 
-  sample(metric: MetricOf<"samples">, value: number): void {
-    if (this.#isMeasuring) this.#samples[metric].push({ atMs: this.atMs, value });
+  sample(metric: MetricOf<"samples">, value: number, of: number | null = null): void {
+    if (this.#isMeasuring) this.#samples[metric].push({ atMs: this.atMs, value, of });
   }
 }
 

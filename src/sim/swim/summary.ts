@@ -41,18 +41,19 @@ function numbersOf(
   runMs: number,
 ): readonly number[] {
   const { kind } = METRICS[metric];
+  const nodes = of === null ? null : asked.get(of)!;
   const isWithin = (atMs: number): boolean => atMs >= (fromMs ?? 0) && atMs <= (toMs ?? Number.POSITIVE_INFINITY);
   switch (kind) {
     case "samples": {
       const samples = measures.samples[metric as MetricOf<"samples">];
-      return samples.filter(({ atMs }) => isWithin(atMs)).map(({ value }) => value);
+      const isMeant = (member: number | null): boolean => nodes === null || (member !== null && nodes.includes(member));
+      return samples.filter((sample) => isWithin(sample.atMs) && isMeant(sample.of)).map(({ value }) => value);
     }
     case "events":
       return [measures.events[metric as MetricOf<"events">].filter(isWithin).length];
     case "count":
       return [measures.counts[metric as MetricOf<"count">]];
     case "traffic": {
-      const nodes = of === null ? null : asked.get(of)!;
       return [measures.traffic.perNodeMinute(metric as MetricOf<"traffic">, nodes, fromMs ?? 0, toMs ?? runMs)];
     }
     default:

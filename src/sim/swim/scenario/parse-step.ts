@@ -166,7 +166,8 @@ export function parseExpectation(words: Words, known: Known): Expectation {
     words.fail(`${metric} is one number a run: only mean and total are taken of it`);
   }
   const of = words.take("of") ? selector(words, known) : null;
-  if (of !== null && (kind !== "traffic" || of.some((term) => term.kind === "random" || term.kind === "relay-of")))
+  const canBeOf = kind === "traffic" || metric === "suspicion-cleared";
+  if (of !== null && (!canBeOf || of.some((term) => term.kind === "random" || term.kind === "relay-of")))
     words.fail(`${metric} cannot be asked of nodes that way`);
   const compared = comparison(words);
   const value = unit === "ms" && statistic !== "count" ? duration(words, "a duration") : decimal(words, "a number");
