@@ -58,6 +58,13 @@ test("of two processes with one name one survives, and the other says so and fal
   assert.equal(conflicted.length, 1);
   assert.ok(conflicted[0]!.events.some(({ event }) => event.kind === "conflict" && !event.survives));
   const survivor = first === conflicted[0] ? second : first;
+  net.run(60_000);
+  const told = survivor.events.filter(({ event }) => event.kind === "conflict");
+  assert.deepEqual(
+    told.map(({ event }) => event.kind === "conflict" && event.survives),
+    [true],
+    "the survivor is told once that another goes by its name",
+  );
   const held = net.view("n3").members.find(({ record }) => record.id === "n7")!.record;
   assert.deepEqual([held.state, held.addresses], ["alive", [survivor.address]]);
   const flips = net.get("n3").events.filter(({ event }) => event.kind === "address-changed").length;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MonotonicMs, NodeId } from "#kernel";
-import { ProfileHash } from "#membership/core";
+import { Address, ProfileHash } from "#membership/core";
 import { removalBarrier } from "../../../src/membership/core/swim/incarnation.ts";
 import { ProbeNumber } from "../../../src/membership/core/swim/message.ts";
 import { messagesOf, NodeUnderTest, record } from "./fake-peers.ts";
@@ -25,6 +25,21 @@ test("other numbers are told of once the node that uses them is a member; of str
   node.hear("x", [ping], undefined, ProfileHash(1));
   node.hear("x", [ping], undefined, ProfileHash(1));
   assert.equal(told(), 1);
+});
+
+test("addresses at which others see this node are told once each, sixteen at a time; one not seen any more makes room", () => {
+  const node = new NodeUnderTest();
+  const see = (host: number): void =>
+    node.hear("a", [{ kind: "ack", probe: ProbeNumber(1), observed: Address(`203.0.113.${host}:8771`) }]);
+  const told = (): readonly unknown[] =>
+    node.events().flatMap((event) => (event.kind === "observed-address" ? [event.address] : []));
+  for (let host = 0; host < 20; host++) see(host);
+  assert.equal(told().length, 16);
+  node.run(600_000);
+  node.events();
+  for (let host = 1; host < 16; host++) see(host);
+  see(99);
+  assert.deepEqual(told(), ["203.0.113.99:8771"]);
 });
 
 test("flapping is told of when it begins and when it is over, and the view shows it", () => {

@@ -21,7 +21,10 @@ export function goIfSaid(state: SwimState): void {
 /** Nothing is said, answered or judged any more. To the others a node that fails looks the same. */
 export function fallSilent(state: SwimState, as: "left" | "conflicted" | "removed"): void {
   if (state.lifecycle === as) return;
-  for (const stream of state.streams.keys()) state.transmissions.push({ kind: "close-stream", stream });
+  for (const stream of state.streams.keys()) {
+    state.wire.forgetStream(stream);
+    state.transmissions.push({ kind: "close-stream", stream });
+  }
   state.streams.clear();
   state.timers.clear();
   state.lifecycle = as;

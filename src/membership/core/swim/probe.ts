@@ -47,15 +47,20 @@ export function probeTimedOut(state: SwimState, number: ProbeNumber): void {
   if (probe === null || probe.number !== number || probe.answered) return;
   const target = state.members.get(probe.target);
   if (target === null) return;
+  const leftMs = probe.endsAt - state.now;
+  if (leftMs < options.probeTimeoutFloorMs) {
+    // This node has stood still: nobody can be asked in what is left, and missing reports would be its own fault. No verdict.
+    state.probe = null;
+    return;
+  }
   const path = state.path(target.id);
   path.silent();
-  const leftMs = probe.endsAt - state.now;
   const request: RelayableMessage = {
     kind: "ping-request",
     probe: number,
     target: target.id,
     addresses: target.addresses,
-    timeoutMs: Math.max(1, Math.floor(leftMs)),
+    timeoutMs: Math.floor(leftMs),
   };
   for (const helper of state.order.sample(options.indirectProbes, (id) => canHelp(state, id, target.id))) {
     probe.helpers.add(helper);
@@ -66,7 +71,7 @@ export function probeTimedOut(state: SwimState, number: ProbeNumber): void {
   if (target.reach !== "direct") sendByRelay(state, target, ping, options.relays);
   const other = path.preferred(target.addresses);
   if (target.addresses.length > 1 && other !== null) sendDatagram(state, other, ping);
-  if (options.streamProbe && other !== null && leftMs > 0) {
+  if (options.streamProbe && other !== null) {
     openStream(state, other, leftMs, { kind: "probe", probe: number, target: target.id });
   }
 }

@@ -11,6 +11,7 @@ import type { Stream } from "./streams.ts";
 import type { Address, MemberRecord } from "./types.ts";
 
 const OBSERVED_MAX = 16;
+const OBSERVED_MS = 600_000;
 const ACKS_AFTER_STALL = 10;
 
 /** A packet that was sealed with the cluster's key: its sender is a member, or a newcomer. */
@@ -107,9 +108,24 @@ function handleRelayed(
 function meetRival(state: SwimState, packet: Packet, source: Source): void {
   const asked = packet.messages.some((message) => message.kind === "ping" || message.kind === "push-pull");
   if (asked) answer(state, source, [{ kind: "member", record: state.members.self }]);
+  if (asked) tellOfRival(state, packet, source);
   for (const record of packet.messages.flatMap(recordsOf)) {
     if (record.id === state.id) learn(state, record, { from: packet.sender, via: "gossip", spread: true });
   }
+}
+
+/** This node's claim stands above: it keeps the name, and somebody should look at the other machine. Told once in a life. */
+function tellOfRival(state: SwimState, { incarnation }: Packet, source: Source): void {
+  const theirs = placeOf(state, source);
+  const { id, members } = state;
+  if (state.rivalTold || theirs === null || compareIncarnations(incarnation, members.self.incarnation) >= 0) return;
+  state.rivalTold = true;
+  state.events.push({ kind: "conflict", id, ours: members.self.addresses, theirs: [theirs], survives: true });
+}
+
+function placeOf(state: SwimState, source: Source): Address | null {
+  if (source.kind === "datagram") return source.from;
+  return source.kind === "stream" ? (state.streams.get(source.stream)?.peer ?? null) : null;
 }
 
 function recordsOf(message: Message): readonly MemberRecord[] {
@@ -125,11 +141,20 @@ function compareProfiles(state: SwimState, { sender, profile }: Packet): void {
   state.events.push({ kind: "profile-mismatch", peer: sender, ours: state.profile, theirs: profile });
 }
 
-/** Told once for each address: behind some NATs it is another one for every peer. */
+/**
+ * Told once for each address; behind some NATs it is another one for every peer, so of those that are seen only so many are told. One
+ * that nobody has seen for a while makes room.
+ */
 function learnOwnAddress(state: SwimState, observed: Address | null): void {
   if (observed === null || state.members.self.addresses.includes(observed)) return;
-  if (state.observed.has(observed) || state.observed.size >= OBSERVED_MAX) return;
-  state.observed.add(observed);
+  const isKnown = state.observed.delete(observed);
+  const [oldest] = state.observed;
+  if (oldest !== undefined && state.observed.size >= OBSERVED_MAX) {
+    if (state.now - oldest[1] < OBSERVED_MS) return;
+    state.observed.delete(oldest[0]);
+  }
+  state.observed.set(observed, state.now);
+  if (isKnown) return;
   state.events.push({ kind: "observed-address", address: observed });
 }
 

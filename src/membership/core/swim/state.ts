@@ -107,7 +107,9 @@ export class SwimState {
   stalledMs = 0;
   reapAt: MonotonicMs | null = null;
   /** Addresses at which others see this node, beside those it gives. */
-  readonly observed = new Set<Address>();
+  readonly observed = new Map<Address, MonotonicMs>();
+  /** Another process was met under this node's name, and that was told. */
+  rivalTold = false;
   readonly mismatched = new Set<NodeId>();
   readonly #rejectedAt = new Map<RejectReason, MonotonicMs>();
   #nextProbe: number;
