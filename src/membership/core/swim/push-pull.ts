@@ -69,7 +69,8 @@ export function compareDigests(state: SwimState, peer: NodeId, theirs: Digest): 
     path.differsSince = state.now;
     if (state.now < state.nextRecheckAt) return;
     state.nextRecheckAt = MonotonicMs(state.now + repairIntervalMs);
-    state.timers.set(MonotonicMs(state.now + repairIntervalMs / 2), { kind: "recheck", id: peer });
+    // Spread: many meet a newcomer within one second, and all of them would ask it in the same one.
+    state.timers.set(MonotonicMs(state.now + repairIntervalMs * (0.5 + state.random())), { kind: "recheck", id: peer });
   } else if (state.now - path.differsSince >= repairIntervalMs / 2 && state.now >= state.nextRepairAt) {
     const record = state.members.get(peer);
     if (record === null || record.reach === "relay") return;
@@ -82,7 +83,9 @@ export function compareDigests(state: SwimState, peer: NodeId, theirs: Digest): 
 /** A ping for the digest in its ack; nobody waits for it. */
 export function recheck(state: SwimState, peer: NodeId): void {
   const record = state.members.get(peer);
-  if (record === null || state.path(peer).differsSince === null) return;
+  const { differsSince } = state.path(peer);
+  // What has changed here since then may have settled it: the next packet will tell.
+  if (record === null || differsSince === null || differsSince < state.changedAt) return;
   sendTo(state, record, [{ kind: "ping", probe: state.newProbeNumber(), target: peer }]);
 }
 
