@@ -78,7 +78,7 @@ export interface SwimOptions {
   readonly joinBackoffMaxMs: number;
   /** A member that knows others also tries one configured seed that it does not hold alive, this often: partitions heal. */
   readonly healIntervalMs: number;
-  /** First pause between two attempts to reach a dead member; it doubles, with jitter. */
+  /** First pause between two attempts to reach a dead member; it doubles, with jitter, and grows with the members above 64. */
   readonly reconnectMinMs: number;
   /** Longest such pause. Larger: less traffic to machines that never return. */
   readonly reconnectMaxMs: number;

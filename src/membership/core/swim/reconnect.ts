@@ -5,6 +5,8 @@ import type { SwimState } from "./state.ts";
 
 /** TCP asks a second time after a second: a machine that is gone for good is asked once. */
 const ONE_SYN_MS = 900;
+/** In larger clusters the pauses are longer by as much, so that all members together ask a dead one no more often, and one that is alone with its dead is not busy asking. */
+const UNSTRETCHED_MEMBERS = 64;
 
 /**
  * A dead member is tried again for as long as it is remembered: whoever was cut off comes back without help. The pause
@@ -12,7 +14,8 @@ const ONE_SYN_MS = 900;
  */
 export function scheduleReconnect(state: SwimState, id: NodeId, attempt: number): void {
   const { reconnectMinMs, reconnectMaxMs } = state.options;
-  const pauseMs = Math.min(reconnectMaxMs, reconnectMinMs * 2 ** attempt) * (0.75 + state.random() / 2);
+  const stretch = Math.max(1, state.members.size / UNSTRETCHED_MEMBERS) * (0.75 + state.random() / 2);
+  const pauseMs = Math.min(reconnectMaxMs, reconnectMinMs * 2 ** attempt) * stretch;
   state.reconnects.set(id, attempt);
   state.timers.set(MonotonicMs(state.now + pauseMs), { kind: "reconnect", id, attempt });
 }
