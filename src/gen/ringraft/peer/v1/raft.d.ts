@@ -71,7 +71,7 @@ export interface Hello {
      */
     admission: number;
     /**
-     * How far the sender's log goes. While that is nowhere beyond the first entry, a node that joins can have promised nothing before.
+     * How far the sender's log goes. While that is nowhere beyond the entries of the founding, a node that joins can have promised nothing before.
      *
      * @generated from protobuf field: uint64 last_index = 10
      */
