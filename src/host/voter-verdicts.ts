@@ -1,9 +1,9 @@
 import type { NodeId } from "#kernel";
 import { type Committed, type Proposal, Verdicts } from "#membership";
-import { NODES_LEVEL, type Voter } from "#node";
+import type { Voter } from "#node";
 import type { NodeMetrics } from "#observe";
 import type { Clock, Log, Timers } from "#ports";
-import type { Reader } from "#statemachine";
+import { NODES_LEVEL, type Reader } from "#statemachine";
 import { type ViewOptions, askView } from "./peer-grpc/index.ts";
 import type { Pulse } from "./pulse/index.ts";
 

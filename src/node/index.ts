@@ -9,7 +9,6 @@ export {
   stateInFile,
   stateOf,
 } from "./found-cluster.ts";
-export { NEWEST_LEVEL, NODES_LEVEL } from "./feature-levels.ts";
 export type { VoterMeter } from "./metered.ts";
 export { startVoter, type Voter, type LeaderOperation, type VoterOptions, type VoterPorts, type VoterProbe } from "./voter.ts";
 export { tracingProbe, encodeTraceLine, type CoreState, type ObservedInput, type TraceLine } from "./trace.ts";

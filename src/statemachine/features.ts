@@ -9,17 +9,18 @@ import type { State } from "./state.ts";
  *
  * 1: records of nodes and partitions, NodeDown and the session state SUSPECT, cordon and drain.
  */
-export const newestLevel = 1;
-export const NODES = 1;
+export const NODES_LEVEL = 1;
+/** At which a new cluster begins: all of its voters start with this version or a newer one. */
+export const NEWEST_LEVEL = 1;
 
 /** Again at the present level or below: no change, so that it may be repeated. */
 export function raiseFeatureLevel(state: State, level: number): Outcome<Reply> {
   const problem = checkCount("level", level, 1, 0xffff_ffff);
   if (problem !== null) return refused(problem);
-  if (level > newestLevel) {
+  if (level > NEWEST_LEVEL) {
     return refuse(
       "UNIMPLEMENTED",
-      `feature level ${level} is not known to this version, whose newest is ${newestLevel}`,
+      `feature level ${level} is not known to this version, whose newest is ${NEWEST_LEVEL}`,
       "level",
     );
   }

@@ -6,3 +6,4 @@ export type * from "./machine-types.ts";
 export { DIGEST_VERSION } from "./digest.ts";
 export { createStateMachine, restoreStateMachine, restoringStateMachine, type InspectableStateMachine } from "./machine.ts";
 export { defaultLimits, emptyCapabilities } from "./limits.ts";
+export { NEWEST_LEVEL, NODES_LEVEL } from "./features.ts";

@@ -1,7 +1,7 @@
 import { invariant, InvariantError, type Revision, type Sequence, type SessionId } from "#kernel";
 import { insertJob } from "./jobs/jobs.ts";
 import { newLock } from "./locks/locks.ts";
-import { newestLevel, setFeatureLevel } from "./features.ts";
+import { NEWEST_LEVEL, setFeatureLevel } from "./features.ts";
 import { insertNode, insertPartition } from "./nodes/records.ts";
 import { insertModel, insertVersion } from "./models/registry.ts";
 import type { Session, WorkItem } from "./objects.ts";
@@ -122,8 +122,8 @@ function restoreHeader(state: State, header: Header): void {
   state.wall = header.wallTimeMs as State["wall"];
   const level = header.featureLevel ?? 0;
   invariant(
-    level <= newestLevel,
-    `the snapshot at ${header.revision} has feature level ${level}, this version knows ${newestLevel}`,
+    level <= NEWEST_LEVEL,
+    `the snapshot at ${header.revision} has feature level ${level}, this version knows ${NEWEST_LEVEL}`,
   );
   setFeatureLevel(state, level);
 }

@@ -2,7 +2,7 @@ import { hostname, userInfo } from "node:os";
 import type { Client, NodeList, OperatorOptions } from "#client";
 import { NodeId, type Incarnation } from "#kernel";
 import { removalBarrier } from "#membership/core";
-import type { ClusterNode } from "#statemachine";
+import { type ClusterNode, NEWEST_LEVEL } from "#statemachine";
 import { type Command, parse, UsageError } from "../command.ts";
 import { connectionHelp, connectionOptions, withClient } from "../connection.ts";
 import { outputFormat, printJson, printRows } from "../output.ts";
@@ -95,15 +95,12 @@ ${commonHelp}`,
   run: async (args) => {
     const { values } = parse(args, connectionOptions, []);
     const format = outputFormat(values);
-    await withClient(values, (client) => client.cluster.raiseFeatureLevel(FEATURE_LEVEL));
-    if (format === "json") printJson({ featureLevel: FEATURE_LEVEL });
-    else process.stdout.write(`feature level ${FEATURE_LEVEL}\n`);
+    await withClient(values, (client) => client.cluster.raiseFeatureLevel(NEWEST_LEVEL));
+    if (format === "json") printJson({ featureLevel: NEWEST_LEVEL });
+    else process.stdout.write(`feature level ${NEWEST_LEVEL}\n`);
     return 0;
   },
 };
-
-/** What the voters of this version know. */
-const FEATURE_LEVEL = 1;
 
 const changeOptions = { ...connectionOptions, reason: { type: "string" } } as const;
 
@@ -167,7 +164,7 @@ function printTable({ nodes, partition, featureLevel }: NodeList): void {
     REASON: ({ node }) => node.lastEvent?.reason ?? "",
   });
   if (partition?.state === "SUSPECTED") process.stdout.write(`the network looks cut; lost: ${partition.lost.join(", ")}\n`);
-  if (featureLevel < FEATURE_LEVEL) {
+  if (featureLevel < NEWEST_LEVEL) {
     process.stdout.write(`feature level ${featureLevel}: nodes are not recorded yet, see \`ringraft cluster upgrade --help\`\n`);
   }
 }

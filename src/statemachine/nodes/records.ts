@@ -9,7 +9,7 @@ import {
   type Incarnation,
 } from "#kernel";
 import { checkCount, checkName, firstOf, invalid, refuse } from "../check.ts";
-import { NODES, needsLevel } from "../features.ts";
+import { NODES_LEVEL, needsLevel } from "../features.ts";
 import { fixedLimits } from "../limits.ts";
 import type { ClusterNode, NodeEvent, NodeSummary, Partition } from "../objects.ts";
 import type { State } from "../state.ts";
@@ -70,7 +70,7 @@ export function listNodes(state: State): readonly NodeSummary[] {
 
 /** What every command about a node must pass. */
 export function checkNode(state: State, nodeId: NodeId): Refusal | null {
-  return needsLevel(state, NODES, "nodes") ?? checkName("node_id", nodeId);
+  return needsLevel(state, NODES_LEVEL, "nodes") ?? checkName("node_id", nodeId);
 }
 
 export function checkIncarnation(field: string, { epoch, counter }: Incarnation): Refusal | null {

@@ -1,7 +1,7 @@
 import { accepted, type NodeId, type Outcome, refused, compareIncarnations, incarnationText } from "#kernel";
 import { firstOf, refuse } from "../check.ts";
 import type { Operation } from "../command.ts";
-import { NODES, needsLevel } from "../features.ts";
+import { NODES_LEVEL, needsLevel } from "../features.ts";
 import type { Partition } from "../objects.ts";
 import type { Reply } from "../reply.ts";
 import { suspectSessions } from "../sessions/suspicion.ts";
@@ -61,7 +61,7 @@ export function heardFrom(state: State, nodeId: NodeId): void {
 
 export function partitionSuspected(state: State, { lost, observedBy }: Of<"partitionSuspected">): Outcome<Reply> {
   const problem =
-    needsLevel(state, NODES, "partitions") ??
+    needsLevel(state, NODES_LEVEL, "partitions") ??
     firstOf(checkNodes("lost", lost, state.limits.maxNodes), checkNodes("observed_by", observedBy));
   if (problem !== null) return refused(problem);
   const sorted = [...new Set(lost)].toSorted();
@@ -73,7 +73,7 @@ export function partitionSuspected(state: State, { lost, observedBy }: Of<"parti
 }
 
 export function partitionHealed(state: State, { observedBy }: Of<"partitionHealed">): Outcome<Reply> {
-  const problem = needsLevel(state, NODES, "partitions") ?? checkNodes("observed_by", observedBy);
+  const problem = needsLevel(state, NODES_LEVEL, "partitions") ?? checkNodes("observed_by", observedBy);
   if (problem !== null) return refused(problem);
   const known = state.partition;
   if (known === null) return refuse("NOT_FOUND", "no partition is suspected");
