@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { holdersOf, type KeyView, leftTo, usesOf, whyNot } from "../../src/cli/gossip-keys/holders.ts";
+import { holdersOf, isByOwnWord, type KeyView, leftTo, usesOf, whyNot } from "../../src/cli/gossip-keys/holders.ts";
 
 const [OLD, NEW] = ["aaaaaaaa", "bbbbbbbb"];
 
@@ -39,4 +39,10 @@ test("no key is used before everybody has it, and none removed before nobody sea
   assert.deepEqual(leftTo("install", NEW, holders([OLD], [OLD, NEW])), ["a"]);
   assert.deepEqual(leftTo("use", NEW, holders([OLD, NEW], [NEW, OLD])), ["a"]);
   assert.deepEqual(leftTo("remove", OLD, holders([NEW, OLD], [NEW], [])), ["a", "c"]);
+});
+
+test("a node's own word does not change by waiting; what others tell of it may only be old", () => {
+  const holders = holdersOf([view("a", ["a", "1.0", [NEW]], ["nat", "1.0", [OLD]])]);
+  assert.equal(isByOwnWord(["nat"], holders), false);
+  assert.equal(isByOwnWord(["nat", "a"], holders), true);
 });

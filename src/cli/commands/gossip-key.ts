@@ -4,14 +4,23 @@ import { ExitError } from "#kernel";
 import { type Command, parse, UsageError } from "../command.ts";
 import { secondsOf } from "../connection.ts";
 import { clusterConfig, type Door, doorsHelp, doorsOf, doorsOptions } from "../doors.ts";
-import { holdersOf, type KeyHolder, leftTo, usesOf, whyNot } from "../gossip-keys/holders.ts";
+import {
+  holdersOf,
+  inTheWay,
+  isByOwnWord,
+  type KeyHolder,
+  type KeyView,
+  leftTo,
+  usesOf,
+  whyNot,
+} from "../gossip-keys/holders.ts";
 import { type Asked, askViews, lookUntil, orderAll, valuesOf } from "../gossip-keys/rounds.ts";
 import { outputFormat, outputHelp, outputOptions, printJson, printRows } from "../output.ts";
 
 const order = "The order of a rotation: install, use, remove; each may be repeated. docs/membership.md tells it in full.";
 const changeHelp = `${doorsHelp}
       --admin-key-file FILE the admin key, which nodes on other machines ask for (default: $RINGRIFT_ADMIN_KEY, else admin.key_file)
-      --timeout SECONDS     how long word of it may take to reach everybody (default 15)
+      --timeout SECONDS     how long word of it may take to reach those who cannot be asked from here (default 15)
 ${outputHelp}
 Exit code 0 when it holds at everybody who is there, 4 when it does not: the table and the last lines say at whom. 5 when nobody
 answers. A key is named by the first digits of its fingerprint; keys are never shown.`;
@@ -118,36 +127,43 @@ async function change(
   const adminKey = await adminKeyOf(values, config);
   const end = performance.now() + secondsOf(values.timeout, DEFAULT_SECONDS) * 1_000;
   const isOver = (): boolean => performance.now() >= end;
-  const before = await lookUntil(
-    doors,
-    (views) => action === "install" || whyNot(action, key, holdersOf(views)) === null,
-    isOver,
-  );
+  const before = await lookUntil(doors, (views) => action === "install" || isTimeTo(action, key, views), isOver);
   requireSomebody(before);
   if (action !== "install") refuseIfEarly(action, key, before);
 
   const answering = before.filter(({ value }) => value !== null).map(({ door }) => door);
-  const ordered = await orderAll(answering, body, adminKey, isOver);
-  const after = await lookUntil(answering, (views) => leftTo(action, key, holdersOf(views)).length === 0, isOver);
+  const ordered = await orderAll(answering, body, adminKey);
+  const after = await lookUntil(answering, (views) => isSettled(leftTo(action, key, holdersOf(views)), holdersOf(views)), isOver);
   const holders = holdersOf(valuesOf(after));
   const problems = [...before, ...ordered, ...after].filter(({ problem }) => problem !== null);
   print(format, holders, problems);
   const left = leftTo(action, key, holders);
-  if (left.length === 0 && ordered.every(({ value }) => value !== null)) {
+  const refused = ordered.filter(({ value }) => value === null);
+  if (left.length === 0 && refused.length === 0) {
     if (format === "table") process.stdout.write(`${done[action]} ${key}: everybody who is there\n`);
     return 0;
   }
-  throw new ExitError(4, `${done[action]} ${key}: not yet ${left.join(", ")}`, NOT_REACHED);
+  const why = refused.map(({ door, problem }) => `\n  ${nameOfDoor(door)}: ${problem}`).join("");
+  const open = left.length > 0 ? left : refused.map(({ door }) => nameOfDoor(door));
+  throw new ExitError(4, `${done[action]} ${key}: not yet ${open.join(", ")}${why}`, why === "" ? NOT_REACHED : REFUSED);
+}
+
+/** Every node would do it by its own view, or somebody's own word stands against it. */
+function isTimeTo(action: "use" | "remove", key: string, views: readonly KeyView[]): boolean {
+  if (views.every((view) => whyNot(action, key, holdersOf([view])) === null)) return true;
+  const holders = holdersOf(views);
+  return isByOwnWord(inTheWay(action, key, holders), holders);
+}
+
+function isSettled(left: readonly string[], holders: readonly KeyHolder[]): boolean {
+  return left.length === 0 || isByOwnWord(left, holders);
 }
 
 const done = { install: "installed", use: "used", remove: "removed" } as const;
+const REFUSED = "Put right what was refused, and run the same command again: what is done is left alone.";
 const NOT_REACHED = "Run the same command on their machines (it then asks 127.0.0.1:8770), or again here.";
 
-function refuseIfEarly(
-  action: "use" | "remove",
-  key: string,
-  before: readonly Asked<Parameters<typeof holdersOf>[0][number]>[],
-): void {
+function refuseIfEarly(action: "use" | "remove", key: string, before: readonly Asked<KeyView>[]): void {
   const holders = holdersOf(valuesOf(before));
   if (action === "use" && !holders.some(({ keys }) => keys.includes(key))) {
     throw new ExitError(3, `nobody has a key ${key}`, "`ringraft gossip-key list` shows those that are installed.");

@@ -66,14 +66,22 @@ export function leftTo(action: "install" | "use" | "remove", key: string, holder
   return holders.filter((holder) => !isDone(holder)).map(({ nodeId }) => nodeId);
 }
 
-/** Why the action must not be begun; null when it may. The nodes look again, each with its own view. */
+/** For whose sake the action must not be begun yet; empty when it may. The nodes look again, each with its own view. */
+export function inTheWay(action: "use" | "remove", key: string, holders: readonly KeyHolder[]): readonly string[] {
+  if (action === "use") return leftTo("install", key, holders);
+  return holders.filter(({ keys }) => (keys[0] ?? key) === key).map(({ nodeId }) => nodeId);
+}
+
+/** The same in words; null when the action may be begun. */
 export function whyNot(action: "use" | "remove", key: string, holders: readonly KeyHolder[]): string | null {
-  if (action === "use") {
-    const missing = leftTo("install", key, holders);
-    return missing.length === 0 ? null : `key ${key} is not installed at ${missing.join(", ")}`;
-  }
-  const users = holders.filter(({ keys }) => (keys[0] ?? key) === key).map(({ nodeId }) => nodeId);
-  return users.length === 0 ? null : `key ${key} is still used by ${users.join(", ")}`;
+  const those = inTheWay(action, key, holders);
+  if (those.length === 0) return null;
+  return `key ${key} is ${action === "use" ? "not installed at" : "still used by"} ${those.join(", ")}`;
+}
+
+/** One of `those` has been asked itself, so waiting changes nothing. What others tell of somebody may only be old. */
+export function isByOwnWord(those: readonly string[], holders: readonly KeyHolder[]): boolean {
+  return holders.some(({ nodeId, toldBy }) => nodeId === toldBy && those.includes(nodeId));
 }
 
 function isHigher(one: readonly number[], other: readonly number[]): boolean {

@@ -32,32 +32,19 @@ export async function askViews(doors: readonly Door[]): Promise<readonly Asked<K
   );
 }
 
-/** One order to everybody who answers; refusals that may pass as word spreads are tried again until `isOver`. */
-export async function orderAll(
-  doors: readonly Door[],
-  order: object,
-  adminKey: string | null,
-  isOver: () => boolean,
-): Promise<readonly Asked<true>[]> {
-  return await Promise.all(doors.map((door) => orderOne(door, order, adminKey, isOver)));
+/** One order to everybody in `doors`. A refusal is final: whoever refuses has looked at its own view. */
+export async function orderAll(doors: readonly Door[], order: object, adminKey: string | null): Promise<readonly Asked<true>[]> {
+  return await Promise.all(
+    doors.map(async (door): Promise<Asked<true>> => {
+      try {
+        const { status, body } = await orderNode(door.base, "/admin/gossip-keys", ORDER_TIMEOUT_MS, { order, adminKey });
+        return status === 200 ? { door, value: true, problem: null } : { door, value: null, problem: problemIn(body, status) };
+      } catch (error) {
+        return { door, value: null, problem: (error as Error).message };
+      }
+    }),
+  );
 }
-
-async function orderOne(door: Door, order: object, adminKey: string | null, isOver: () => boolean): Promise<Asked<true>> {
-  for (;;) {
-    try {
-      const { status, body } = await orderNode(door.base, "/admin/gossip-keys", ORDER_TIMEOUT_MS, { order, adminKey });
-      if (status === 200) return { door, value: true, problem: null };
-      const problem = problemIn(body, status);
-      if (status !== REFUSED_FOR_NOW || isOver()) return { door, value: null, problem };
-    } catch (error) {
-      return { door, value: null, problem: (error as Error).message };
-    }
-    await pause(AGAIN_MS);
-  }
-}
-
-/** BAD_STATE: this node has not heard yet what others have done, perhaps. */
-const REFUSED_FOR_NOW = 412;
 
 /** Looks until `isEnough` or the time is over, and gives the last look. */
 export async function lookUntil(
