@@ -34,7 +34,8 @@ export function parseGossipKeys(text: string, source: string): readonly Uint8Arr
 
 /**
  * Replaces the keys of the file: all of them or, after a crash, none. Comments move above the keys, and a key that stays keeps
- * its spelling. Rejects with the system's error; then the file is as it was.
+ * its spelling. Rejects with {@link StartError} where the folder is closed to this node, else with the system's error; then the
+ * file is as it was, unless the disk fails after it was replaced.
  */
 export async function rewriteGossipKeys(path: string, keys: readonly Uint8Array[]): Promise<void> {
   // A link stays a link: what it points to is replaced.
@@ -44,19 +45,28 @@ export async function rewriteGossipKeys(path: string, keys: readonly Uint8Array[
   const lines = keys.map((key) => spelt.get(hexOf(key)) ?? Buffer.from(key).toString("base64"));
   const text = [...old.filter((line) => line.startsWith("#")), ...lines, ""].join("\n");
   const draft = `${file}.tmp`;
+  const folder = await open(dirname(file), "r").catch((error: unknown) => Promise.reject(whyClosed(path, file, error)));
   try {
     await writeSynced(draft, text);
     await rename(draft, file);
+    await folder.sync();
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
-    throw error;
-  }
-  const folder = await open(dirname(file), "r");
-  try {
-    await folder.sync();
+    throw whyClosed(path, file, error);
   } finally {
     await folder.close();
   }
+}
+
+/** A file can be replaced as a whole only where its folder may be written, whatever the mode of the file itself. */
+function whyClosed(path: string, file: string, error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== "EACCES" && code !== "EPERM" && code !== "EROFS") return error;
+  const message = `${SETTING}: ${path} cannot be replaced: its folder ${dirname(file)} is not writable for this node (${code})`;
+  const hint =
+    `Name ${dirname(file)} under ReadWritePaths= of the unit and give the folder to the node's user, ` +
+    "or change the file by hand first and then run the command again.";
+  return new StartError(exitCodes.config, message, hint, { cause: error });
 }
 
 /** As operators read and type a key, and as members tell each other of it: the beginning of its fingerprint. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -128,11 +128,24 @@ test("a key file that was edited for something else is not overwritten; one that
   assert.deepEqual(await node.install(k2, k1), { code: 200, message: "", changed: true });
   rmSync(node.file);
   const gone = await node.post({ action: "use", key: nameOf(k2) });
-  assert.match(gone.message, /^the key file stays as it is, and so do the keys: .*cannot be read/);
+  assert.match(gone.message, /^the keys of this node stay as they are: .*cannot be read/);
   assert.deepEqual(
     node.keys.map((key) => Buffer.from(key)),
     [k1, k2],
   );
+});
+
+test("a key file that cannot be replaced leaves keyring and file as they were, and the same order is done once it can", async () => {
+  const node = new Node([k1]);
+  // What stands in the draft's place stops even a node that runs as root.
+  mkdirSync(`${node.file}.tmp`);
+  const stopped = await node.install(k2, k1);
+  assert.deepEqual([stopped.code, stopped.changed], [412, false]);
+  assert.match(stopped.message, /^the keys of this node stay as they are: EISDIR/);
+  assert.deepEqual([node.keys, node.inFile, node.logged], [[k1], [k1], []]);
+  rmSync(`${node.file}.tmp`, { recursive: true });
+  assert.deepEqual(await node.install(k2, k1), { code: 200, message: "", changed: true });
+  assert.deepEqual(node.inFile, [k1, k2]);
 });
 
 test("the ninth key is refused", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -87,4 +88,16 @@ test("a file that cannot be replaced stays as it was, and no draft of it is left
     readGossipKeys(path).map((key) => Buffer.from(key)),
     [secret],
   );
+});
+
+/** A folder in which nobody may make a file, root neither. */
+const CLOSED = "/sys/kernel/fscaps";
+
+test("a folder that is closed to the node is named, with what to do", { skip: !existsSync(CLOSED) }, async () => {
+  const link = join(mkdtempSync(join(folder, "closed-")), "gossip.key");
+  symlinkSync(CLOSED, link);
+  await assert.rejects(rewriteGossipKeys(link, [other]), {
+    message: /gossip\.key cannot be replaced: its folder \/sys\/kernel is not writable for this node \((EACCES|EPERM|EROFS)\)$/,
+    hint: /ReadWritePaths=.*or change the file by hand first/,
+  });
 });

@@ -68,7 +68,8 @@ export class GossipKeyChanges {
       await rewriteGossipKeys(keyFile, wanted);
       return null;
     } catch (error) {
-      return refuse("BAD_STATE", `the key file stays as it is, and so do the keys: ${(error as Error).message}`);
+      const { message, hint = null } = error as Error & { readonly hint?: string | null };
+      return refuse("BAD_STATE", `the keys of this node stay as they are: ${message}${hint === null ? "" : `. ${hint}`}`);
     }
   }
 }
