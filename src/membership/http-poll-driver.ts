@@ -7,9 +7,11 @@ export interface HttpPollPorts {
   readonly timers: Timers;
   readonly get: HttpGet;
   readonly onEvent: (event: HttpPollEvent) => void;
-  /** A peer answered for itself; told before the event that it causes. */
-  readonly onHeard: (id: NodeId, boot: string | null) => void;
+  /** A peer answered for itself, with this page; told before the event that it causes. */
+  readonly onHeard: (id: NodeId, boot: string | null, status: StatusPage) => void;
 }
+
+export type StatusPage = Readonly<Record<string, unknown>>;
 
 /** Runs the polling core: makes its requests, wakes it when something is due. */
 export class HttpPollDriver {
@@ -21,7 +23,12 @@ export class HttpPollDriver {
   constructor(core: HttpPollCore, peers: readonly Peer[], ports: HttpPollPorts) {
     this.#core = core;
     this.#ports = ports;
-    core.setPeers(this.#now(), peers);
+    this.setPeers(peers);
+  }
+
+  /** Whom to ask from now on; those who stay keep their state. */
+  setPeers(peers: readonly Peer[]): void {
+    this.#core.setPeers(this.#now(), peers);
     this.#pump();
   }
 
@@ -58,9 +65,11 @@ export class HttpPollDriver {
   }
 
   async #ask({ poll, peer, address, timeoutMs }: Poll): Promise<void> {
-    const result = pollResultOf(await this.#ports.get(`${address}/status`, timeoutMs));
+    const got = await this.#ports.get(`${address}/status`, timeoutMs);
     if (this.#isClosed) return;
-    if (result.kind === "answered" && result.nodeId === peer) this.#ports.onHeard(result.nodeId, result.boot);
+    const page = pageIn(got);
+    const result = pollResultOf(got, page);
+    if (result.kind === "answered" && result.nodeId === peer) this.#ports.onHeard(peer, result.boot, page ?? {});
     this.#core.handleResult(this.#now(), poll, result);
     this.#pump();
   }
@@ -71,17 +80,22 @@ const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const BOOT = /^[0-9]{1,10}$/;
 
 /** `GET /status`: who answers, and in which life. An older version tells no boot. */
-export function pollResultOf(got: HttpGetResult): PollResult {
+export function pollResultOf(got: HttpGetResult, page: StatusPage | null = pageIn(got)): PollResult {
   if (got.kind === "failed") return got;
   if (got.status !== 200) return { kind: "failed", why: "status" };
-  let body: unknown;
-  try {
-    body = JSON.parse(got.body);
-  } catch {
-    return { kind: "failed", why: "not-json" };
-  }
-  const { node_id: nodeId, membership } = (body ?? {}) as { readonly node_id?: unknown; readonly membership?: unknown };
+  const { node_id: nodeId, membership } = page ?? {};
   if (typeof nodeId !== "string" || !NODE_ID.test(nodeId)) return { kind: "failed", why: "not-json" };
   const boot = (membership as { readonly boot?: unknown } | null | undefined)?.boot;
   return { kind: "answered", nodeId: NodeId(nodeId), boot: typeof boot === "string" && BOOT.test(boot) ? boot : null };
+}
+
+/** Null for what is no object in JSON. */
+function pageIn(got: HttpGetResult): StatusPage | null {
+  if (got.kind === "failed") return null;
+  try {
+    const page: unknown = JSON.parse(got.body);
+    return typeof page === "object" ? (page as StatusPage | null) : null;
+  } catch {
+    return null;
+  }
 }

@@ -18,7 +18,8 @@ import {
 } from "#membership/core";
 import type { Aead, Clock, DatagramSocket, HttpGet, StreamPort, Timer, Timers } from "#ports";
 import { type Clause, httpConvergence, swimConvergence } from "./convergence.ts";
-import { HttpPollDriver } from "./http-poll-driver.ts";
+import { HttpPollDriver, type StatusPage } from "./http-poll-driver.ts";
+import { type LogWord, logWordIn } from "./log-word.ts";
 import { addressesOf, rememberingResolver, type ResolveName, type SeedPlaces, seedsOf } from "./places.ts";
 import type { Removal } from "./removals.ts";
 import { type MachineFacts, type SelfTest, selfTestOf } from "./self-test.ts";
@@ -99,6 +100,10 @@ export class Membership {
   #heardAt: ReadonlyMap<NodeId, number> = new Map();
   readonly #timers = new Set<Timer>();
   #swim: SwimDriver | null = null;
+  /** Of the voter that has applied most of the log; mode `http` alone. */
+  #logWord: (LogWord & { readonly by: NodeId }) | null = null;
+  /** Whom polling leaves alone. */
+  #forgotten: ReadonlySet<NodeId> = new Set();
   #metadata: Metadata;
   #keys: readonly Uint8Array[];
   /** The seeds that the core has, as text. */
@@ -176,6 +181,19 @@ export class Membership {
   /** A peer has asked for this node's status. */
   contact(id: NodeId): void {
     this.#http?.contact(id);
+  }
+
+  /**
+   * The status page of `by`, this node or a peer. Where only polling runs, the pages of the voters tell everybody whom the
+   * operator has forgotten; elsewhere gossip does. One voter may lag behind another, so the one that has applied most counts.
+   */
+  hearStatus(by: NodeId, status: StatusPage): void {
+    if (this.#setup.mode !== "http") return;
+    const word = logWordIn(status);
+    if (word === null) return;
+    if (this.#logWord !== null && this.#logWord.by !== by && word.appliedIndex <= this.#logWord.appliedIndex) return;
+    this.#logWord = { ...word, by };
+    this.#pollAllBut(word.forgotten);
   }
 
   look(): MembershipLook {
@@ -260,7 +278,10 @@ export class Membership {
       clock,
       timers,
       get,
-      onHeard: (id, boot) => this.#comparison?.heard(this.#now(), id, boot),
+      onHeard: (id, boot, status) => {
+        this.#comparison?.heard(this.#now(), id, boot);
+        this.hearStatus(id, status);
+      },
       onEvent: (event) => {
         const statement = statementOfHttp(event);
         if (statement !== null) this.#comparison?.report(this.#now(), "http", statement);
@@ -286,8 +307,16 @@ export class Membership {
       this.#comparison.heard(heardAt, record.id, String(record.incarnation.epoch));
     }
     this.#heardAt = heard;
+    this.#pollAllBut(new Set(members.flatMap(({ record }) => (record.state === "removed" ? [record.id] : []))));
     const polled = this.#http?.view().peers ?? [];
     this.#comparison.retain(this.#now(), new Set([...members.map(({ record }) => record.id), ...polled.map(({ id }) => id)]));
+  }
+
+  /** A readmitted one is asked again. */
+  #pollAllBut(forgotten: ReadonlySet<NodeId>): void {
+    if (forgotten.size === this.#forgotten.size && [...forgotten].every((id) => this.#forgotten.has(id))) return;
+    this.#forgotten = forgotten;
+    this.#http?.setPeers(this.#setup.peers.filter(({ id }) => !forgotten.has(id)));
   }
 
   #compare(view: MembershipView | null): ComparisonView | null {

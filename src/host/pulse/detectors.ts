@@ -13,6 +13,7 @@ import {
 } from "#membership";
 import type { HttpPollEvent, SwimEvent } from "#membership/core";
 import { membershipMetrics } from "#observe";
+import type { PulseSnapshot } from "#ports";
 import { nodeAead } from "../aead.ts";
 import { systemClock, systemTimers } from "../clock.ts";
 import { listenTcp } from "../tcp.ts";
@@ -122,6 +123,11 @@ export class Detectors {
 
   contact(id: string): void {
     this.#life?.contact(NodeId(id));
+  }
+
+  /** What main says of this node. */
+  ownStatus(status: PulseSnapshot["status"]): void {
+    this.#life?.hearStatus(this.#start.setup.id, status);
   }
 
   testimony(about: readonly NodeId[]): Testimony | null {

@@ -47,6 +47,7 @@ parentPort?.on("message", (message: ToPulse) => {
   switch (message.kind) {
     case "snapshot":
       answers.accept(message.snapshot);
+      detectors?.ownStatus(message.snapshot.status);
       return;
     case "answer":
       posts.answered(message.id, message.code, message.body);

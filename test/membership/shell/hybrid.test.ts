@@ -37,6 +37,63 @@ test("in mode hybrid both detectors find a crash, SWIM first, and the comparison
   assert.equal(comparison?.disagreements, 1);
 });
 
+test("in mode http a node that the operator forgot is polled no more, by the word of the voter that has applied most of the log", async () => {
+  const world = new World({ mode: "http" }, 4);
+  const polled = () => world.look("n3").http?.peers.map(({ id }) => id);
+  world.pages.set("n0", { applied_index: "90", committed_nodes: { n2: { state: "DOWN" } } });
+  world.pages.set("n1", { applied_index: "80", committed_nodes: { n2: { state: "EVICTED" } } });
+  await world.run(60_000);
+  assert.deepEqual(polled(), ["n0", "n1", "n2"], "a voter that lags behind is not believed");
+  world.pages.set("n0", { applied_index: "91", committed_nodes: { n2: { state: "EVICTED" } } });
+  await world.run(20_000);
+  assert.deepEqual(polled(), ["n0", "n1"]);
+  const asked = world.asked.get("n2");
+  await world.run(600_000);
+  // Its own view has no n2 either, so nobody is left that would ask.
+  assert.equal(world.asked.get("n2"), asked);
+  world.pages.set("n0", { applied_index: "92", committed_nodes: { n2: { state: "UP" } } });
+  await world.run(60_000);
+  assert.deepEqual(
+    world.look("n3").http?.peers.map(({ id, state }) => [id, state]),
+    [
+      ["n0", "alive"],
+      ["n1", "alive"],
+      ["n2", "alive"],
+    ],
+  );
+});
+
+test("in mode http a voter hears from itself whom the log holds for forgotten", async () => {
+  const world = new World({ mode: "http" }, 2);
+  const polled = () => world.look("n0").http?.peers.length;
+  const own = (state: string) =>
+    world.nodes.get("n0")!.hearStatus(NodeId("n0"), { applied_index: "7", committed_nodes: { n1: { state } } });
+  own("EVICTED");
+  assert.equal(polled(), 0);
+  own("DOWN");
+  assert.equal(polled(), 1);
+});
+
+test("in mode hybrid a node that gossip calls removed is polled no more, until it is readmitted", async () => {
+  const world = new World({ mode: "hybrid" }, 3);
+  await world.run(60_000);
+  world.kill("n2");
+  await world.run(90_000);
+  world.nodes.get("n0")!.remove([{ kind: "forget", member: NodeId("n2"), barrier: { epoch: 1, counter: 9 } }]);
+  await world.run(10_000);
+  for (const name of ["n0", "n1"]) assert.ok(!world.look(name).http!.peers.some(({ id }) => id === "n2"), name);
+  const asked = world.asked.get("n2");
+  await world.run(600_000);
+  assert.equal(world.asked.get("n2"), asked);
+  world.nodes.get("n0")!.remove([{ kind: "readmit", member: NodeId("n2") }]);
+  await world.run(10_000);
+  for (const name of ["n0", "n1"])
+    assert.ok(
+      world.look(name).http!.peers.some(({ id }) => id === "n2"),
+      name,
+    );
+});
+
 test("who was removed is remembered across a restart, yet not by a node that was down for longer than a tombstone stands", async () => {
   const removed = { ...record, id: NodeId("gone"), state: "removed", accuser: null } as const;
   for (const [awayMs, holds] of [
@@ -137,6 +194,10 @@ class World {
   readonly network = new FakeNetwork();
   readonly nodes = new Map<string, Membership>();
   readonly names = new Map<string, readonly string[]>();
+  /** What status pages say beside who answers. */
+  readonly pages = new Map<string, object>();
+  /** Requests for the status page of each. */
+  readonly asked = new Map<string, number>();
   unresolved = 0;
 
   constructor(more: Partial<MembershipSetup>, count: number, lives: Partial<FormerLives> = {}) {
@@ -193,7 +254,12 @@ class World {
 
   #page(url: string): HttpGetResult {
     const name = /^http:\/\/(n\d+)\/status$/.exec(url)?.[1] ?? "";
+    this.asked.set(name, (this.asked.get(name) ?? 0) + 1);
     if (!this.nodes.has(name)) return { kind: "failed", why: "refused" };
-    return { kind: "answered", status: 200, body: JSON.stringify({ node_id: name, membership: { boot: "1" } }) };
+    return {
+      kind: "answered",
+      status: 200,
+      body: JSON.stringify({ node_id: name, membership: { boot: "1" }, ...this.pages.get(name) }),
+    };
   }
 }
