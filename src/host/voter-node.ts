@@ -1,7 +1,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import type { NodeConfig } from "#config";
 import { type ClusterId, exitCodes, type LogIndex, NO_INDEX, type NodeId, seededRandom } from "#kernel";
-import type { DirectoryLock, Disk, Log, PeerLinkEvents, PeerLinks } from "#ports";
+import type { DirectoryLock, Disk, Log, PeerLinkEvents } from "#ports";
 import { type Message, admissionOf } from "#raft";
 import { nodeMetrics } from "#observe";
 import {
@@ -26,6 +26,7 @@ import { joinMembers } from "./membership.ts";
 import { membershipView } from "./membership-view.ts";
 import {
   createPeerLinks,
+  type GrpcPeerLinks,
   learnCluster,
   type PeerLinkOptions,
   type PeerLinkPorts,
@@ -72,7 +73,14 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
   const refusals = new DirectoryRefusals(log, ports.onFatal);
 
   const metrics = nodeMetrics();
-  const views: ViewOptions = { self: config.nodeId, clusterId, peers: peerAddresses(config), tls: peerTls };
+  let links: GrpcPeerLinks | null = null;
+  const views: ViewOptions = {
+    self: config.nodeId,
+    clusterId,
+    peers: peerAddresses(config),
+    openAt: (peer) => links?.openAt(peer) ?? null,
+    tls: peerTls,
+  };
   const voter = await startVoter(
     { ...config, clusterId, isLatecomer: identity.isLatecomer },
     {
@@ -93,7 +101,8 @@ export async function startVoterNode(config: NodeConfig, ports: NodePorts): Prom
         const onDirectory: PeerLinkPorts["onDirectory"] = (by, fault, why) =>
           refusals.heard(by, fault, why, weighingVoters(config.nodeId, membership().configuration, config.voters));
         const services = [viewService(views, (about) => ports.pulse.testimony(about))];
-        return await openPeers(config, { ...self, services }, peerTls, events, { log, directories, onDirectory });
+        links = await openPeers(config, { ...self, services }, peerTls, events, { log, directories, onDirectory });
+        return links;
       },
       onFatal: ports.onFatal,
       probe: ports.trace,
@@ -192,7 +201,7 @@ async function openPeers(
   tls: TlsMaterial | null,
   events: PeerLinkEvents<Message>,
   ports: Pick<PeerLinkPorts, "log" | "directories" | "onDirectory">,
-): Promise<PeerLinks<Message>> {
+): Promise<GrpcPeerLinks> {
   const links = createPeerLinks(
     {
       ...identity,

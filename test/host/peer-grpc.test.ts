@@ -208,8 +208,10 @@ test("only members are dialled, but whoever speaks is answered; a member that is
 test("a node that has moved is followed to where it says it is, once it is not found where it was", async () => {
   const port = await freePort();
   const left = await node(a, { peers: new Map([[b, "127.0.0.1:1"]]) });
+  assert.equal(left.links.openAt(b), null);
   const right = await node(b, { port, address: `127.0.0.1:${port}`, peers: new Map([[a, `127.0.0.1:${left.port}`]]) });
   await until(() => left.links.connected().has(b) && right.links.connected().has(a));
+  assert.equal(left.links.openAt(b), `127.0.0.1:${port}`);
   left.links.send(b, heartbeat(1));
   await until(() => right.messages.length === 1);
 });

@@ -60,6 +60,13 @@ test("a voter without a view says so, and one that does not answer in time has n
   assert.equal(await ask(b, "127.0.0.1:1", [gpu]), null);
 });
 
+test("a voter that has moved is asked where the link to it is open; without a link, where the file has it", async () => {
+  const [here, there] = [await voter(b, seen), await voter(b, { ...seen, healthMultiplier: 8 })];
+  const options = { self: a, clusterId: ClusterId("blue"), peers: new Map([[b, here]]), tls: null };
+  const heard = async (openAt: string | null) => (await askView({ ...options, openAt: () => openAt }, b, []))?.healthMultiplier;
+  assert.deepEqual([await heard(there), await heard(null)], [8, 2]);
+});
+
 test("another cluster, a stranger and whoever looks for another node are told nothing", async () => {
   const address = await voter(b, seen);
   const options = { self: a, clusterId: ClusterId("blue"), peers: new Map([[b, address]]), tls: null };

@@ -57,6 +57,8 @@ export interface PeerLinkPorts {
 export interface GrpcPeerLinks extends PeerLinks<Message> {
   /** Listens, then dials. Resolves with the port taken; rejects with an error that names a port already in use. */
   start(): Promise<number>;
+  /** `host:port` at which the link to this peer is open, wherever the configuration has it; null while there is none. */
+  openAt(peer: NodeId): string | null;
 }
 
 /**
@@ -138,6 +140,10 @@ class StreamLinks implements GrpcPeerLinks {
 
   send(to: NodeId, message: Message): void {
     this.#outbound.get(to)?.send(message);
+  }
+
+  openAt(peer: NodeId): string | null {
+    return this.#outbound.get(peer)?.openAt ?? null;
   }
 
   connected(): ReadonlySet<NodeId> {

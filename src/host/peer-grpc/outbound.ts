@@ -34,8 +34,14 @@ type Stream = grpc.ClientDuplexStream<SentFrame, PeerFrame>;
 /** closed ─start→ dialling ─Hello→ open ─lost→ waiting ─retry→ dialling; close leads back from everywhere. */
 type State =
   | { readonly kind: "waiting"; readonly retry: Timer }
-  | { readonly kind: "dialling"; readonly client: grpc.Client; readonly stream: Stream; readonly timeout: Timer }
-  | { readonly kind: "open"; readonly client: grpc.Client; readonly stream: Stream }
+  | {
+      readonly kind: "dialling";
+      readonly client: grpc.Client;
+      readonly stream: Stream;
+      readonly address: string;
+      readonly timeout: Timer;
+    }
+  | { readonly kind: "open"; readonly client: grpc.Client; readonly stream: Stream; readonly address: string }
   | { readonly kind: "closed" };
 
 /** The stream on which this node speaks to one peer. Lossy by design: what does not fit or has no stream is dropped whole. */
@@ -57,6 +63,11 @@ export class Outbound {
 
   get isOpen(): boolean {
     return this.#state.kind === "open";
+  }
+
+  /** Where the peer answers at the moment, which may be another place than the configured one; null while it does not. */
+  get openAt(): string | null {
+    return this.#state.kind === "open" ? this.#state.address : null;
   }
 
   /** Dials until {@link close}; no effect on a link that does so already. */
@@ -107,11 +118,12 @@ export class Outbound {
 
   #dial(): void {
     const { identity, peer, tls } = this.#options;
-    const client = new grpc.Client(this.#address, peerCredentials(tls, peer), channelOptions);
+    const address = this.#address;
+    const client = new grpc.Client(address, peerCredentials(tls, peer), channelOptions);
     const { path, requestSerialize, responseDeserialize } = connectMethod;
     const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     const timeout = this.#ports.timers.after(HANDSHAKE_TIMEOUT_MS, () => this.#lost(stream, "no answer to the handshake"));
-    this.#state = { kind: "dialling", client, stream, timeout };
+    this.#state = { kind: "dialling", client, stream, address, timeout };
     stream.once("data", (frame: PeerFrame) => void this.#onFrame(stream, frame));
     stream.on("drain", () => this.#flush());
     stream.on("error", (error: grpc.ServiceError) => {
@@ -130,9 +142,9 @@ export class Outbound {
     if (this.#state.kind !== "dialling" || this.#state.stream !== stream) return;
     if (why !== null) return this.#lost(stream, why);
     this.#ports.onDirectory(null, "");
-    const { client, timeout } = this.#state;
+    const { client, address, timeout } = this.#state;
     timeout.cancel();
-    this.#state = { kind: "open", client, stream };
+    this.#state = { kind: "open", client, stream, address };
     this.#failures = 0;
     this.#lastComplaint = "";
     this.#ports.onConnected();

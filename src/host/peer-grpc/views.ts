@@ -14,6 +14,8 @@ export interface ViewOptions {
   readonly clusterId: ClusterId;
   /** `host:port` of the peer port of every other node. */
   readonly peers: ReadonlyMap<NodeId, string>;
+  /** Where the link to a peer is open, if that is another place: it has moved, and the file here has not followed it. */
+  readonly openAt?: (peer: NodeId) => string | null;
   readonly tls: TlsMaterial | null;
 }
 
@@ -32,12 +34,12 @@ const MAX_ABOUT = 20_000;
  * on the peer links: its certificate must name it, wherever it is dialled. Asking is rare, so each question has its own connection.
  */
 export function askView(
-  { self, clusterId, peers, tls }: ViewOptions,
+  { self, clusterId, peers, openAt = () => null, tls }: ViewOptions,
   voter: NodeId,
   about: readonly NodeId[],
 ): Promise<Testimony | null> {
-  const address = peers.get(voter);
-  if (address === undefined) return Promise.resolve(null);
+  if (!peers.has(voter)) return Promise.resolve(null);
+  const address = openAt(voter) ?? peers.get(voter)!;
   const client = new grpc.Client(address, peerCredentials(tls, voter), channelOptions);
   const { promise, resolve } = Promise.withResolvers<Testimony | null>();
   const { path, requestSerialize, responseDeserialize } = viewDefinition.getView;
