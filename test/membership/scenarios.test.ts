@@ -36,6 +36,24 @@ test("a run is a function of its seed: the same packets and reports twice, other
   assert.equal(fingerprint(5, true), fingerprint(5));
 });
 
+test("members that start warm have long been together, and take a crash and a newcomer as those that joined", () => {
+  const text = `holds: x
+source: y
+nodes 36
+start warm
+settle 5s
+at 0s restart random 1 down 30s losing state
+run 60s
+expect undetected = 0
+expect known-everywhere max <= 15s
+expect false-deaths = 0
+expect not-rejoined = 0
+expect not-converged = 0
+expect comings = 0 from 0s to 29s
+`;
+  assert.deepEqual(failures(text, [1, 2, 3]), []);
+});
+
 test("the scenarios have teeth: without streams and relays, members without datagrams are declared dead", () => {
   const text = readFileSync(new URL("without-udp-a-member-lives-by-streams.swim", folder), "utf8").replace("run 12m", "run 2m");
   const found = failures(text, [1], [off("stream_probe"), { ...off("relays"), value: 0 }]);

@@ -1,5 +1,5 @@
 import { type MonotonicMs, NodeId } from "#kernel";
-import { MemberNumbers, type Seed, type SwimCore, type SwimEvent } from "#membership/core";
+import { MemberNumbers, type MemberRecord, type Seed, type SwimCore, type SwimEvent } from "#membership/core";
 import type { Dice } from "../time/random.ts";
 import type { Scheduler } from "../time/scheduler.ts";
 import { hintsOf, keyNamed } from "./aead.ts";
@@ -18,6 +18,7 @@ export interface ClusterPorts {
   readonly onEvent: (member: SimMember, event: SwimEvent) => void;
 }
 
+const METADATA = { role: "worker", provider: "simulated", capabilities: [], version: "0", degraded: false, keys: [] };
 const DEFAULT_LABEL = "ringraft";
 const DEFAULT_KEY = "k1";
 /** Where an envelope says which key sealed it; in a stream its length stands in front. */
@@ -90,6 +91,17 @@ export class Cluster {
     return this.machines.flatMap(({ process }) => (process === null ? [] : [process]));
   }
 
+  /** All at once, and all know all: what they hold is one set of records, so that there is room for many. */
+  startWarm(): void {
+    const nodes = this.machines.slice(0, this.#script.nodes);
+    const members = nodes.map((machine) => Object.freeze(firstRecord(machine)));
+    for (const machine of nodes) {
+      machine.epoch = 1;
+      this.#run(machine, { epoch: machine.epoch, hasLostState: false }, members);
+    }
+    this.measures.startedWarm();
+  }
+
   start(machine: Machine, state: "kept" | "lost", moved: boolean): void {
     if (machine.process !== null) return;
     machine.isUp = true;
@@ -160,7 +172,7 @@ export class Cluster {
     return this.dice.chance(0.5) ? "lost" : "kept";
   }
 
-  #run(machine: Machine, life: Life): void {
+  #run(machine: Machine, life: Life, members: readonly MemberRecord[] = []): void {
     const { scheduler, dice, launch, onEvent } = this.#ports;
     const lifeDice = dice.fork(`${machine.index} life ${(this.#lives += 1)}`);
     const start = (now: MonotonicMs): SwimCore =>
@@ -170,7 +182,9 @@ export class Cluster {
         label: this.#labels.get(machine) ?? DEFAULT_LABEL,
         epoch: life.epoch,
         addresses: announcedBy(machine),
+        metadata: METADATA,
         seeds: this.#seeds,
+        members,
         keys: (machine.keys ?? this.#keys.get(machine) ?? [DEFAULT_KEY]).map(keyNamed),
         profile: this.#script.profile,
         settings: this.#settings.get(machine) ?? {},
@@ -216,6 +230,20 @@ export class Cluster {
       given.flatMap(({ of, names }) => this.selection.machines(of).map((machine) => [machine, read(names)] as const)),
     );
   }
+}
+
+/** What a member says of itself in its first life. */
+function firstRecord(machine: Machine): MemberRecord {
+  return {
+    id: machine.id,
+    incarnation: { epoch: 1, counter: 0 },
+    state: "alive",
+    addresses: announcedBy(machine),
+    reach: "direct",
+    relays: [],
+    metadata: METADATA,
+    accuser: null,
+  };
 }
 
 function duplicates({ steps }: SwimScript): number {

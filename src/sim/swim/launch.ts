@@ -1,5 +1,5 @@
 import type { MonotonicMs, NodeId, Random } from "#kernel";
-import type { Address, MemberNumbers, Seed, SwimCore } from "#membership/core";
+import type { Address, MemberNumbers, MemberRecord, Metadata, Seed, SwimCore } from "#membership/core";
 import type { Dice } from "../time/random.ts";
 
 /** What the simulator knows about one life of a member when it starts. */
@@ -10,7 +10,10 @@ export interface Launch {
   readonly label: string;
   readonly epoch: number;
   readonly addresses: readonly Address[];
+  readonly metadata: Metadata;
   readonly seeds: readonly Seed[];
+  /** Held from the first moment. */
+  readonly members: readonly MemberRecord[];
   /** The primary first. */
   readonly keys: readonly Uint8Array[];
   readonly profile: string;

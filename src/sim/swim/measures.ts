@@ -200,6 +200,12 @@ export class Measures {
     this.changed();
   }
 
+  /** Everyone runs, and holds all others alive. */
+  startedWarm(): void {
+    this.#held.fill(HELD.alive, 0, this.#nodes * this.#nodes);
+    for (let index = 0; index < this.#nodes; index += 1) this.#held[index * this.#nodes + index] = UNKNOWN;
+  }
+
   started(process: SimMember): void {
     const { index } = process.machine;
     if (index >= this.#nodes) return;
@@ -270,11 +276,11 @@ export class Measures {
   }
 
   #worstMissing(running: readonly Machine[]): number {
-    const grown = running.filter((machine) => this.#isGrown(machine));
+    const grown = Int32Array.from(running.filter((machine) => this.#isGrown(machine)).map(({ index }) => index));
     let worst = 0;
     for (const observer of grown) {
       let missing = 0;
-      for (const member of grown) if (member !== observer && !this.#holdsRunning(observer.index, member.index)) missing += 1;
+      for (const member of grown) if (member !== observer && !this.#holdsRunning(observer, member)) missing += 1;
       worst = Math.max(worst, missing);
     }
     return worst;
@@ -306,26 +312,26 @@ export class Measures {
   #isSettled(observers: readonly Machine[], viewOf: (machine: Machine) => MembershipView): boolean {
     const [first] = observers;
     if (first === undefined) return true;
-    const { digest, members } = viewOf(first);
-    const held = members.filter(({ record }) => record.state === "alive" || record.state === "suspect");
+    const { digest, present } = first.process!.core;
     const running = this.#machines.filter(({ process, index }) => process !== null && index < this.#nodes);
-    if (held.length !== running.length) return false;
+    if (present !== running.length) return false;
+    const held = viewOf(first).members.filter(({ record }) => record.state === "alive" || record.state === "suspect");
     if (!held.every(({ record }) => this.#machines[this.#indexOf.get(record.id)!]!.process !== null)) return false;
-    const dissenter = lastFirst(observers, this.#dissenter).find((observer) => viewOf(observer).digest !== digest);
+    const dissenter = lastFirst(observers, this.#dissenter).find(({ process }) => process!.core.digest !== digest);
     this.#dissenter = dissenter?.index ?? null;
     return dissenter === undefined;
   }
 
   result(): RunMeasures {
-    const views = this.#machines.flatMap(({ process }) => (process === null || process.isPaused ? [] : [process.view()]));
+    const cores = this.#machines.flatMap(({ process }) => (process === null || process.isPaused ? [] : [process.core]));
     for (const index of this.#detections.keys()) this.#closeDetection(index);
-    const counters = views.map((view) => view.counters);
+    const counters = cores.map((core) => core.counters);
     return {
       samples: this.#samples,
       events: this.#events,
       counts: {
         "not-rejoined": this.#announcements.size,
-        "not-converged": agree(views) ? 0 : 1,
+        "not-converged": new Set(cores.map(({ digest }) => digest)).size > 1 ? 1 : 0,
         "profile-mismatches": othersThanMost([...this.#profiles.values()]),
         "address-flips": Math.max(0, ...this.#flips.values()),
         "rejected-packets": sum(counters.flatMap(({ rejected }) => Object.values(rejected))),
@@ -479,15 +485,6 @@ function othersThanMost(values: readonly unknown[]): number {
   const counts = new Map<unknown, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   return values.length - Math.max(0, ...counts.values());
-}
-
-function agree(views: Iterable<MembershipView>): boolean {
-  let first: MembershipView["digest"] | null = null;
-  for (const { digest } of views) {
-    first ??= digest;
-    if (digest !== first) return false;
-  }
-  return true;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -5,8 +5,6 @@ import { checksumAead, realAead } from "./aead.ts";
 import type { Launch, LaunchCore } from "./launch.ts";
 import type { SwimScript } from "./scenario/script.ts";
 
-const METADATA = { role: "worker", provider: "simulated", capabilities: [], version: "0", degraded: false, keys: [] };
-
 /** The core that runs in production; `seal` with its cipher too. Throws for a profile or an option that does not exist. */
 export function realCore(seal: boolean): LaunchCore {
   return (launch) => {
@@ -17,9 +15,10 @@ export function realCore(seal: boolean): LaunchCore {
       label: launch.label,
       epoch: launch.epoch,
       addresses: launch.addresses,
-      metadata: METADATA,
+      metadata: launch.metadata,
       options: options.value,
       seeds: launch.seeds,
+      members: launch.members,
       keys: launch.keys,
       aead: seal ? realAead(launch.nonceDice) : checksumAead(launch.nonceDice),
       random: launch.random,

@@ -92,6 +92,11 @@ function indexesOf(of: Selector, { selection }: Cluster): readonly number[] {
 /** Starts everyone and waits until everyone knows everyone; then the cluster settles. */
 function warmUp(script: SwimScript, cluster: Cluster): boolean {
   const { scheduler } = cluster;
+  if (script.start === "warm") {
+    cluster.startWarm();
+    runUntil(scheduler, script.settleMs);
+    return true;
+  }
   const absent = cluster.selection.machines(script.absent);
   const present = cluster.machines.filter((machine) => machine.index < script.nodes && !absent.includes(machine));
   for (const machine of present) scheduler.at(cluster.dice.between(0, STARTS_MS), () => cluster.start(machine, "kept", false));

@@ -104,6 +104,9 @@ for (const [line, column, message] of [
   ["delay uniform 40ms 10ms", 24, "the longest delay is shorter than the shortest"],
   ["group n3 random 2", 10, 'a group cannot be called "n3"'],
   ["at 0s drop mesh n1", 12, 'unknown network (or udp) "mesh"'],
+  ["start cold", 7, 'unknown way to start "cold"'],
+  ["start warm; absent n9", 22, "whoever is absent would be held alive"],
+  ["absent n9; start warm", 22, "whoever is absent would be held alive"],
 ] as const) {
   test(`a mistake is found where it stands: ${line}`, () => {
     assert.throws(

@@ -1,5 +1,15 @@
 import { accepted, type MonotonicMs, type Outcome } from "#kernel";
-import type { Address, MembershipView, StreamId, SwimCommand, SwimCore, SwimEvent, Transmission } from "#membership/core";
+import {
+  type Address,
+  Digest,
+  type MembershipView,
+  type StreamId,
+  type SwimCommand,
+  type SwimCore,
+  type SwimCounters,
+  type SwimEvent,
+  type Transmission,
+} from "#membership/core";
 
 /** A core without a will: it notes what it is given, and sends what the test puts into it. Times are whole milliseconds of the world. */
 export class ScriptedCore implements SwimCore {
@@ -8,6 +18,7 @@ export class ScriptedCore implements SwimCore {
   readonly reported: SwimEvent[] = [];
   nextDeadline: MonotonicMs | null = null;
   readonly present = 1;
+  readonly digest = Digest(0);
   readonly #worldMs: () => number;
 
   constructor(worldMs: () => number) {
@@ -46,6 +57,10 @@ export class ScriptedCore implements SwimCore {
 
   takeEvents(): readonly SwimEvent[] {
     return this.reported.splice(0);
+  }
+
+  get counters(): SwimCounters {
+    throw new Error("a scripted core counts nothing");
   }
 
   view(): MembershipView {

@@ -11,6 +11,7 @@ import { askSeeds, heal, join } from "./join.ts";
 import { Keyring } from "./keyring.ts";
 import { calm, reap, suspicionDue } from "./learn.ts";
 import { fallSilent, goIfSaid } from "./leave.ts";
+import { isPresent } from "./precedence.ts";
 import { beginPeriod, pingTo, probeTimedOut } from "./probe.ts";
 import { periodicPushPull, recheck, sendPushPull } from "./push-pull.ts";
 import { whyNotRecord } from "./record-codec.ts";
@@ -22,7 +23,19 @@ import type { SwimSetup } from "./setup.ts";
 import { SwimState } from "./state.ts";
 import { acceptStream, closeStream, endStream, forgetStream, proveStream } from "./streams.ts";
 import { isVerdict, type Timer } from "./timers.ts";
-import type { Address, MembershipView, Seed, StreamId, SwimCommand, SwimCore, SwimEvent, Transmission } from "./types.ts";
+import type {
+  Address,
+  Digest,
+  MemberRecord,
+  MembershipView,
+  Seed,
+  StreamId,
+  SwimCommand,
+  SwimCore,
+  SwimCounters,
+  SwimEvent,
+  Transmission,
+} from "./types.ts";
 import { viewOf } from "./view.ts";
 
 /** A member that starts to join by its seeds at once. Refused: keys, label, networks or patterns that cannot be used. */
@@ -38,6 +51,7 @@ export function createSwim(now: MonotonicMs, setup: SwimSetup): Outcome<SwimCore
   const state = new SwimState(now, setup, { keyring: keyring.value, allow: allow.value });
   const wrong = whyNotRecord(state.members.self, state.wire.recordRoom);
   if (wrong !== null) return refused(refusal("INVALID_ARGUMENT", wrong));
+  enter(state, setup.members ?? []);
   return accepted(new Swim(state, setup));
 }
 
@@ -60,6 +74,14 @@ class Swim implements SwimCore {
 
   get present(): number {
     return this.#state.members.present;
+  }
+
+  get digest(): Digest {
+    return this.#state.members.digest;
+  }
+
+  get counters(): SwimCounters {
+    return this.#state.counters;
   }
 
   handleDatagram(now: MonotonicMs, from: Address, bytes: Uint8Array): void {
@@ -166,6 +188,16 @@ class Swim implements SwimCore {
     this.#state.now = now;
     return this.#state;
   }
+}
+
+/** What a node is given to know is no news to anybody. */
+function enter(state: SwimState, known: readonly MemberRecord[]): void {
+  for (const record of known) {
+    if (record.id === state.id) continue;
+    state.members.enter(state.now, record);
+    if (isPresent(record)) state.order.add(record.id);
+  }
+  if (known.length > 0) state.lifecycle = "joined";
 }
 
 function begin(state: SwimState, seeds: readonly Seed[]): void {

@@ -142,6 +142,11 @@ export class MemberTable {
     return this.#put(now, this.#self, { ...this.#self, state: "left", accuser: this.#self.id });
   }
 
+  /** Takes over, as it stands, what is known of a member that is not known here. */
+  enter(now: MonotonicMs, record: MemberRecord): void {
+    this.#put(now, null, record);
+  }
+
   apply(now: MonotonicMs, seen: MemberRecord, via: Via): ApplySummary {
     if (seen.id === this.#self.id) return this.#applyToSelf(now, seen);
     const held = this.get(seen.id);

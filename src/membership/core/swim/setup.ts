@@ -3,7 +3,7 @@ import type { Aead } from "#ports";
 import type { AllowListOptions } from "./allow-list.ts";
 import type { MemberNumbers } from "./member-numbers.ts";
 import type { SwimOptions } from "./options.ts";
-import type { Address, Metadata, Seed } from "./types.ts";
+import type { Address, MemberRecord, Metadata, Seed } from "./types.ts";
 
 /** What one boot of a node starts with. */
 export interface SwimSetup {
@@ -25,4 +25,9 @@ export interface SwimSetup {
   readonly allow: AllowListOptions;
   /** Shared by the cores of one process, where there are many. */
   readonly numbers?: MemberNumbers;
+  /**
+   * Held from the first moment, as if long joined: a cluster that is watched from its middle, since thousands that join would take longer
+   * than what is to be seen. Nothing is told of it. May name the node itself.
+   */
+  readonly members?: readonly MemberRecord[];
 }

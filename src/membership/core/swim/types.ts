@@ -219,5 +219,8 @@ export interface SwimCore {
   readonly nextDeadline: MonotonicMs | null;
   /** Members held alive or suspect, this node included: what a view would count, for the price of a sum. */
   readonly present: number;
+  /** As in the view, which is dear where there are thousands. The counters go on counting. */
+  readonly digest: Digest;
+  readonly counters: SwimCounters;
   view(now: MonotonicMs): MembershipView;
 }

@@ -1,6 +1,6 @@
 import type { Words } from "../../scenario/words.ts";
 import type { Draft, ScriptOverrides } from "./parse.ts";
-import type { Delay, Selector } from "./script.ts";
+import { type Delay, type Selector, START_KINDS } from "./script.ts";
 import { decimal, duration, type Known, selector, share, word } from "./values.ts";
 
 export const SETUP_WORDS = [
@@ -19,6 +19,7 @@ export const SETUP_WORDS = [
   "label",
   "keys",
   "announces",
+  "start",
   "settle",
   "run",
 ] as const;
@@ -63,6 +64,7 @@ export function parseSetup(first: SetupWord, words: Words, known: Known, draft: 
     }
     case "absent":
       draft.absent = selector(words, known);
+      checkStart(words, draft);
       return;
     case "seeds":
       draft.seeds = selector(words, known);
@@ -90,6 +92,10 @@ export function parseSetup(first: SetupWord, words: Words, known: Known, draft: 
       draft.announcements = [...draft.announcements, { planes, of: everyoneOr(words, known) }];
       return;
     }
+    case "start":
+      draft.start = words.oneOf("way to start", START_KINDS);
+      checkStart(words, draft);
+      return;
     case "settle":
       draft.settleMs = duration(words, "how long the cluster settles");
       return;
@@ -97,6 +103,10 @@ export function parseSetup(first: SetupWord, words: Words, known: Known, draft: 
       draft.runMs = duration(words, "how long the run is");
       return;
   }
+}
+
+function checkStart(words: Words, { start, absent }: Draft): void {
+  if (start === "warm" && absent.length > 0) words.fail('"start warm" and "absent": whoever is absent would be held alive');
 }
 
 /** `set buddy off`, `set periodMs 750ms for n1..n3`. */

@@ -81,6 +81,7 @@ function emptyDraft(name: string, overrides: ScriptOverrides): Draft {
     labels: [],
     keys: [],
     announcements: [],
+    start: "joining",
     settleMs: 30_000,
     runMs: 0,
     steps: [],

@@ -29,12 +29,17 @@ export interface SwimScript {
   /** Names of keys, the primary first. */
   readonly keys: readonly Named[];
   readonly announcements: readonly Announced[];
+  readonly start: StartKind;
   /** How long a cluster that has come together runs before the clock of the script starts. */
   readonly settleMs: number;
   readonly runMs: number;
   readonly steps: readonly Step[];
   readonly expectations: readonly Expectation[];
 }
+
+/** `joining`: they know the seeds, and come together. `warm`: all know all, as if they had been together for long. */
+export type StartKind = (typeof START_KINDS)[number];
+export const START_KINDS = ["joining", "warm"] as const;
 
 /** An option of the detector that differs from the profile, everywhere or at some nodes. */
 export interface Setting {
