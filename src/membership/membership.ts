@@ -160,6 +160,11 @@ export class Membership {
     this.#swim?.command({ kind: "set-metadata", metadata: this.#metadata });
   }
 
+  /** Main has not been heard for `lagMs`. Its machine is short of something, so this node takes more time before it accuses others. */
+  reportLag(lagMs: number): void {
+    this.#swim?.command({ kind: "report-lag", lagMs });
+  }
+
   /** From now on these keys open, and the first of them seals. Told to the others, so that a rotation sees whom it has reached. */
   setKeys(keys: readonly Uint8Array[]): void {
     const [primary] = keys;

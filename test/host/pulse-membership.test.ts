@@ -123,6 +123,24 @@ test("a main thread that is late is told to the others; one that is silent too l
   }
 });
 
+test("a main thread that stays late counts against this node's own health, once for every two seconds", async () => {
+  const detectors = await Detectors.open(membershipOn("127.0.0.1:0"), () => {});
+  const limits = { degradedAfterMs: 2_000, stalledAfterMs: 30_000 };
+  const multiplier = () => detectors.testimony([])?.healthMultiplier;
+  try {
+    detectors.join({ epoch: 3, members: [], wallMs: null });
+    await pause(20);
+    assert.equal(multiplier(), 1);
+    const found = [200, 2_000, 2_200, 2_400, 4_000, 4_200, 0, 2_200].map((silentMs) => {
+      detectors.mainSilent(silentMs, limits);
+      return multiplier();
+    });
+    assert.deepEqual(found, [1, 1, 2, 2, 2, 3, 3, 4]);
+  } finally {
+    detectors.close();
+  }
+});
+
 test("a port of membership that another process holds is named with its setting", async () => {
   const other = await bindUdp("127.0.0.1:0");
   try {

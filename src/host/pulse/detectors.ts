@@ -47,6 +47,8 @@ export class Detectors {
     this.#remember();
   }, REMEMBER_EVERY_MS).unref();
   #rememberTimer: ReturnType<typeof setTimeout> | null = null;
+  /** How often main's present silence has counted against this node's health. */
+  #lags = 0;
   /** Main was silent so long that this node has fallen silent too. */
   #isStalled = false;
 
@@ -144,6 +146,10 @@ export class Detectors {
     if (this.#life === null) return;
     if (silentMs <= limits.stalledAfterMs) {
       this.#life.setDegraded(silentMs > limits.degradedAfterMs);
+      // Again and again, for probes that succeed take it back; this thread's own lag the core sees by its timers.
+      const lags = Math.ceil(silentMs / limits.degradedAfterMs) - 1;
+      if (lags > this.#lags) this.#life.reportLag(silentMs);
+      this.#lags = lags;
       // It runs again, but the others have declared this life dead or soon will.
       if (this.#isStalled && silentMs <= limits.degradedAfterMs) {
         this.#isStalled = false;

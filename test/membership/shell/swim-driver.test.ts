@@ -36,6 +36,27 @@ test("after a stall the sockets are read before a probe is judged, however much 
   assert.deepEqual(new Set(Object.values(world.states("n0"))), new Set(["alive"]));
 });
 
+test("an event loop that came late counts against its node's own health, until its probes are answered again", () => {
+  const world = start(3);
+  world.network.run(5_000);
+  assert.equal(world.health("n1"), 1);
+  world.loops.get("n1")!.stall(4_000);
+  world.network.run(4_050);
+  assert.equal(world.health("n1"), 2);
+  world.network.run(10_000);
+  assert.equal(world.health("n1"), 1);
+});
+
+test("a node that is alone has nobody to prove its health to, and is well again in time all the same", () => {
+  const world = start(1);
+  for (let lag = 0; lag < 9; lag++) {
+    world.network.run(5_000);
+    world.loops.get("n0")!.stall(4_000);
+  }
+  world.network.run(10_000);
+  assert.equal(world.health("n0"), 1);
+});
+
 test("inbound streams have a limit for each host and one for all; a place is free again when its stream is over", () => {
   const inbound = new InboundStreams({ total: 6, perHost: 4 });
   const enter = (id: number, host: string): boolean => {
@@ -108,6 +129,7 @@ function start(count: number) {
     loops.set(name, loop);
     drivers.set(name, started.value);
   }
+  const health = (of: string): number => drivers.get(of)!.view().healthMultiplier;
   const states = (of: string): Record<string, string> =>
     Object.fromEntries(
       drivers
@@ -125,5 +147,5 @@ function start(count: number) {
     const { probes } = counters(of);
     while (counters(of).probes === probes) network.run(1);
   };
-  return { network, names, loops, states, kill, counters, untilProbe };
+  return { network, names, loops, health, states, kill, counters, untilProbe };
 }

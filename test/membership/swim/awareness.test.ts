@@ -45,3 +45,11 @@ test("a maximum of 0 switches local health off", () => {
   awareness.afterLag(10_000);
   assert.equal(awareness.multiplier, 1);
 });
+
+test("a node with nobody to ask does not doubt itself for ever", () => {
+  const awareness = new Awareness(options);
+  for (let lag = 0; lag < 9; lag++) awareness.afterLag(501);
+  assert.equal(awareness.multiplier, 8);
+  for (let period = 0; period < 9; period++) awareness.afterIdlePeriod();
+  assert.equal(awareness.multiplier, 1);
+});

@@ -40,12 +40,17 @@ export class Awareness {
     else this.#add(Math.max(0, result.nacksExpected - result.nacksReceived));
   }
 
+  /** Nobody was there to be asked, nor will be to tell that this node is well again: it does not doubt itself for ever. */
+  afterIdlePeriod(): void {
+    this.#add(-1);
+  }
+
   /** Others took this node for dead or dying: it was probably slow to answer. */
   afterRefutation(): void {
     this.#add(1);
   }
 
-  /** The event loop came late by `lagMs`: whatever arrived in the meantime was judged late, too. */
+  /** An event loop of this process came late by `lagMs`: whatever arrived in the meantime was judged late, too. */
   afterLag(lagMs: number): void {
     if (lagMs > this.#lagLimitMs) this.#add(1);
   }

@@ -28,6 +28,7 @@ export function beginPeriod(state: SwimState): void {
   const endsAt = MonotonicMs(now + options.periodMs * awareness.multiplier);
   state.timers.set(endsAt, { kind: "period" });
   const target = nextTarget(state);
+  if (target === null) state.changeHealth((healed) => healed.afterIdlePeriod());
   state.probe = target === null ? null : startProbe(state, target, endsAt);
 }
 
