@@ -52,7 +52,7 @@ interface Answer {
 
 function judge(expectation: Expectation, answers: readonly Answer[]): Judgement {
   const { line, text, metric, statistic, comparison, value } = expectation;
-  const { unit } = METRICS[metric];
+  const unit = statistic === "count" ? "number" : METRICS[metric].unit;
   const worst = extreme(answers, expectation);
   const judged = (found: number | null, holdsIt: boolean | null): Judgement => ({
     line,

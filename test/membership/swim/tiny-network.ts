@@ -51,6 +51,8 @@ export class TinyNetwork {
   readonly #random: Random;
   /** Addresses behind a NAT that maps each destination to a port of its own, and lets only that destination answer. */
   readonly hidden = new Set<Address>();
+  /** Addresses whose datagrams leave by another one, as through a gateway; what is sent to them arrives. */
+  readonly otherWayOut = new Set<Address>();
   readonly #mappings = new Map<Address, { readonly inside: Address; readonly to: Address; until: number }>();
   readonly #ends = new Map<string, End>();
   #queue: { readonly at: number; readonly order: number; readonly run: () => void }[] = [];
@@ -220,7 +222,8 @@ export class TinyNetwork {
   #datagram(member: TinyMember, to: Address, bytes: Uint8Array): void {
     member.datagramsSent += 1;
     if (!this.passes("datagram", member.address, to)) return;
-    const from = this.hidden.has(member.address) ? this.#mapped(member.address, to) : member.address;
+    const isSeenElsewhere = this.hidden.has(member.address) || this.otherWayOut.has(member.address);
+    const from = isSeenElsewhere ? this.#mapped(member.address, to) : member.address;
     this.#at(this.now + this.delayMs(), () => {
       const receiver = this.#standingAt(this.#inside(from, to));
       if (receiver === null) return;

@@ -17,7 +17,7 @@ import { periodicPushPull, recheck, sendPushPull } from "./push-pull.ts";
 import { whyNotRecord } from "./record-codec.ts";
 import { handlePacket } from "./receive.ts";
 import { reconnect } from "./reconnect.ts";
-import { askForRelay, tendPaths } from "./relay.ts";
+import { askForRelay, settleDoubt, tendPaths } from "./relay.ts";
 import { sendFrame } from "./send.ts";
 import type { SwimSetup } from "./setup.ts";
 import { SwimState } from "./state.ts";
@@ -264,6 +264,8 @@ function handleTimer(state: SwimState, timer: Timer): void {
       return reap(state);
     case "calm":
       return calm(state, timer.id);
+    case "doubt-over":
+      return settleDoubt(state);
     case "leave-over":
       return fallSilent(state, "left");
     case "enquire":

@@ -1,4 +1,5 @@
 import { MonotonicMs, type NodeId } from "#kernel";
+import { sendTo } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import { closeStream, openStream } from "./streams.ts";
 import type { Address, Seed } from "./types.ts";
@@ -55,6 +56,9 @@ export function joinedThrough(state: SwimState, peer: NodeId): void {
   if (state.lifecycle !== "joining" && state.lifecycle !== "alone") return;
   state.lifecycle = "joined";
   state.events.push({ kind: "join-completed", through: peer });
+  // For its ack, which says at what address this node is seen.
+  const record = state.members.get(peer);
+  if (record !== null) sendTo(state, record, [{ kind: "ping", probe: state.newProbeNumber(), target: peer }]);
 }
 
 /** Seeds that are not among the living are asked now and then, for ever: they may stand on the other side of a cut. */

@@ -1,18 +1,17 @@
-import { MonotonicMs, type NodeId } from "#kernel";
-import { sameAddresses } from "./conflict.ts";
+import { compareIncarnations, type Incarnation, MonotonicMs, type NodeId } from "#kernel";
 import { type ProbeNumber, type RelayableMessage } from "./message.ts";
 import { accuse, notePath } from "./learn.ts";
 import { sendByRelay, sendDatagram, sendTo, type Source } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import { closeStream, openStream } from "./streams.ts";
-import type { Address, MemberRecord } from "./types.ts";
+import type { MemberRecord } from "./types.ts";
 
 /** The probe of the running period. There is one at a time: the verdict on it is given as the next period begins. */
 export interface RunningProbe {
   readonly number: ProbeNumber;
   readonly target: NodeId;
   /** Of the target, when the probe began. */
-  readonly addresses: readonly Address[];
+  readonly incarnation: Incarnation;
   readonly startedAt: MonotonicMs;
   readonly endsAt: MonotonicMs;
   /** Members asked to try in our stead; those that reported are taken out. */
@@ -38,8 +37,8 @@ function startProbe(state: SwimState, target: MemberRecord, endsAt: MonotonicMs)
   sendTo(state, target, pingTo(state, target, number), true);
   const timeoutMs = state.path(target.id).timeoutMs(state.options) * state.awareness.multiplier;
   state.timers.set(MonotonicMs(state.now + timeoutMs), { kind: "probe-timeout", probe: number });
-  const { id, addresses } = target;
-  return { number, target: id, addresses, startedAt: state.now, endsAt, helpers: new Set(), asked: 0, answered: false };
+  const { id, incarnation } = target;
+  return { number, target: id, incarnation, startedAt: state.now, endsAt, helpers: new Set(), asked: 0, answered: false };
 }
 
 /** The direct ping was not answered in time: ask others to try, try a stream, and every other way there is. */
@@ -127,8 +126,8 @@ function answered(state: SwimState, probe: RunningProbe): void {
 
 function judge(state: SwimState, probe: RunningProbe): void {
   if (probe.answered || !state.order.has(probe.target)) return;
-  // It has moved meanwhile: where it is no more, silence says nothing.
-  if (!sameAddresses(state.members.get(probe.target)!.addresses, probe.addresses)) return;
+  // It has spoken since, of another address perhaps, or of relays: that nobody answered where it was is no word about this incarnation.
+  if (compareIncarnations(state.members.get(probe.target)!.incarnation, probe.incarnation) > 0) return;
   state.counters.failedProbes += 1;
   const nacksReceived = probe.asked - probe.helpers.size;
   state.changeHealth((awareness) => awareness.afterProbe({ kind: "unanswered", nacksExpected: probe.asked, nacksReceived }));

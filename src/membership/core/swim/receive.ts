@@ -4,7 +4,7 @@ import { learn } from "./learn.ts";
 import type { Message, Packet, RelayableMessage } from "./message.ts";
 import { handleAck, handleIndirectAck, handleNack } from "./probe.ts";
 import { compareDigests, handlePushPull } from "./push-pull.ts";
-import { forward, handleRelayAnswer, handleRelayRequest } from "./relay.ts";
+import { doubtReach, forward, handleRelayAnswer, handleRelayRequest } from "./relay.ts";
 import { answer, type Source } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import type { Stream } from "./streams.ts";
@@ -147,6 +147,7 @@ function compareProfiles(state: SwimState, { sender, profile }: Packet): void {
  */
 function learnOwnAddress(state: SwimState, observed: Address | null): void {
   if (observed === null || state.members.self.addresses.includes(observed)) return;
+  doubtReach(state);
   const isKnown = state.observed.delete(observed);
   const [oldest] = state.observed;
   if (oldest !== undefined && state.observed.size >= OBSERVED_MAX) {

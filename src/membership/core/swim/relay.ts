@@ -24,7 +24,7 @@ export function tendPaths(state: SwimState): void {
   const quiet = uplinks.quietPeriods(now);
   if (reach === "direct") {
     const enough = wasAccused(state) ? RELAYED_IF_ACCUSED_PERIODS : RELAYED_AFTER_PERIODS;
-    if (quiet >= enough && hearsOthers(state)) seekRelays(state);
+    if ((quiet >= enough || uplinks.isUnreached) && hearsOthers(state)) seekRelays(state);
     else if (quiet >= ASK_AFTER_PERIODS && hearsOthers(state)) askToBePinged(state);
   } else if (uplinks.hasRecovered(now)) {
     for (const stream of uplinks.streams) closeStream(state, stream);
@@ -36,6 +36,26 @@ export function tendPaths(state: SwimState): void {
   }
   keepAlive(state);
   declare(state);
+}
+
+/**
+ * A peer sees this node where it does not say that it is: behind a NAT, or by a way out that is not its way in. Before others
+ * ping it in vain and accuse it, it has strangers ping it, and opens uplinks meanwhile. Who is seen where it says asks nobody.
+ */
+export function doubtReach(state: SwimState): void {
+  const { lifecycle, options, members, uplinks, timers, now } = state;
+  if (lifecycle !== "joined" || options.relays === 0 || members.self.reach !== "direct" || !uplinks.beginDoubt()) return;
+  askToBePinged(state);
+  seekRelays(state);
+  timers.set(MonotonicMs(now + options.probeTimeoutMs), { kind: "doubt-over" });
+}
+
+/** A stranger's ping has come, and the uplinks are not needed; or none has, and this node says how it is reached. */
+export function settleDoubt(state: SwimState): void {
+  const { uplinks } = state;
+  uplinks.endDoubt();
+  if (uplinks.isUnreached) return declare(state);
+  if (state.members.self.reach === "direct") for (const stream of uplinks.streams) closeStream(state, stream);
 }
 
 /** The first frame on an uplink of ours. */
@@ -77,7 +97,8 @@ export function forward(state: SwimState, relayed: Extract<Message, { readonly k
 function declare(state: SwimState): void {
   const { uplinks, members } = state;
   const { relays } = uplinks;
-  if (relays.length === 0) return;
+  // Whoever is leaving says nothing about itself any more but that.
+  if (relays.length === 0 || uplinks.isInDoubt || state.lifecycle !== "joined") return;
   const own = members.self;
   // Once there are relays nobody opens streams to see whether they still come in.
   const reach: Reach = own.reach === "stream" || uplinks.takesStreams(state.now) ? "stream" : "relay";
@@ -92,16 +113,19 @@ function seekRelays(state: SwimState): void {
     if (uplinks.size >= options.relays) return;
     const to = state.path(candidate.id).preferred(candidate.addresses);
     if (to === null) continue;
-    const stream = openStream(state, to, options.streamTimeoutMs, { kind: "uplink", relay: candidate.id });
+    // Whoever is so slow to open would be a slow relay, or is as hidden as this node: the next one is asked.
+    const use = { kind: "uplink", relay: candidate.id } as const;
+    const stream = openStream(state, to, options.streamTimeoutMs, use, options.periodMs);
     uplinks.opened(stream, candidate.id);
   }
 }
 
-/** Voters first: they are meant to stay, and to have an address. After all others those who have refused of late, or did not answer. */
+/** Voters and seeds first: they are meant to stay, and to be reached. After all others those who have refused of late, or did not answer. */
 function candidates(state: SwimState): MemberRecord[] {
-  const { uplinks, order, now } = state;
-  const rank = ({ id, metadata }: MemberRecord): number =>
-    (uplinks.hasDeclined(now, id) ? 2 : 0) + (metadata.role === "voter" ? 0 : 1);
+  const { uplinks, order, seeds, now } = state;
+  const isMeantFor = ({ id, metadata }: MemberRecord): boolean =>
+    metadata.role === "voter" || seeds.some((seed) => seed.id === id);
+  const rank = (record: MemberRecord): number => (uplinks.hasDeclined(now, record.id) ? 2 : 0) + (isMeantFor(record) ? 0 : 1);
   const drawn = order.sample(order.size, (id) => canRelay(state, id) && !uplinks.asked(id)).map((id) => state.members.get(id)!);
   return drawn.toSorted((a, b) => rank(a) - rank(b));
 }

@@ -20,6 +20,7 @@ export type Timer =
   | { readonly kind: "reconnect"; readonly id: NodeId; readonly attempt: number }
   | { readonly kind: "reap" }
   | { readonly kind: "calm"; readonly id: NodeId }
+  | { readonly kind: "doubt-over" }
   | { readonly kind: "leave-over" }
   | { readonly kind: "enquire" }
   | { readonly kind: "enquiry-over" }
@@ -27,8 +28,10 @@ export type Timer =
 
 /** A verdict is given on silence; after a stall the answer may lie unread in the socket. */
 export function isVerdict(timer: Timer): boolean {
-  return timer.kind === "period" || timer.kind === "probe-timeout" || timer.kind === "suspicion" || timer.kind === "help-nack";
+  return VERDICTS.has(timer.kind);
 }
+
+const VERDICTS: ReadonlySet<Timer["kind"]> = new Set(["period", "probe-timeout", "suspicion", "help-nack", "doubt-over"]);
 
 interface Due {
   readonly at: MonotonicMs;

@@ -28,6 +28,9 @@ export class Uplinks {
   /** Since when direct pings are counted again, and how many came. */
   #countingSince: MonotonicMs;
   #directPings = 0;
+  /** Whether strangers reach this node: once in a life it has reason to ask, and then waits a moment for their pings. */
+  #doubt: "none" | "asked" | "over" = "none";
+  #wasPinged = false;
 
   constructor(now: MonotonicMs, periodMs: number) {
     this.#periodMs = periodMs;
@@ -46,6 +49,28 @@ export class Uplinks {
     if (by !== "datagram") return;
     this.#directPingAt = now;
     this.#directPings += 1;
+    this.#wasPinged = true;
+  }
+
+  /** False where there is nothing to ask: a ping has come straight here, or it was asked before. */
+  beginDoubt(): boolean {
+    if (this.#wasPinged || this.#doubt !== "none") return false;
+    this.#doubt = "asked";
+    return true;
+  }
+
+  endDoubt(): void {
+    this.#doubt = "over";
+  }
+
+  /** Strangers were asked to ping this node, and what came of it is not known yet. */
+  get isInDoubt(): boolean {
+    return this.#doubt === "asked";
+  }
+
+  /** They were asked, and none has ever come straight here. */
+  get isUnreached(): boolean {
+    return this.#doubt === "over" && !this.#wasPinged;
   }
 
   /** Whether what this node sends by datagram gets anywhere and back. */
