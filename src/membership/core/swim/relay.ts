@@ -43,8 +43,10 @@ export function tendPaths(state: SwimState): void {
  * ping it in vain and accuse it, it has strangers ping it, and opens uplinks meanwhile. Who is seen where it says asks nobody.
  */
 export function doubtReach(state: SwimState): void {
-  const { lifecycle, options, members, uplinks, timers, now } = state;
-  if (lifecycle !== "joined" || options.relays === 0 || members.self.reach !== "direct" || !uplinks.beginDoubt()) return;
+  const { lifecycle, options, members, order, uplinks, timers, now } = state;
+  if (lifecycle !== "joined" || options.relays === 0 || members.self.reach !== "direct") return;
+  // It takes two: one that is asked, and a stranger.
+  if (order.size < 2 || !uplinks.beginDoubt()) return;
   askToBePinged(state);
   seekRelays(state);
   timers.set(MonotonicMs(now + options.probeTimeoutMs), { kind: "doubt-over" });
