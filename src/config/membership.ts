@@ -15,6 +15,7 @@ import { timingOf } from "./effective.ts";
 import { whyNotNodeId } from "./identity.ts";
 import { advertiseOf, bindOf, checkAddresses, seedsOf } from "./membership-addresses.ts";
 import type { Finding } from "./problem.ts";
+import { formatDuration } from "./quantities.ts";
 import type { FileShape, HostShape } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 import type { MembershipConfig } from "./types.ts";
@@ -38,6 +39,7 @@ export function membershipOf(shape: FileShape, host: HostShape): Omit<Membership
       ids: [...Object.keys(shape.hosts), ...(section?.allow_ids ?? [])],
       networks: section?.allow_cidrs ?? [],
     },
+    maxMainStallMs: maxMainStallOf(shape),
     swim: swimOf(shape),
     httpPoll: httpPollOf(shape),
   };
@@ -55,6 +57,7 @@ export function checkMembership(shape: FileShape): {
       ...checkHttpPoll(shape),
       ...checkSeeds(shape),
       ...checkAllow(shape),
+      ...checkMainStall(shape),
       ...checkAddresses(shape),
     ],
     warnings: warnAdrNames(shape),
@@ -64,6 +67,12 @@ export function checkMembership(shape: FileShape): {
 /** The file says something about membership: then a detector runs, in the mode `swim` where it names none. */
 export function setsMembership(shape: FileShape): boolean {
   return shape.membership !== undefined || Object.values(shape.hosts).some(({ ringraft }) => ringraft?.membership !== undefined);
+}
+
+const DEFAULT_MAX_MAIN_STALL_MS = 30_000;
+
+function maxMainStallOf(shape: FileShape): number {
+  return shape.membership?.max_main_stall ?? DEFAULT_MAX_MAIN_STALL_MS;
 }
 
 function swimOf(shape: FileShape): SwimOptions {
@@ -126,6 +135,17 @@ function checkSeeds(shape: FileShape): readonly Finding[] {
     const message = `the seed ${id} is neither under hosts nor matched by membership.allow_ids`;
     return [{ path, message, hint: meant === null ? null : `did you mean ${meant}?` }];
   });
+}
+
+function checkMainStall(shape: FileShape): readonly Finding[] {
+  const { periodMs } = swimOf(shape);
+  const stallMs = maxMainStallOf(shape);
+  if (stallMs >= 2 * periodMs) return [];
+  const { max_main_stall: given, swim } = shape.membership ?? {};
+  const period = swim?.gossip_interval_ms === undefined ? "period" : "gossip_interval_ms";
+  const path = ["membership", ...(given === undefined ? ["swim", period] : ["max_main_stall"])];
+  const message = `max_main_stall ${formatDuration(stallMs)} must be at least twice the period ${formatDuration(periodMs)} (profile ${timingOf(shape).profile})`;
+  return [{ path, message, hint: "the others must hear that a node is degraded before it falls silent" }];
 }
 
 /** Each entry by itself, so that the place of the wrong one can be named. */

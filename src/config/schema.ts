@@ -214,6 +214,7 @@ const owned = {
       seeds: z.array(seed).max(100, "must name at most 100 seeds").optional(),
       allow_ids: z.array(text(64)).max(1_000, "must have at most 1000 patterns").optional(),
       allow_cidrs: z.array(text(64)).max(1_000, "must have at most 1000 networks").optional(),
+      max_main_stall: duration(5_000, 10 * MINUTE).optional(),
       swim: swim.optional(),
       http_poll: httpPoll.optional(),
     })

@@ -77,6 +77,8 @@ export interface MembershipConfig {
   readonly seeds: readonly { readonly id: NodeId | null; readonly addresses: readonly string[] }[];
   /** Whoever stands under `hosts`, and the patterns of the file. */
   readonly allow: AllowListOptions;
+  /** With its main thread silent for longer, a node falls silent itself, so that its locks and its work go elsewhere. */
+  readonly maxMainStallMs: number;
   readonly swim: SwimOptions;
   readonly httpPoll: HttpPollOptions;
 }

@@ -61,6 +61,7 @@ async function start(
     nodeId: config.nodeId,
     posts: { hostNames: hostNames(config), adminKeySha256 },
     membership,
+    maxMainStallMs: config.membership.maxMainStallMs,
     onFailure: onFatal,
   });
   const ports = { log, pulse, directory, onFatal, trace, signal };

@@ -16,6 +16,7 @@ before(async () => {
   pulse = await startPulse({
     listen: { host: "127.0.0.1", port: 0 },
     nodeId: "a",
+    maxMainStallMs: 30_000,
     posts: { hostNames: ["node-a"], adminKeySha256: createHash("sha256").update(KEY).digest("hex") },
     onFailure: (error) => assert.fail(error),
   });

@@ -27,7 +27,7 @@ const local = { host: "127.0.0.1", port: 0 };
 
 let pulse: Pulse;
 before(async () => {
-  pulse = await startPulse({ listen: local, nodeId: "a", onFailure: unexpected });
+  pulse = await startPulse({ listen: local, nodeId: "a", maxMainStallMs: 30_000, onFailure: unexpected });
   pulse.push(snapshot);
 });
 after(() => pulse.close());
@@ -80,7 +80,7 @@ test("issue 2: while main is blocked the node still answers /health within 200 m
 
 test("a silent main thread is called degraded after 2 s and failing after 30 s", () => {
   let now = 0;
-  const answers = new Answers("a", () => now);
+  const answers = new Answers({ nodeId: "a", maxMainStallMs: 30_000 }, () => now);
   const health = () => {
     const { code, body } = answers.health();
     const { status, reasons, stale_ms } = JSON.parse(body) as Record<string, unknown>;
@@ -103,6 +103,16 @@ test("a silent main thread is called degraded after 2 s and failing after 30 s",
   assert.deepEqual([hung.code, (JSON.parse(hung.body) as Record<string, unknown>)["status"]], [503, "failing"]);
   answers.accept({ ...snapshot, healthy: false, reasons: ["has_leader: no leader"] });
   assert.deepEqual(health(), { code: 503, status: "failing", reasons: ["has_leader: no leader"], stale_ms: 0 });
+});
+
+test("how long a silent main thread is only degraded is what the configuration says", () => {
+  let now = 0;
+  const answers = new Answers({ nodeId: "a", maxMainStallMs: 60_000 }, () => now);
+  answers.accept(snapshot);
+  now = 60_000;
+  assert.deepEqual([answers.health().code, answers.status().code], [200, 200]);
+  now = 60_001;
+  assert.deepEqual([answers.health().code, answers.status().code], [503, 503]);
 });
 
 test("row 49: paths outside the four pages are 404, whatever their spelling", async () => {
@@ -145,30 +155,36 @@ test("a port in use is an error that names the port and the way out", async () =
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
   const { port } = other.address() as AddressInfo;
-  await assert.rejects(startPulse({ listen: { host: "127.0.0.1", port }, nodeId: "a", onFailure: unexpected }), {
-    name: "PulseError",
-    code: "EADDRINUSE",
-    message: `port ${port} (HTTP status) on 127.0.0.1 is in use by another process: find it with \`ss -ltnp 'sport = :${port}'\` and stop it, or set another ports.http`,
-  });
+  await assert.rejects(
+    startPulse({ listen: { host: "127.0.0.1", port }, nodeId: "a", maxMainStallMs: 30_000, onFailure: unexpected }),
+    {
+      name: "PulseError",
+      code: "EADDRINUSE",
+      message: `port ${port} (HTTP status) on 127.0.0.1 is in use by another process: find it with \`ss -ltnp 'sport = :${port}'\` and stop it, or set another ports.http`,
+    },
+  );
   other.close();
 });
 
 test("a bind address that is not this machine's is an error that says so", async () => {
-  await assert.rejects(startPulse({ listen: { host: "192.0.2.1", port: 0 }, nodeId: "a", onFailure: unexpected }), {
-    code: "EADDRNOTAVAIL",
-    message: /this machine has no address 192\.0\.2\.1/,
-  });
+  await assert.rejects(
+    startPulse({ listen: { host: "192.0.2.1", port: 0 }, nodeId: "a", maxMainStallMs: 30_000, onFailure: unexpected }),
+    {
+      code: "EADDRNOTAVAIL",
+      message: /this machine has no address 192\.0\.2\.1/,
+    },
+  );
 });
 
 test("the thread does not keep a process alive, and a closed pulse frees its port", async () => {
-  const own = await startPulse({ listen: local, nodeId: "a", onFailure: unexpected });
+  const own = await startPulse({ listen: local, nodeId: "a", maxMainStallMs: 30_000, onFailure: unexpected });
   await own.close();
   await own.close();
   await assert.rejects(fetch(`http://127.0.0.1:${own.port}/health`));
 
   const program = `
     import { startPulse } from ${JSON.stringify(new URL("../../src/host/pulse/index.ts", import.meta.url).href)};
-    await startPulse({ listen: { host: "127.0.0.1", port: 0 }, nodeId: "a", onFailure: () => process.exit(9) });`;
+    await startPulse({ listen: { host: "127.0.0.1", port: 0 }, nodeId: "a", maxMainStallMs: 30_000, onFailure: () => process.exit(9) });`;
   for (const [end, code] of [["", 0] as const, ["throw new Error('main died');", 1] as const]) {
     const node = spawn(process.execPath, ["--input-type=module", "-e", program + end], { stdio: "ignore" });
     assert.deepEqual(await once(node, "exit"), [code, null]);
@@ -184,7 +200,7 @@ test("the thread is found beside its starter in built JavaScript as well", async
     writeFileSync(join(folder, name.replace(/ts$/, "js")), script.replaceAll(/(from "\.\/[\w-]+)\.ts"/g, '$1.js"'));
   }
   const built = (await import(pathToFileURL(join(folder, "index.js")).href)) as { startPulse: typeof startPulse };
-  const own = await built.startPulse({ listen: local, nodeId: "a", onFailure: unexpected });
+  const own = await built.startPulse({ listen: local, nodeId: "a", maxMainStallMs: 30_000, onFailure: unexpected });
   assert.equal((await fetch(`http://127.0.0.1:${own.port}/health`)).status, 503);
   await own.close();
   rmSync(folder, { recursive: true });
@@ -203,7 +219,7 @@ test("GET /v1/nodes shows what the log holds beside what this node sees, with it
   let now = 0;
   const look = { clauses: [] } as unknown as MembershipLook;
   const pages = { look: () => look, summary: () => ({}), nodes: () => ({ nodes: [] }), metrics: () => "" };
-  const answers = new Answers("a", () => now, pages);
+  const answers = new Answers({ nodeId: "a", maxMainStallMs: 30_000 }, () => now, pages);
   const committed = () => (JSON.parse(answers.nodes().body) as { readonly committed: unknown }).committed;
   assert.equal(committed(), null, "main has said nothing yet");
   answers.accept(snapshot);

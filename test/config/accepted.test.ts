@@ -38,6 +38,7 @@ test("a small file becomes a complete, frozen configuration", () => {
         advertise: ["127.0.0.1:8771"],
         seeds: ["a", "b", "c"].map((id) => ({ id, addresses: ["127.0.0.1:8771"] })),
         allow: { ids: ["a", "b", "c", "w"], networks: [] },
+        maxMainStallMs: 30_000,
       },
       timing: { profile: "local", tickMs: 20, heartbeatMs: 100, electionMs: 600 },
       raft: {

@@ -28,6 +28,18 @@ test("the profile gives the numbers, and single ones override it", () => {
   assert.deepEqual(httpPoll, { ...httpPollProfiles.connectivity, failures: 5 });
 });
 
+test("how long the main thread may be silent is a value, at least twice the period", () => {
+  assert.equal(membership("membership: {max_main_stall: 1m}").maxMainStallMs, 60_000);
+  const hint = "the others must hear that a node is degraded before it falls silent";
+  assert.deepEqual(wrong("membership: {max_main_stall: 8s, swim: {period: 5s}}"), [
+    `9:30 membership.max_main_stall: max_main_stall 8 s must be at least twice the period 5 s (profile mesh)\n  ${hint}`,
+  ]);
+  assert.deepEqual(wrong("membership: {swim: {gossip_interval_ms: 16000}}").slice(0, 1), [
+    `9:41 membership.swim.gossip_interval_ms: max_main_stall 30 s must be at least twice the period 16 s (profile mesh)\n  ${hint}`,
+  ]);
+  assert.match(wrong("membership: {max_main_stall: 1s}").join(), /max_main_stall: "1s" is outside 5 s to 600 s/);
+});
+
 test("ADR-013's sample is refused with both names and both numbers, and its other names with what stands for them", () => {
   const sample = "membership: {swim: {gossip_interval_ms: 500, ping_timeout_ms: 1000, indirect_ping_count: 3}}";
   assert.deepEqual(wrong(sample), [

@@ -168,6 +168,7 @@ async function strangerAs(id: string, more: Partial<MembershipSetup>) {
   const pulse = await startPulse({
     listen: { host: "127.0.0.1", port: 0 },
     nodeId: id,
+    maxMainStallMs: 30_000,
     membership: {
       setup: { ...setup, id: id as MembershipSetup["id"] },
       keyFile: null,

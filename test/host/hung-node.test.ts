@@ -14,7 +14,7 @@ const snapshot: PulseSnapshot = { status: { status: "ok", node_id: "b" }, electi
 test("mode http: a node whose main thread has been silent for 30 s fails its polls, although its pulse thread answers them", async () => {
   const scheduler = new Scheduler();
   const { clock, timers } = new FakeLoop(scheduler);
-  const answers = new Answers("b", () => scheduler.nowMs);
+  const answers = new Answers({ nodeId: "b", maxMainStallMs: 30_000 }, () => scheduler.nowMs);
   const events: (readonly [atMs: number, kind: HttpPollEvent["kind"], why: unknown])[] = [];
   const run = async (ms: number, isBeating: boolean): Promise<void> => {
     for (const end = scheduler.nowMs + ms; scheduler.nowMs < end;) {

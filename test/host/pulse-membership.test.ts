@@ -30,7 +30,13 @@ function membershipOn(bind: string): PulseMembership {
 }
 
 test("the pulse thread answers for membership: everyone it sees, whether that has converged, and its metrics", async () => {
-  const pulse = await startPulse({ listen: local, nodeId: "n0", membership: membershipOn("127.0.0.1:0"), onFailure: unexpected });
+  const pulse = await startPulse({
+    listen: local,
+    nodeId: "n0",
+    maxMainStallMs: 30_000,
+    membership: membershipOn("127.0.0.1:0"),
+    onFailure: unexpected,
+  });
   try {
     const get = (path: string) => fetch(`http://127.0.0.1:${pulse.port}${path}`);
     assert.equal((await get("/v1/nodes")).status, 503, "before the first life");
@@ -70,7 +76,12 @@ test("whoever waits for convergence shares one look every 100 ms with all others
     return null;
   };
   const page = (): never => assert.fail("nothing to show without a look");
-  const answers = new Answers("n0", () => performance.now(), { look, summary: page, nodes: page, metrics: page });
+  const answers = new Answers({ nodeId: "n0", maxMainStallMs: 30_000 }, () => performance.now(), {
+    look,
+    summary: page,
+    nodes: page,
+    metrics: page,
+  });
   const server = createServer();
   const posts = new Posts(
     { hostNames: [], adminKeySha256: null },
@@ -147,6 +158,7 @@ test("a port of membership that another process holds is named with its setting"
     const started = startPulse({
       listen: local,
       nodeId: "n0",
+      maxMainStallMs: 30_000,
       membership: membershipOn(`127.0.0.1:${other.port}`),
       onFailure: unexpected,
     });
@@ -162,7 +174,7 @@ test("a port of membership that another process holds is named with its setting"
 });
 
 test("a node without membership says so, and its status is as it was", async () => {
-  const pulse = await startPulse({ listen: local, nodeId: "n0", onFailure: unexpected });
+  const pulse = await startPulse({ listen: local, nodeId: "n0", maxMainStallMs: 30_000, onFailure: unexpected });
   try {
     pulse.push(healthy);
     const get = (path: string) => fetch(`http://127.0.0.1:${pulse.port}${path}`);

@@ -1,6 +1,6 @@
 import type { MembershipLook } from "#membership";
 import type { PulseSnapshot } from "#ports";
-import { DEGRADED_AFTER_MS, STALLED_AFTER_MS } from "./messages.ts";
+import { DEGRADED_AFTER_MS, type PulseStart } from "./messages.ts";
 
 export interface Answer {
   readonly code: number;
@@ -22,6 +22,7 @@ export interface MembershipPages {
 /** What the node says about itself, from main's last snapshot and from how long main has been silent. */
 export class Answers {
   readonly #nodeId: string;
+  readonly #maxMainStallMs: number;
   readonly #now: () => number;
   readonly #membership: MembershipPages | null;
   #snapshot: PulseSnapshot | null = null;
@@ -29,8 +30,13 @@ export class Answers {
   #mainAt: number;
 
   /** `now`: a monotonic clock in milliseconds. */
-  constructor(nodeId: string, now: () => number, membership: MembershipPages | null = null) {
+  constructor(
+    { nodeId, maxMainStallMs }: Pick<PulseStart, "nodeId" | "maxMainStallMs">,
+    now: () => number,
+    membership: MembershipPages | null = null,
+  ) {
     this.#nodeId = nodeId;
+    this.#maxMainStallMs = maxMainStallMs;
     this.#now = now;
     this.#membership = membership;
     this.#snapshotAt = now();
@@ -51,7 +57,7 @@ export class Answers {
   status(): Answer {
     const known = this.#snapshot?.status ?? { status: "starting", node_id: this.#nodeId, leader_id: null };
     const silentMs = this.#silentMs();
-    const stalled = silentMs > STALLED_AFTER_MS;
+    const stalled = silentMs > this.#maxMainStallMs;
     const status = stalled
       ? { ...known, status: "failing" }
       : silentMs > DEGRADED_AFTER_MS
@@ -92,7 +98,7 @@ export class Answers {
 
   health(): Answer {
     const silentMs = this.#silentMs();
-    const stalled = silentMs > STALLED_AFTER_MS;
+    const stalled = silentMs > this.#maxMainStallMs;
     const silent = silentMs > DEGRADED_AFTER_MS;
     const healthy = this.#snapshot?.healthy === true && !stalled;
     const reasons = [...(this.#snapshot?.reasons ?? ["starting"]), ...(silent ? [`main_thread: silent for ${silentMs} ms`] : [])];

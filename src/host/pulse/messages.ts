@@ -28,6 +28,8 @@ export interface PulseStart {
   readonly port: number;
   readonly nodeId: string;
   readonly posts: PostRules;
+  /** Main silent for longer: held dead, by gossip and by polling, whatever the last snapshot said. A hung process must not look alive for ever. */
+  readonly maxMainStallMs: number;
   /** Null: no detector runs, and nothing of one is loaded. */
   readonly membership: PulseMembership | null;
   /** One Int32 that main increments while its event loop turns. */
@@ -72,5 +74,3 @@ export const BEAT_MS = 200;
 export const PRESENT_MS = 1_000;
 /** Silent for longer: `/health` says degraded, and why; other members are told. */
 export const DEGRADED_AFTER_MS = 2_000;
-/** Silent for longer: held dead, by gossip and by polling, whatever the last snapshot said. A hung process must not look alive for ever. */
-export const STALLED_AFTER_MS = 30_000;

@@ -20,6 +20,7 @@ export interface PulseOptions {
   readonly posts?: PostRules;
   /** Default: no detector runs. */
   readonly membership?: PulseMembership | null;
+  readonly maxMainStallMs: number;
   /** The thread died after it had started: without it nobody can see this node, so the node should stop. */
   readonly onFailure: (error: Error) => void;
 }
@@ -70,7 +71,8 @@ export async function startPulse(options: PulseOptions): Promise<Pulse> {
   const presentMembers = new Int32Array(present).fill(-1);
   const posts = options.posts ?? { hostNames: [], adminKeySha256: null };
   const membership = options.membership ?? null;
-  const start: PulseStart = { ...options.listen, nodeId: options.nodeId, posts, membership, beats, present };
+  const { listen, nodeId, maxMainStallMs } = options;
+  const start: PulseStart = { ...listen, nodeId, posts, maxMainStallMs, membership, beats, present };
   const thread = new Worker(THREAD, {
     workerData: start,
     env: threadEnvironment(),

@@ -3,15 +3,7 @@ import { flushCompileCache } from "node:module";
 import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { Answers } from "./answers.ts";
-import {
-  BEAT_MS,
-  DEGRADED_AFTER_MS,
-  type FromPulse,
-  PRESENT_MS,
-  type PulseStart,
-  STALLED_AFTER_MS,
-  type ToPulse,
-} from "./messages.ts";
+import { BEAT_MS, DEGRADED_AFTER_MS, type FromPulse, PRESENT_MS, type PulseStart, type ToPulse } from "./messages.ts";
 import { Posts } from "./posts.ts";
 import { harden, serve } from "./serve.ts";
 
@@ -23,7 +15,7 @@ const start = workerData as PulseStart;
 const beats = new Int32Array(start.beats);
 const present = new Int32Array(start.present);
 const detectors = await openDetectors();
-const answers = new Answers(start.nodeId, () => performance.now(), detectors?.pages ?? null);
+const answers = new Answers(start, () => performance.now(), detectors?.pages ?? null);
 const server = createServer({ maxHeaderSize: 8_192, connectionsCheckingInterval: 1_000 });
 harden(server);
 const posts = new Posts(start.posts, tell, (body) => detectors?.changeKeys(body) ?? Promise.resolve(null));
@@ -32,7 +24,7 @@ serve(server, answers, posts, (asker) => detectors?.contact(asker));
 let lastBeat = Atomics.load(beats, 0);
 /** Looks of this thread, not time: a process that was paused as a whole has not been left alone by its main thread. */
 let silentLooks = 0;
-const limits = { degradedAfterMs: DEGRADED_AFTER_MS, stalledAfterMs: STALLED_AFTER_MS };
+const limits = { degradedAfterMs: DEGRADED_AFTER_MS, stalledAfterMs: start.maxMainStallMs };
 const watch = setInterval(() => {
   const beat = Atomics.load(beats, 0);
   if (beat !== lastBeat) answers.mainBeat();
