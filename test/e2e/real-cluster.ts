@@ -75,7 +75,7 @@ export class RealCluster {
     const text = config + (options.extraConfig ?? "");
     writeFileSync(layout.configFile, options.editConfig?.(text, layout) ?? text, { mode: 0o600 });
     const init = ringraft(["cluster", "init", "--config", layout.configFile, "--node-id", layout.nodes[0]!.name]);
-    if (init.status !== 0) throw new Error(`cluster init failed: ${init.stderr}`);
+    if (init.status !== 0) throw new Error(howEnded(init));
     return cluster;
   }
 
@@ -192,12 +192,32 @@ export class RealCluster {
   }
 }
 
-/** Runs one CLI command to its end. */
-export function ringraft(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  return spawnSync(process.execPath, [launcher, ...args], { encoding: "utf8", env: { ...process.env, ...env }, timeout: 30_000 });
+/** How one CLI command went. `status` is null when it was killed; `waitedMs` says after how long. */
+export interface CommandEnded {
+  readonly args: readonly string[];
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly waitedMs: number;
+}
+
+/** Runs one CLI command to its end, or kills it after `timeoutMs`. */
+export function ringraft(args: readonly string[], env: NodeJS.ProcessEnv = {}, timeoutMs = 30_000): CommandEnded {
+  const startedAt = performance.now();
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args], {
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    timeout: timeoutMs,
+  });
+  return { args, status, signal, stdout, stderr, waitedMs: Math.round(performance.now() - startedAt) };
+}
+
+/** For the message of a test that waited for it: one that was killed has often printed nothing at all. */
+export function howEnded({ args, status, signal, stdout, stderr, waitedMs }: CommandEnded): string {
+  const end = status === null ? `did not end by itself and was killed (${signal})` : `ended with exit code ${status}`;
+  const said = [stdout, stderr].map((text) => text.trim()).filter((text) => text !== "");
+  return `\`ringraft ${args.join(" ")}\` ${end} after ${waitedMs} ms, and printed${said.length === 0 ? " nothing" : `:\n${said.join("\n")}`}`;
 }
 
 const root = resolve(import.meta.dirname, "..", "..");
