@@ -1,6 +1,7 @@
 import { accepted, assertNever, incarnationText, type NodeId, type Outcome, refusal, refused, type Incarnation } from "#kernel";
 import type { Dormancy } from "./dormant.ts";
 import { join, joinAnew } from "./join.ts";
+import type { Keyring } from "./keyring.ts";
 import { fallSilent, leave } from "./leave.ts";
 import { learn } from "./learn.ts";
 import type { OwnChanges } from "./member-table.ts";
@@ -13,10 +14,32 @@ import type { Address, MemberRecord, SwimCommand } from "./types.ts";
 
 /** What the process asks of its own member. A refusal has changed nothing. */
 export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
-  if (state.dormancy !== null) return obeyAsleep(state, state.dormancy, command);
-  if (state.isSilent && command.kind !== "leave") {
+  const { dormancy, keyring } = state;
+  if (state.isSilent && dormancy === null && command.kind !== "leave") {
     return refused(refusal("BAD_STATE", `${command.kind}: this node has left the cluster (${state.lifecycle})`));
   }
+  // Asleep too: who asks others for its name has to understand them.
+  if ("key" in command) return turnKey(keyring, command);
+  return dormancy === null ? obeyAwake(state, command) : obeyAsleep(state, dormancy, command);
+}
+
+type KeyCommand = Extract<SwimCommand, { readonly key: Uint8Array }>;
+type OtherCommand = Exclude<SwimCommand, KeyCommand>;
+
+function turnKey(keyring: Keyring, { kind, key }: KeyCommand): Outcome<void> {
+  switch (kind) {
+    case "install-key":
+      return keyring.install(key);
+    case "use-key":
+      return keyring.use(key);
+    case "remove-key":
+      return keyring.remove(key);
+    default:
+      return assertNever(kind, "key command");
+  }
+}
+
+function obeyAwake(state: SwimState, command: OtherCommand): Outcome<void> {
   switch (command.kind) {
     case "join":
       join(state, command.seeds);
@@ -33,12 +56,6 @@ export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
       return forget(state, command.member, command.barrier);
     case "readmit":
       return readmit(state, command.member);
-    case "install-key":
-      return state.keyring.install(command.key);
-    case "use-key":
-      return state.keyring.use(command.key);
-    case "remove-key":
-      return state.keyring.remove(command.key);
     case "report-lag":
       state.changeHealth((awareness) => {
         awareness.afterLag(command.lagMs);
@@ -55,7 +72,7 @@ export function obey(state: SwimState, command: SwimCommand): Outcome<void> {
 const done = accepted(undefined);
 
 /** What a dormant node is told holds from its next life on. */
-function obeyAsleep(state: SwimState, dormancy: Dormancy, command: SwimCommand): Outcome<void> {
+function obeyAsleep(state: SwimState, dormancy: Dormancy, command: OtherCommand): Outcome<void> {
   switch (command.kind) {
     case "leave":
       fallSilent(state, "left");
@@ -67,12 +84,6 @@ function obeyAsleep(state: SwimState, dormancy: Dormancy, command: SwimCommand):
       return keep(state, dormancy, { metadata: command.metadata });
     case "set-addresses":
       return keep(state, dormancy, { addresses: command.addresses });
-    case "install-key":
-      return state.keyring.install(command.key);
-    case "use-key":
-      return state.keyring.use(command.key);
-    case "remove-key":
-      return state.keyring.remove(command.key);
     case "report-lag":
       return done;
     case "forget":
