@@ -113,7 +113,7 @@ function member(secret: Uint8Array): SwimCore {
     label: "hex",
     epoch: 1,
     addresses: [Address("127.0.0.1:8771")],
-    metadata: { role: "worker", provider: "bench", capabilities: [], version: "1", degraded: false, keys: [] },
+    metadata: { role: "worker", provider: "bench", capabilities: [], version: "1", degraded: false, keys: [], voters: null },
     options: swimProfiles.mesh,
     seeds: [{ id: null, addresses: [Address("127.0.0.1:8772")] }],
     keys: [secret],

@@ -10,7 +10,7 @@ import {
   type RememberedMembers,
   splitPlace,
 } from "#membership";
-import type { MemberRecord } from "#membership/core";
+import { type MemberRecord, votersHashOf } from "#membership/core";
 import type { Clock, Disk, Log } from "#ports";
 import { countBoot, raiseBoot, StorageError, writeDurably } from "#storage";
 import { readGossipKeys } from "./gossip-keys.ts";
@@ -38,6 +38,7 @@ export function membershipStart(config: NodeConfig): PulseMembership | null {
       version,
       degraded: false,
       keys: [],
+      voters: votersHashOf(config.voters),
     },
     swim: membership.swim,
     httpPoll: membership.httpPoll,

@@ -62,7 +62,7 @@ function readMember(kept: unknown): MemberRecord | null {
     addresses: known.filter((address) => address !== null),
     reach: "direct",
     relays: [],
-    metadata: { role: "", provider: "", capabilities: [], version: "", degraded: false, keys: [] },
+    metadata: { role: "", provider: "", capabilities: [], version: "", degraded: false, keys: [], voters: null },
     accuser: null,
   };
 }

@@ -119,6 +119,11 @@ export const catalogue = {
     help: "Members that were lost nearly at once, when that looks like a cut network.",
   },
   ringrift_swim_config_mismatch: { type: "gauge", help: "1 for each peer that runs other numbers.", labels: ["peer"] },
+  ringrift_swim_voters_mismatch: {
+    type: "gauge",
+    help: "1 for each member whose configuration lists other voters than this node's.",
+    labels: ["peer"],
+  },
   ringrift_swim_messages_sent_total: { type: "counter", help: "Datagrams and stream frames sent." },
   ringrift_swim_datagrams_received_total: { type: "counter", help: "Datagrams received, those rejected included." },
   ringrift_swim_bytes_total: { type: "counter", help: "Bytes of datagrams and streams.", labels: ["direction"] },

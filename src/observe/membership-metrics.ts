@@ -18,6 +18,7 @@ export interface SwimFigures {
   readonly healthMultiplier: number;
   readonly partitionLost: number;
   readonly mismatched: readonly string[];
+  readonly otherVoters: readonly string[];
   readonly messagesSent: number;
   readonly datagramsReceived: number;
   readonly bytesSent: number;
@@ -69,6 +70,8 @@ function updateSwim(registry: Registry, swim: SwimFigures): void {
   registry.gauge("ringrift_swim_partition_lost").set(swim.partitionLost);
   registry.clear("ringrift_swim_config_mismatch");
   for (const peer of swim.mismatched) registry.gauge("ringrift_swim_config_mismatch", peer).set(1);
+  registry.clear("ringrift_swim_voters_mismatch");
+  for (const peer of swim.otherVoters) registry.gauge("ringrift_swim_voters_mismatch", peer).set(1);
   registry.counter("ringrift_swim_messages_sent_total").set(swim.messagesSent);
   registry.counter("ringrift_swim_datagrams_received_total").set(swim.datagramsReceived);
   registry.counter("ringrift_swim_bytes_total", "sent").set(swim.bytesSent);

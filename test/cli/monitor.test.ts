@@ -147,6 +147,12 @@ test("nodes that name different leaders, and those that hold another view of the
   ]);
 });
 
+test("members whose files list other voters than that of the node that tells are an alarm", () => {
+  const status = statusBody("hetzner-cpu1", { membership: membershipBody({ other_voters: ["vast-29118471"] }) });
+  const { alarms } = pictureOf([answered("hetzner-cpu1", status), follower], null, NOW);
+  assert.deepEqual(alarms, ["vast-29118471: other voters in the configuration than on hetzner-cpu1"]);
+});
+
 test("a small terminal keeps what decides and names what it leaves out; nothing wraps", () => {
   const many = Array.from({ length: 30 }, (_, at) => ({
     id: `lambda-gh200-${at + 3}`,

@@ -52,6 +52,7 @@ interface NodesView {
   readonly sampled?: number;
   readonly clauses: readonly { readonly name: string; readonly detail: string | null }[];
   readonly partition?: { readonly here: readonly string[]; readonly lost: readonly string[] } | null;
+  readonly other_voters?: readonly string[];
   readonly nodes: readonly NodeRow[];
   readonly committed?: Committed | null;
 }
@@ -96,10 +97,12 @@ async function viewOf(http: string | undefined): Promise<NodesView> {
   throw new ExitError(status === 404 ? 3 : 1, error?.message ?? `the node answered ${status}`);
 }
 
-function summary({ mode, lifecycle, converged, digest, agreeing, sampled, clauses, partition }: NodesView): string {
+function summary(view: NodesView): string {
+  const { mode, lifecycle, converged, digest, agreeing, sampled, clauses, partition, other_voters: odd = [] } = view;
   const broken = clauses.flatMap(({ name, detail }) => (detail === null ? [] : [`${name}: ${detail}`]));
   const seen = digest === undefined ? "" : `, digest ${digest} held by ${agreeing} of ${sampled} peers heard lately`;
   const cut =
     partition == null ? "" : `\nthe network may be cut: here ${partition.here.join(", ")}; lost ${partition.lost.join(", ")}`;
-  return `mode ${mode}${lifecycle === undefined ? "" : `, ${lifecycle}`}${seen}, ${converged ? "converged" : `not converged (${broken.join("; ")})`}${cut}`;
+  const voters = odd.length === 0 ? "" : `\nother voters in the configuration than on this node: ${odd.join(", ")}`;
+  return `mode ${mode}${lifecycle === undefined ? "" : `, ${lifecycle}`}${seen}, ${converged ? "converged" : `not converged (${broken.join("; ")})`}${cut}${voters}`;
 }

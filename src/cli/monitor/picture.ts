@@ -109,7 +109,7 @@ export function pictureOf(answers: readonly Answered[], nodes: Body | null, at: 
     locks: (status["locks"] as Picture["locks"] | undefined) ?? null,
     sessions: numberIn(status, "sessions"),
     jobs: numberIn(status, "jobs"),
-    alarms: [...voterAlarms(status), ...alarmsIn(answers)],
+    alarms: [...voterAlarms(status), ...alarmsIn(answers), ...voterListAlarms(status)],
     events: nodes === null ? [] : eventsIn(nodes),
     doors: answers.map(({ door, problem }) => ({ door, problem })),
   };
@@ -204,6 +204,13 @@ function voterAlarms(status: Body): readonly string[] {
   const down = votersIn(status).filter(({ alive }) => alive === false);
   const teller = textIn(status, "node_id") ?? "?";
   return down.map(({ name }) => `voter ${name} is not reached by ${teller}`);
+}
+
+/** As the teller compares what members say of their configuration with its own. Which of the two is right, the log knows. */
+function voterListAlarms(status: Body): readonly string[] {
+  const odd = ((status["membership"] ?? {}) as Body)["other_voters"] as readonly string[] | undefined;
+  if (odd === undefined || odd.length === 0) return [];
+  return [`${odd.join(", ")}: other voters in the configuration than on ${textIn(status, "node_id") ?? "?"}`];
 }
 
 /** First what touches the cluster, then what single nodes say of themselves, then who disagrees with whom. */

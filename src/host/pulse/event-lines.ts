@@ -1,6 +1,7 @@
 import { assertNever, incarnationText } from "#kernel";
 import type { HttpPollEvent, MemberRecord, SwimEvent } from "#membership/core";
 import type { LogFields } from "#ports";
+import { hex } from "./nodes-body.ts";
 
 export interface EventLine {
   readonly level: "info" | "warn" | "error";
@@ -46,6 +47,11 @@ export function describeSwimEvent(event: SwimEvent): EventLine | null {
     case "profile-mismatch": {
       const { peer, ours, theirs } = event;
       return { level: "warn", message: "a member runs other membership settings", fields: { member: peer, ours, theirs } };
+    }
+    case "voters-mismatch": {
+      const { peer, ours, theirs } = event;
+      const message = "a member's configuration lists other voters than this node's";
+      return { level: "warn", message, fields: { member: peer, ours: hex(ours), theirs: hex(theirs) } };
     }
     case "flapping": {
       const { id, is, flapsPerHour } = event;

@@ -26,6 +26,7 @@ function swimFigures({ view, counters, selfTest }: NonNullable<MembershipLook["s
     healthMultiplier: view.healthMultiplier,
     partitionLost: view.partition?.length ?? 0,
     mismatched: view.mismatched,
+    otherVoters: view.otherVoters,
     messagesSent: counters.messagesSent,
     datagramsReceived,
     bytesSent,

@@ -26,11 +26,12 @@ export function summaryBody(look: MembershipLook): Readonly<Record<string, unkno
     ...common,
     lifecycle: view.lifecycle,
     incarnation: incarnationText(view.self.incarnation),
-    digest: view.digest.toString(16).padStart(8, "0"),
+    digest: hex(view.digest),
     agreeing: view.agreeing,
     sampled: view.sampled,
     health_multiplier: view.healthMultiplier,
     partition: partitionBody(view),
+    other_voters: view.otherVoters,
     self_test: snakeCase(selfTest),
   };
 }
@@ -82,12 +83,18 @@ function memberBody({ record, since, reach, rttMs, flapsPerHour, heardAt }: Memb
     version: metadata.version,
     degraded: metadata.degraded,
     keys: keyNames(metadata.keys),
+    voters: metadata.voters === null ? null : hex(metadata.voters),
   };
 }
 
 /** Gossip keys as operators read and type them: the first eight digits of a fingerprint. */
 export function keyNames(keys: readonly number[]): readonly string[] {
-  return keys.map((key) => key.toString(16).padStart(8, "0"));
+  return keys.map(hex);
+}
+
+/** A number of 32 bits that names something, as it is shown everywhere. */
+export function hex(name: number): string {
+  return name.toString(16).padStart(8, "0");
 }
 
 function polledBody({ id, state, since, address, heardAt, rttMs, failuresInARow, boot }: PeerView, { at }: HttpPollView): object {

@@ -18,17 +18,20 @@ export {
   Digest,
   ProfileHash,
   StreamId,
+  VotersHash,
 } from "./swim/types.ts";
 export { removalBarrier } from "./swim/incarnation.ts";
 export { createSwim } from "./swim/core.ts";
 export { MemberNumbers } from "./swim/member-numbers.ts";
 export { type SwimSetup } from "./swim/setup.ts";
+export { asReceived } from "./swim/received.ts";
 export { type BrokenRelation, type Knob, type Knobs, showKnob } from "./knobs.ts";
 export { type SwimOptions, swimKnobs } from "./swim/options.ts";
 export { type SwimProfileName, swimProfiles, withoutLifeguard } from "./swim/profiles.ts";
 export { checkSwimOptions } from "./swim/relations.ts";
 export { type LossFigures, type Quantiles, type SwimFigures, explainSwim } from "./swim/explain.ts";
 export { profileHashOf } from "./swim/profile-hash.ts";
+export { votersHashOf } from "./swim/voters-hash.ts";
 export {
   type HttpPollFigures,
   type HttpPollOptions,

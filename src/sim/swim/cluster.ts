@@ -1,5 +1,5 @@
 import { type MonotonicMs, NodeId } from "#kernel";
-import { MemberNumbers, type MemberRecord, type Seed, type SwimCore, type SwimEvent } from "#membership/core";
+import { asReceived, MemberNumbers, type MemberRecord, type Seed, type SwimCore, type SwimEvent } from "#membership/core";
 import type { Dice } from "../time/random.ts";
 import type { Scheduler } from "../time/scheduler.ts";
 import { hintsOf, keyNamed } from "./aead.ts";
@@ -18,7 +18,15 @@ export interface ClusterPorts {
   readonly onEvent: (member: SimMember, event: SwimEvent) => void;
 }
 
-const METADATA = { role: "worker", provider: "simulated", capabilities: [], version: "0", degraded: false, keys: [] };
+const METADATA = {
+  role: "worker",
+  provider: "simulated",
+  capabilities: [],
+  version: "0",
+  degraded: false,
+  keys: [],
+  voters: null,
+};
 const DEFAULT_LABEL = "ringraft";
 const DEFAULT_KEY = "k1";
 /** Where an envelope says which key sealed it; in a stream its length stands in front. */
@@ -94,7 +102,7 @@ export class Cluster {
   /** All at once, and all know all: what they hold is one set of records, so that there is room for many. */
   startWarm(): void {
     const nodes = this.machines.slice(0, this.#script.nodes);
-    const members = nodes.map((machine) => Object.freeze(firstRecord(machine)));
+    const members = asReceived(nodes.map(firstRecord));
     for (const machine of nodes) {
       machine.epoch = 1;
       this.#run(machine, { epoch: machine.epoch, hasLostState: false }, members);

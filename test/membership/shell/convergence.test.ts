@@ -21,6 +21,8 @@ test("converged needs a joined node, four fifths of the peers heard lately, no y
   assert.deepEqual(broken({ youngestSuspicion: MonotonicMs(100_000 - 3_123) }), ["no_young_suspicion"]);
   assert.deepEqual(broken({ youngestSuspicion: MonotonicMs(100_000 - 3_125) }), []);
   assert.deepEqual(broken({ healthMultiplier: 4 }), ["local_health"]);
+  // Files are changed one by one: a warning on the screens, and no more.
+  assert.deepEqual(broken({ otherVoters: ["n3" as NodeId] }), []);
 });
 
 test("in a cluster of three both peers must have been heard, and a node alone has nobody to disagree with", () => {
@@ -132,6 +134,7 @@ const view: MembershipView = {
   youngestSuspicion: null,
   partition: null,
   mismatched: [],
+  otherVoters: [],
   counters: {
     datagramsSent: 5,
     datagramsReceived: 5,
@@ -160,7 +163,7 @@ function recordOf(at: number): MembershipView["self"] {
     addresses: [Address(`192.0.2.${at}:8771`)],
     reach: "direct",
     relays: [],
-    metadata: { role: "worker", provider: "", capabilities: [], version: "0", degraded: false, keys: [] },
+    metadata: { role: "worker", provider: "", capabilities: [], version: "0", degraded: false, keys: [], voters: null },
     accuser: null,
   };
 }

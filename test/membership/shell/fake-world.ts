@@ -175,7 +175,7 @@ export function swimSetup(name: string, seeds: readonly string[], options: SwimO
     label: "test",
     epoch: 1,
     addresses: [Address(addressOf(name))],
-    metadata: { role: "worker", provider: "", capabilities: [], version: "0", degraded: false, keys: [] },
+    metadata: { role: "worker", provider: "", capabilities: [], version: "0", degraded: false, keys: [], voters: null },
     options,
     seeds: seeds.map((seed) => ({ id: seed as NodeId, addresses: [Address(addressOf(seed))] })),
     keys: [new Uint8Array(32)],

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NodeId, seededRandom } from "#kernel";
+import { ByteReader } from "../../../src/membership/core/swim/byte-reader.ts";
 import { decodePacket, encodePacket, gossipBytes, packetBytes } from "../../../src/membership/core/swim/codec.ts";
 import type { Message } from "../../../src/membership/core/swim/message.ts";
-import { whyNotRecord } from "../../../src/membership/core/swim/record-codec.ts";
-import { Address, type MemberRecord, type MemberState } from "../../../src/membership/core/swim/types.ts";
+import { readRecord, recordBytes, whyNotRecord } from "../../../src/membership/core/swim/record-codec.ts";
+import { Address, type MemberRecord, type MemberState, VotersHash } from "../../../src/membership/core/swim/types.ts";
 import { Wire } from "../../../src/membership/core/swim/wire.ts";
 import { datagramMessages, hex, messages, options, packet, randomBytes, record, setup } from "./wire-samples.ts";
 
@@ -120,11 +121,24 @@ test("flags of a newer version are passed over", () => {
     return Buffer.from(HEAD + text.replace(from, to), "hex");
   };
   const newer = [
-    [messages.member, "03ac0211", "03ac02f1"], // state and reach
+    [messages.member, "03ac0211", "03ac02d1"], // state and reach
     [messages.member, "0106776f", "fd06776f"], // metadata: degraded, no keys
     [messages["relay-answer"], "090101", "0901ff"],
   ] as const;
   for (const [message, from, to] of newer) assert.deepEqual(decodePacket(flags(message, from, to), "stream"), packet([message]));
+});
+
+test("the voters stand behind all that older nodes know: they read the rest, and pass it on", () => {
+  const telling: MemberRecord = { ...record, metadata: { ...record.metadata, voters: VotersHash(0x5f3a00c1) } };
+  const [without, withVoters] = [hex(recordBytes(record)), hex(recordBytes(telling))];
+  assert.equal(withVoters, `${without.replace("03ac0211", "03ac0231")}5f3a00c1`);
+  const read = (text: string): MemberRecord => readRecord(new ByteReader(Buffer.from(sized(text), "hex")));
+  assert.deepEqual(read(withVoters), telling);
+  // To an older node the flag means nothing.
+  const older = read(withVoters.replace("03ac0231", "03ac0211"));
+  assert.deepEqual(older, record);
+  assert.ok(hex(recordBytes(older)).endsWith("5f3a00c1"));
+  assert.equal(decodePacket(Buffer.from(`${HEAD}06${sized(`${withVoters.slice(0, -8)}00000000`)}`, "hex"), "stream"), null);
 });
 
 test("a record is sent on with what this version does not know of it; one that no datagram could carry is none", () => {

@@ -180,7 +180,7 @@ export function messagesOf<K extends Message["kind"]>(
   );
 }
 
-const METADATA = { role: "worker", provider: "test", capabilities: [], version: "1", degraded: false, keys: [] };
+const METADATA = { role: "worker", provider: "test", capabilities: [], version: "1", degraded: false, keys: [], voters: null };
 
 function wire(options: SwimOptions): Wire {
   const keyring = Keyring.of(nodeAead, [KEY]);

@@ -16,7 +16,7 @@ export function statement(text: string, changes: Partial<MemberRecord> = {}): Me
     addresses: [Address("192.0.2.1:8771")],
     reach: "direct",
     relays: [],
-    metadata: { role: "worker", provider: "lambda", capabilities: [], version: "1", degraded: false, keys: [] },
+    metadata: { role: "worker", provider: "lambda", capabilities: [], version: "1", degraded: false, keys: [], voters: null },
     accuser: state === "left" ? id : state === "suspect" || state === "dead" ? NodeId("accuser") : null,
     ...changes,
   };

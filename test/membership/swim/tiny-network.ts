@@ -13,6 +13,7 @@ import {
   type SwimOptions,
   swimProfiles,
   type Transmission,
+  votersHashOf,
 } from "#membership/core";
 // The cipher of production: what is tested includes the bytes. A room's door leads to more than a test of the core needs.
 import { nodeAead } from "../../../src/host/aead.ts";
@@ -79,6 +80,7 @@ export class TinyNetwork {
       readonly role?: string;
       readonly keys?: readonly Uint8Array[];
       readonly label?: string;
+      readonly voters?: readonly string[];
     } = {},
   ): TinyMember {
     const address = Address(more.address ?? addressOf(name));
@@ -87,7 +89,15 @@ export class TinyNetwork {
       label: more.label ?? "test",
       epoch: more.epoch ?? 1,
       addresses: (more.addresses ?? [address]).map(Address),
-      metadata: { role: more.role ?? "worker", provider: "test", capabilities: [], version: "1", degraded: false, keys: [] },
+      metadata: {
+        role: more.role ?? "worker",
+        provider: "test",
+        capabilities: [],
+        version: "1",
+        degraded: false,
+        keys: [],
+        voters: more.voters === undefined ? null : votersHashOf(more.voters.map(NodeId)),
+      },
       options: more.options ?? this.defaults,
       seeds: more.seeds ?? [seedOf("n0")],
       keys: more.keys ?? [KEY],

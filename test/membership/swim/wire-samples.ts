@@ -54,7 +54,15 @@ export const record: MemberRecord = {
   addresses: [Address("100.64.0.7:8771"), Address("[2001:db8::7]:8771")],
   reach: "relay",
   relays: [NodeId("hetzner-cpu1")],
-  metadata: { role: "worker", provider: "lambda", capabilities: ["gpu", "gh200"], version: "0.1.0", degraded: true, keys: [] },
+  metadata: {
+    role: "worker",
+    provider: "lambda",
+    capabilities: ["gpu", "gh200"],
+    version: "0.1.0",
+    degraded: true,
+    keys: [],
+    voters: null,
+  },
   accuser: NodeId("vast-2"),
 };
 

@@ -12,6 +12,7 @@ import type { SwimState } from "./state.ts";
 import { deadBy, suspectedBy } from "./statement.ts";
 import { Suspicion, suspicionBounds } from "./suspicion.ts";
 import type { MemberRecord, Reach } from "./types.ts";
+import { listsOtherVoters } from "./voters-hash.ts";
 
 /** How a statement reached this node. */
 export interface Heard {
@@ -23,11 +24,13 @@ export interface Heard {
 
 /** Every statement about a member comes through here; what it changes becomes gossip, events and timers in one place. */
 export function learn(state: SwimState, seen: MemberRecord, heard: Heard): void {
+  const held = state.members.get(seen.id);
+  // Equal bytes are read as one and the same record (readRecord), and most of what is heard is held already.
+  if (held === seen) return;
   if (seen.id !== state.id && !isAdmitted(state, seen)) return state.reject("not-allowed", null);
   // What this process says of others is its own verdict, the operator's or its memory's; of itself only a rival can speak in its name.
   const isOwnWord = heard.from === state.id && seen.id !== state.id;
-  const held = state.members.get(seen.id)?.incarnation ?? null;
-  if (!isOwnWord && !isPlausible(seen.incarnation, held)) return state.reject("implausible", null);
+  if (!isOwnWord && !isPlausible(seen.incarnation, held?.incarnation ?? null)) return state.reject("implausible", null);
   const summary = state.members.apply(state.now, seen, heard.via);
   switch (summary.kind) {
     case "changed":
@@ -101,6 +104,7 @@ function changed(state: SwimState, summary: Extract<ApplySummary, { readonly kin
   }
   bury(state, summary);
   announce(state, summary);
+  noteVoters(state, before, after);
   if (reachBefore !== null) notePath(state, after, reachBefore);
   if (summary.gossip && heard.spread) spread(state, after);
   if (before !== null && before.state !== after.state) notePartition(state, after.id);
@@ -130,6 +134,17 @@ function refusedFull(state: SwimState, seen: MemberRecord): void {
 export function notePath(state: SwimState, member: MemberRecord, before: Reach): void {
   const now = state.reachOf(member);
   if (now !== before) state.events.push({ kind: "path-changed", id: member.id, before, now });
+}
+
+/** One odd list on many nodes is one finding; who has it stands in the view. */
+function noteVoters(state: SwimState, before: MemberRecord | null, after: MemberRecord): void {
+  const { members, events } = state;
+  const own = members.self;
+  const { voters: theirs } = after.metadata;
+  if (own.metadata.voters === null || theirs === null || !listsOtherVoters(own, after)) return;
+  const isSame = (record: MemberRecord): boolean => record.metadata.voters === theirs && listsOtherVoters(own, record);
+  if ((before !== null && isSame(before)) || members.records().some((other) => other.id !== after.id && isSame(other))) return;
+  events.push({ kind: "voters-mismatch", peer: after.id, ours: own.metadata.voters, theirs });
 }
 
 /** A flapping member has been calm, or will be later than it was thought. */

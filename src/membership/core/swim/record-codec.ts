@@ -5,7 +5,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import { fnv1a } from "./fnv1a.ts";
 import { MAX_KEYS } from "./keyring.ts";
 import { RecentMap } from "./recent-map.ts";
-import type { Address, MemberRecord, MemberState, Metadata, Reach } from "./types.ts";
+import { type Address, type MemberRecord, type MemberState, type Metadata, type Reach, VotersHash } from "./types.ts";
 
 export const MAX_ADDRESSES = 8;
 export const MAX_RELAYS = 8;
@@ -17,7 +17,7 @@ const MAX_RECORD_BYTES = 1_400;
 
 /**
  * ```
- * id (text)  epoch, counter (varints)  flags (state | reach << 3)  addresses  relays  metadata  [accuser (text)]
+ * id (text)  epoch, counter (varints)  flags (state | reach << 3 | 32: voters)  addresses  relays  metadata  [accuser (text)]  [voters (u32)]
  * ```
  * A newer version may set flags that are free here and write more behind all this. Both are passed over, and passed on: a
  * record is a value that is sent many times, so its bytes are made once, or kept as they came; they go as the record does.
@@ -135,6 +135,8 @@ const STATES = ["alive", "suspect", "dead", "left", "removed"] as const satisfie
 const REACHES = ["direct", "stream", "relay"] as const satisfies readonly Reach[];
 const STATE_BITS = 7;
 const REACH_BITS = 3;
+/** Of the metadata, but behind all that was there before: older nodes pass over it, and pass it on. */
+const HAS_VOTERS = 32;
 const ID_CHARACTERS = characters((character) => /[A-Za-z0-9._-]/.test(character));
 /** No control characters: these texts reach logs and terminals. */
 const TEXT_CHARACTERS = characters((character) => /[\x20-\x7e]/.test(character));
@@ -154,12 +156,14 @@ function encodeRecord(record: MemberRecord): Uint8Array {
   writer.reset();
   writeId(writer, record.id);
   writeIncarnation(writer, record.incarnation);
-  writer.u8(STATES.indexOf(record.state) | (REACHES.indexOf(record.reach) << 3));
+  const { voters } = record.metadata;
+  writer.u8(STATES.indexOf(record.state) | (REACHES.indexOf(record.reach) << 3) | (voters === null ? 0 : HAS_VOTERS));
   writeList(writer, record.addresses, writeAddress);
   writeList(writer, record.relays, writeId);
   writeMetadata(record.metadata);
   // Nobody accuses the living, and who left said so itself.
   if (record.state !== "alive" && record.state !== "left") writer.text(record.accuser ?? "");
+  if (voters !== null) writer.u32(voters);
   return writer.written().slice();
 }
 
@@ -172,8 +176,11 @@ function decodeRecord(reader: ByteReader): MemberRecord {
   if (state === undefined || reach === undefined) reader.fail();
   const addresses = readList(reader, MAX_ADDRESSES, readAddress);
   const relays = readList(reader, MAX_RELAYS, readId);
-  const metadata = readMetadata(reader);
+  const told = readMetadata(reader);
   const accuser = readAccuser(reader, id, state ?? "alive");
+  const voters = (flags & HAS_VOTERS) !== 0 ? VotersHash(reader.u32()) : null;
+  if (voters === 0) reader.fail();
+  const metadata: Metadata = { ...told, voters };
   return { id, incarnation, state: state ?? "alive", addresses, reach: reach ?? "direct", relays, metadata, accuser };
 }
 
@@ -186,7 +193,7 @@ function writeMetadata(metadata: Metadata): void {
   if (metadata.keys.length > 0) writeList(writer, metadata.keys, (to, key) => to.u32(key));
 }
 
-function readMetadata(reader: ByteReader): Metadata {
+function readMetadata(reader: ByteReader): Omit<Metadata, "voters"> {
   const flags = reader.u8();
   const role = readText(reader);
   const provider = readText(reader);
@@ -195,7 +202,7 @@ function readMetadata(reader: ByteReader): Metadata {
   const hasKeys = (flags & HAS_KEYS) !== 0;
   const keys = hasKeys ? readList(reader, MAX_KEYS, (from) => from.u32()) : [];
   if (hasKeys && keys.length === 0) reader.fail();
-  const metadata: Metadata = { role, provider, capabilities, version, degraded: (flags & DEGRADED) !== 0, keys };
+  const metadata = { role, provider, capabilities, version, degraded: (flags & DEGRADED) !== 0, keys };
   if (metadataBytes(metadata) > MAX_METADATA_BYTES) reader.fail();
   return metadata;
 }
@@ -224,7 +231,7 @@ function whyNotMetadata(metadata: Metadata): string | null {
   return bytes > MAX_METADATA_BYTES ? `metadata: ${bytes} bytes are over the limit of ${MAX_METADATA_BYTES}` : null;
 }
 
-function metadataBytes({ role, provider, version, capabilities, keys }: Metadata): number {
+function metadataBytes({ role, provider, version, capabilities, keys }: Omit<Metadata, "voters">): number {
   let bytes = 5 + role.length + provider.length + version.length + (keys.length === 0 ? 0 : 1 + 4 * keys.length);
   for (const capability of capabilities) bytes += 1 + capability.length;
   return bytes;

@@ -16,6 +16,10 @@ export const Digest = (n: number): Digest => n as Digest;
 export type ProfileHash = Brand<number, "ProfileHash">;
 export const ProfileHash = (n: number): ProfileHash => n as ProfileHash;
 
+/** u32 over the list of voters in a node's configuration; never 0. Two different ones in a cluster are a `voters-mismatch`. */
+export type VotersHash = Brand<number, "VotersHash">;
+export const VotersHash = (n: number): VotersHash => n as VotersHash;
+
 /**
  * - `dead`: declared by others; comes back with a higher incarnation.
  * - `left`: said goodbye itself (`accuser` is the member).
@@ -39,6 +43,8 @@ export interface Metadata {
    * fingerprint. So a rotation sees whom it has reached, behind a NAT too. Empty: it does not tell.
    */
   readonly keys: readonly number[];
+  /** Of the voters in its configuration, as it was read at its start: the log may have others by now. Null: it does not tell. */
+  readonly voters: VotersHash | null;
 }
 
 /** What travels about a member, and what is kept of it. */
@@ -129,6 +135,8 @@ export type SwimEvent =
   /** `maxMembers` are known, and this one is not taken. Told once until there is room again. */
   | { readonly kind: "members-full"; readonly refused: NodeId; readonly maxMembers: number }
   | { readonly kind: "profile-mismatch"; readonly peer: NodeId; readonly ours: ProfileHash; readonly theirs: ProfileHash }
+  /** A member's configuration lists other voters than ours. Told once for each other list, of whoever shows it first. */
+  | { readonly kind: "voters-mismatch"; readonly peer: NodeId; readonly ours: VotersHash; readonly theirs: VotersHash }
   /** To be made durable: a later boot must start with a higher epoch. */
   | { readonly kind: "persist-incarnation"; readonly incarnation: Incarnation }
   /** The address at which a peer sees this node (its NAT's, perhaps). */
@@ -176,6 +184,8 @@ export interface MembershipView {
   readonly partition: readonly NodeId[] | null;
   /** Members present whose packets name other shared numbers ({@link ProfileHash}) than ours. */
   readonly mismatched: readonly NodeId[];
+  /** Members present whose configuration lists other voters ({@link VotersHash}) than ours. A hint for people: nothing is decided by it. */
+  readonly otherVoters: readonly NodeId[];
   readonly counters: SwimCounters;
 }
 
@@ -222,5 +232,7 @@ export interface SwimCore {
   /** As in the view, which is dear where there are thousands. The counters go on counting. */
   readonly digest: Digest;
   readonly counters: SwimCounters;
+  /** What is held of one member, this node itself included; null: nothing. */
+  record(id: NodeId): MemberRecord | null;
   view(now: MonotonicMs): MembershipView;
 }

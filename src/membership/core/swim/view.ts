@@ -1,6 +1,7 @@
 import { MonotonicMs } from "#kernel";
 import type { SwimState } from "./state.ts";
 import type { MemberRecord, MembershipView, MemberView } from "./types.ts";
+import { listsOtherVoters } from "./voters-hash.ts";
 
 /** A picture of the moment, made only when it is asked for. */
 export function viewOf(state: SwimState): MembershipView {
@@ -23,6 +24,7 @@ export function viewOf(state: SwimState): MembershipView {
     youngestSuspicion: youngestSuspicion(state),
     partition: state.partition,
     mismatched: [...state.mismatched].filter((id) => state.order.has(id)),
+    otherVoters: records.filter((record) => listsOtherVoters(members.self, record)).map(({ id }) => id),
     counters: { ...state.counters, rejected: { ...state.counters.rejected } },
   });
 }
