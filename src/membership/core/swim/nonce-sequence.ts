@@ -13,11 +13,13 @@ export class NonceSequence {
   readonly #aead: Aead;
   #prefix: Uint8Array;
   #next: number;
+  #boot: number;
 
   /** `first`: where the counter starts, for tests of its end. */
   constructor(aead: Aead, first = 0) {
     this.#aead = aead;
     this.#prefix = aead.uniqueBytes(PREFIX_BYTES);
+    this.#boot = bootOf(this.#prefix);
     this.#next = first;
   }
 
@@ -25,6 +27,7 @@ export class NonceSequence {
   write(out: Uint8Array, at: number): void {
     if (this.#next > LAST_COUNTER) {
       this.#prefix = this.#aead.uniqueBytes(PREFIX_BYTES);
+      this.#boot = bootOf(this.#prefix);
       this.#next = 0;
     }
     out.set(this.#prefix, at);
@@ -33,7 +36,7 @@ export class NonceSequence {
 
   /** Whose nonces these are; see {@link bootOf}. */
   get boot(): number {
-    return bootOf(this.#prefix);
+    return this.#boot;
   }
 }
 

@@ -15,6 +15,9 @@ export class ReplayWindow {
   #touched = new Float64Array(FIRST_PLACES);
   #bits: Uint32Array;
   #clock = 0;
+  /** The boot that was looked up last: each datagram asks for one twice, before the cipher and after it. */
+  #boot = Number.NaN;
+  #place: number | undefined;
 
   /**
    * `window`: counters behind the newest at which a late datagram is still taken; rounded up to a multiple of 32. `maxBoots` may
@@ -30,7 +33,7 @@ export class ReplayWindow {
 
   /** Whether it was taken before. Changes nothing, so it may be asked before the datagram is known to be genuine. */
   has(boot: number, counter: number): boolean {
-    const place = this.#places.get(boot);
+    const place = this.#placeOf(boot);
     if (place === undefined) return false;
     const top = this.#tops[place]!;
     if (counter > top) return false;
@@ -40,7 +43,7 @@ export class ReplayWindow {
   /** Takes a genuine datagram. False when it was taken before. */
   take(boot: number, counter: number): boolean {
     if (this.has(boot, counter)) return false;
-    const place = this.#places.get(boot) ?? this.#enter(boot, counter);
+    const place = this.#placeOf(boot) ?? this.#enter(boot, counter);
     this.#touched[place] = ++this.#clock;
     const top = this.#tops[place]!;
     if (counter > top) this.#advance(place, top, counter);
@@ -52,13 +55,22 @@ export class ReplayWindow {
     return this.#places.size;
   }
 
+  #placeOf(boot: number): number | undefined {
+    if (boot !== this.#boot) {
+      this.#place = this.#places.get(boot);
+      this.#boot = boot;
+    }
+    return this.#place;
+  }
+
   #wordAt(place: number, counter: number): number {
     return place * this.#words + ((counter >>> 5) % this.#words);
   }
 
   #advance(place: number, top: number, counter: number): void {
-    const moved = Math.min((counter >>> 5) - (top >>> 5), this.#words);
-    for (let step = 1; step <= moved; step++) this.#bits[this.#wordAt(place, top + step * 32)] = 0;
+    const moved = (counter >>> 5) - (top >>> 5);
+    if (moved >= this.#words) this.#bits.fill(0, place * this.#words, (place + 1) * this.#words);
+    else for (let step = 1; step <= moved; step++) this.#bits[this.#wordAt(place, top + step * 32)] = 0;
     this.#tops[place] = counter;
   }
 
@@ -66,6 +78,7 @@ export class ReplayWindow {
     const place = this.#places.size < this.#maxBoots() ? this.#places.size : this.#evictSilent();
     if (place === this.#tops.length) this.#grow();
     this.#places.set(boot, place);
+    this.#place = place;
     this.#tops[place] = counter;
     this.#bits.fill(0, place * this.#words, (place + 1) * this.#words);
     return place;

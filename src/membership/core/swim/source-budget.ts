@@ -23,30 +23,33 @@ export class SourceBudget {
   readonly #genuine: RecentMap<Address, Bucket>;
   readonly #strangers: RecentMap<string, Bucket>;
   readonly #allStrangers: Bucket;
+  /** What {@link admit} charged last. */
+  #charged: Bucket;
+  #isStranger = false;
 
   constructor(options: SourceBudgetOptions) {
     this.#options = options;
     this.#genuine = new RecentMap(options.maxSources);
     this.#strangers = new RecentMap(options.maxSources);
     this.#allStrangers = { left: options.burst * STRANGERS, at: 0 };
+    this.#charged = this.#allStrangers;
   }
 
   /** Charges one datagram. False: it is not to be looked at. */
   admit(now: MonotonicMs, from: Address): boolean {
     const known = this.#genuine.get(from);
-    if (known !== undefined) return this.#take(known, now, 1);
-    return this.#take(this.#stranger(now, from), now, 1) && this.#take(this.#allStrangers, now, STRANGERS);
+    this.#isStranger = known === undefined;
+    this.#charged = known ?? this.#stranger(now, from);
+    return this.#take(this.#charged, now, 1) && (!this.#isStranger || this.#take(this.#allStrangers, now, STRANGERS));
   }
 
   /** What was admitted last proved genuine: the charge is given back. */
   refund(now: MonotonicMs, from: Address): void {
-    const known = this.#genuine.get(from);
-    if (known !== undefined) {
-      known.left++;
-      return;
-    }
-    this.#stranger(now, from).left++;
+    this.#charged.left++;
+    if (!this.#isStranger) return;
     this.#allStrangers.left++;
+    // A full bucket says no more than none.
+    if (this.#charged.left >= this.#options.burst) this.#strangers.delete(hostOf(from));
     this.#genuine.set(from, { left: this.#options.burst, at: now });
   }
 
