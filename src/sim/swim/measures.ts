@@ -1,5 +1,5 @@
 import type { NodeId } from "#kernel";
-import type { MembershipView, MemberState, MemberView, ProfileHash, SwimEvent } from "#membership/core";
+import type { MemberRecord, MemberState, ProfileHash, SwimEvent } from "#membership/core";
 import { Detection } from "./detection.ts";
 import { announcedBy, type Machine } from "./machine.ts";
 import type { SimMember } from "./member.ts";
@@ -28,7 +28,7 @@ interface Announcement {
   readonly process: SimMember;
   readonly atMs: number;
   /** Whether an observer that holds this of the member knows. */
-  readonly isKnown: (held: MemberView, own: MembershipView["self"]) => boolean;
+  readonly isKnown: (held: MemberRecord, own: MemberRecord) => boolean;
   /** Who did not know at the last look: most looks end with asking it again. */
   ignorant: number | null;
 }
@@ -189,8 +189,8 @@ export class Measures {
 
   /** Whoever has no way in lives by its relays. */
   #noteRelayLost(client: SimMember, relay: Machine): void {
-    if (!client.view().self.relays.includes(relay.id)) return;
-    const isKnown = ({ record }: MemberView): boolean => record.relays.length > 0 && !record.relays.includes(relay.id);
+    if (!ownRecord(client).relays.includes(relay.id)) return;
+    const isKnown = ({ relays }: MemberRecord): boolean => relays.length > 0 && !relays.includes(relay.id);
     this.#announce("relay-replaced", client, isKnown);
   }
 
@@ -295,28 +295,20 @@ export class Measures {
   look(): void {
     if (!this.#isMeasuring || (this.#announcements.size === 0 && this.#unsettledSinceMs === null)) return;
     const observers = this.#machines.filter(({ index, process }) => process !== null && !process.isPaused && index < this.#nodes);
-    // A view is dear: made when it is asked for, and once.
-    const views = new Map<Machine, MembershipView>();
-    const viewOf = (machine: Machine): MembershipView => {
-      const known = views.get(machine) ?? machine.process!.view();
-      views.set(machine, known);
-      return known;
-    };
-    for (const announcement of this.#announcements) this.#lookFor(announcement, observers, viewOf);
-    if (this.#unsettledSinceMs === null || !this.#isSettled(observers, viewOf)) return;
+    for (const announcement of this.#announcements) this.#lookFor(announcement, observers);
+    if (this.#unsettledSinceMs === null || !this.#isSettled(observers)) return;
     this.sample("converged", this.#now() - this.#unsettledSinceMs);
     this.#unsettledSinceMs = null;
   }
 
   /** Whether all agree, and what they agree on is what runs. */
-  #isSettled(observers: readonly Machine[], viewOf: (machine: Machine) => MembershipView): boolean {
+  #isSettled(observers: readonly Machine[]): boolean {
     const [first] = observers;
     if (first === undefined) return true;
-    const { digest, present } = first.process!.core;
+    const { core } = first.process!;
     const running = this.#machines.filter(({ process, index }) => process !== null && index < this.#nodes);
-    if (present !== running.length) return false;
-    const held = viewOf(first).members.filter(({ record }) => record.state === "alive" || record.state === "suspect");
-    if (!held.every(({ record }) => this.#machines[this.#indexOf.get(record.id)!]!.process !== null)) return false;
+    if (core.present !== running.length || !running.every(({ id }) => isHeldRunning(core.record(id)))) return false;
+    const { digest } = core;
     const dissenter = lastFirst(observers, this.#dissenter).find(({ process }) => process!.core.digest !== digest);
     this.#dissenter = dissenter?.index ?? null;
     return dissenter === undefined;
@@ -436,14 +428,14 @@ export class Measures {
     this.#detections.delete(index);
   }
 
-  #lookFor(announcement: Announcement, observers: readonly Machine[], viewOf: (machine: Machine) => MembershipView): void {
+  #lookFor(announcement: Announcement, observers: readonly Machine[]): void {
     const { kind, process, atMs, isKnown, ignorant } = announcement;
     if (!observers.includes(process.machine)) return;
-    const own = viewOf(process.machine).self;
+    const own = ownRecord(process);
     const unaware = lastFirst(observers, ignorant).find((observer) => {
       if (observer === process.machine || !this.#isJudge(observer.index)) return false;
-      const held = viewOf(observer).members.find(({ record }) => record.id === own.id);
-      return held === undefined || !isKnown(held, own);
+      const held = observer.process!.core.record(own.id);
+      return held === null || !isKnown(held, own);
     });
     announcement.ignorant = unaware?.index ?? null;
     if (unaware !== undefined) return;
@@ -465,9 +457,17 @@ export class Measures {
   }
 }
 
-function holdsThisLife(held: MemberView, { machine, life }: SimMember, own: MembershipView["self"]): boolean {
-  if (held.record.state !== "alive") return false;
-  const { incarnation, addresses } = held.record;
+function ownRecord({ core, machine }: SimMember): MemberRecord {
+  return core.record(machine.id)!;
+}
+
+function isHeldRunning(held: MemberRecord | null): boolean {
+  return held !== null && (held.state === "alive" || held.state === "suspect");
+}
+
+function holdsThisLife(held: MemberRecord, { machine, life }: SimMember, own: MemberRecord): boolean {
+  if (held.state !== "alive") return false;
+  const { incarnation, addresses } = held;
   // A life that lost its disk may have begun below what the others remember: it counts once they hold what it claims now.
   if (life.hasLostState && (incarnation.epoch !== own.incarnation.epoch || incarnation.counter < own.incarnation.counter))
     return false;

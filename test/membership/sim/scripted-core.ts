@@ -63,6 +63,10 @@ export class ScriptedCore implements SwimCore {
     throw new Error("a scripted core counts nothing");
   }
 
+  record(): null {
+    return null;
+  }
+
   view(): MembershipView {
     throw new Error("a scripted core has no view");
   }

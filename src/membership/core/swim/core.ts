@@ -1,4 +1,4 @@
-import { accepted, assertNever, MonotonicMs, type Outcome, refusal, refused } from "#kernel";
+import { accepted, assertNever, MonotonicMs, type NodeId, type Outcome, refusal, refused } from "#kernel";
 import { createAllowList } from "./allow-list.ts";
 import { obey, recall } from "./command.ts";
 import { pushPullIntervalMs } from "./derived.ts";
@@ -84,6 +84,10 @@ class Swim implements SwimCore {
     return this.#state.counters;
   }
 
+  record(id: NodeId): MemberRecord | null {
+    return this.#state.members.get(id);
+  }
+
   handleDatagram(now: MonotonicMs, from: Address, bytes: Uint8Array): void {
     const state = this.#at(now);
     if (state.isSilent) return;
@@ -157,7 +161,7 @@ class Swim implements SwimCore {
       else handleTimer(state, due.timer);
     }
     // Due again at once, and put off only once: by then the driver has read its sockets, however slowly it turns.
-    state.postponed = new Set(waiting);
+    state.postponed = waiting.length === 0 ? NONE_WAITS : new Set(waiting);
     if (!state.isSilent) for (const timer of waiting) timers.set(now, timer);
     if (state.dormancy?.isOver === true) this.#state = nextLife(state, state.dormancy, this.#setup);
   }
@@ -167,11 +171,11 @@ class Swim implements SwimCore {
   }
 
   takeTransmissions(): readonly Transmission[] {
-    return this.#state.transmissions.splice(0);
+    return taken(this.#state.transmissions);
   }
 
   takeEvents(): readonly SwimEvent[] {
-    return this.#state.events.splice(0);
+    return taken(this.#state.events);
   }
 
   view(now: MonotonicMs): MembershipView {
@@ -189,6 +193,14 @@ class Swim implements SwimCore {
     return this.#state;
   }
 }
+
+/** All of them. After most inputs there are none, and then nothing is made. */
+function taken<T>(queue: T[]): readonly T[] {
+  return queue.length === 0 ? NOTHING : queue.splice(0);
+}
+
+const NOTHING: readonly never[] = [];
+const NONE_WAITS: ReadonlySet<Timer> = new Set();
 
 /** What a node is given to know is no news to anybody. */
 function enter(state: SwimState, known: readonly MemberRecord[]): void {
