@@ -206,17 +206,17 @@ const NONE_WAITS: ReadonlySet<Timer> = new Set();
 function enter(state: SwimState, known: readonly MemberRecord[]): void {
   for (const record of known) {
     if (record.id === state.id) continue;
-    state.members.enter(state.now, record);
+    state.members.enter(record);
     if (isPresent(record)) state.order.add(record.id);
   }
   if (known.length > 0) state.lifecycle = "joined";
 }
 
 function begin(state: SwimState, seeds: readonly Seed[]): void {
-  const { options, random, timers, now } = state;
+  const { members, options, random, timers, now } = state;
   const some = (ms: number): MonotonicMs => MonotonicMs(now + ms * random());
   timers.set(some(options.periodMs), { kind: "period" });
-  timers.set(some(pushPullIntervalMs(options, 1)), { kind: "push-pull" });
+  timers.set(some(pushPullIntervalMs(options, members.present)), { kind: "push-pull" });
   timers.set(some(options.healIntervalMs), { kind: "heal" });
   join(state, seeds);
 }

@@ -59,9 +59,11 @@ export type ApplySummary =
 export class MemberTable {
   readonly #maxMembers: number;
   readonly #numbers: MemberNumbers;
-  /** By number, as is `#since`: when the member came into its present state. */
-  readonly #records: (MemberRecord | undefined)[] = [];
-  readonly #since: number[] = [];
+  /** By number. */
+  readonly #records: (MemberRecord | undefined)[];
+  /** By number: when the member came into its present state. Those that were entered have been in it since the start. */
+  readonly #since = new Map<number, MonotonicMs>();
+  readonly #startedAt: MonotonicMs;
   #size = 0;
   readonly #counts: Record<MemberState, number> = { alive: 0, suspect: 0, dead: 0, left: 0, removed: 0 };
   readonly #digest = new RunningDigest();
@@ -69,13 +71,17 @@ export class MemberTable {
   readonly #rivals = new Rivals();
   #self: MemberRecord;
 
+  /** `room`: for so many members from the start. */
   constructor(
     now: MonotonicMs,
     self: MemberRecord,
     options: Pick<SwimOptions, "tombstoneMs" | "maxMembers">,
     numbers: MemberNumbers = new MemberNumbers(),
+    room = 0,
   ) {
     this.#numbers = numbers;
+    this.#records = Array.from({ length: room });
+    this.#startedAt = now;
     this.#maxMembers = options.maxMembers;
     this.#tombstones = new Tombstones(options.tombstoneMs);
     this.#self = self;
@@ -112,7 +118,8 @@ export class MemberTable {
   /** Since when the member is in its present state; null when it is not known. */
   since(id: NodeId): MonotonicMs | null {
     const number = this.#numbers.of(id);
-    return number === undefined || this.#records[number] === undefined ? null : (this.#since[number]! as MonotonicMs);
+    if (number === undefined || this.#records[number] === undefined) return null;
+    return this.#since.get(number) ?? this.#startedAt;
   }
 
   /** Everyone known, in no order; what a full sync sends. */
@@ -142,9 +149,9 @@ export class MemberTable {
     return this.#put(now, this.#self, { ...this.#self, state: "left", accuser: this.#self.id });
   }
 
-  /** Takes over, as it stands, what is known of a member that is not known here. */
-  enter(now: MonotonicMs, record: MemberRecord): void {
-    this.#put(now, null, record);
+  /** Takes over, as it stands, what was known at the start of a member that is not known here. */
+  enter(record: MemberRecord): void {
+    this.#put(this.#startedAt, null, record);
   }
 
   apply(now: MonotonicMs, seen: MemberRecord, via: Via): ApplySummary {
@@ -160,6 +167,7 @@ export class MemberTable {
       const number = this.#numbers.of(id)!;
       this.#counts[this.#records[number]!.state] -= 1;
       this.#records[number] = undefined;
+      this.#since.delete(number);
       this.#size -= 1;
       this.#numbers.release(number);
     }
@@ -240,7 +248,7 @@ export class MemberTable {
   #put(now: MonotonicMs, before: MemberRecord | null, after: MemberRecord): MemberRecord {
     const number = before === null ? this.#enter(after.id) : this.#numbers.of(after.id)!;
     this.#records[number] = after;
-    if (before?.state !== after.state) this.#since[number] = now;
+    if (before?.state !== after.state && now !== this.#startedAt) this.#since.set(number, now);
     if (before !== null) this.#counts[before.state] -= 1;
     this.#counts[after.state] += 1;
     this.#digest.replace(before, after);
@@ -253,10 +261,7 @@ export class MemberTable {
   #enter(id: NodeId): number {
     const number = this.#numbers.hold(id);
     // Without gaps the arrays stay what the engine is quick with.
-    while (this.#records.length < number) {
-      this.#records.push(undefined);
-      this.#since.push(0);
-    }
+    while (this.#records.length < number) this.#records.push(undefined);
     this.#size += 1;
     return number;
   }

@@ -11,15 +11,18 @@ import { MemberNumbers } from "./member-numbers.ts";
 export class ProbeOrder {
   readonly #random: Random;
   readonly #numbers: MemberNumbers;
-  #members: Int32Array = new Int32Array(FIRST_ROOM);
+  #members: Int32Array;
   /** By number: one more than where the member stands, 0 for one that stands nowhere. */
-  #places: Int32Array = new Int32Array(FIRST_ROOM);
+  #places: Int32Array;
   #size = 0;
   #cursor = 0;
 
-  constructor(random: Random, numbers: MemberNumbers = new MemberNumbers()) {
+  /** `room`: for so many members from the start. */
+  constructor(random: Random, numbers: MemberNumbers = new MemberNumbers(), room = FIRST_ROOM) {
     this.#random = random;
     this.#numbers = numbers;
+    this.#members = new Int32Array(room);
+    this.#places = new Int32Array(room);
   }
 
   get size(): number {

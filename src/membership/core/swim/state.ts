@@ -67,7 +67,7 @@ export class SwimState {
   readonly suspicions = new Map<NodeId, RunningSuspicion>();
   readonly #numbers: MemberNumbers;
   /** By number. */
-  readonly #paths: (Path | undefined)[] = [];
+  readonly #paths: (Path | undefined)[];
 
   probe: RunningProbe | null = null;
   readonly helps = new Map<ProbeNumber, Help>();
@@ -140,8 +140,10 @@ export class SwimState {
       },
       setup.options,
       this.#numbers,
+      setup.members?.length,
     );
-    this.order = new ProbeOrder(setup.random, this.#numbers);
+    this.order = new ProbeOrder(setup.random, this.#numbers, setup.members?.length);
+    this.#paths = Array.from({ length: setup.members?.length ?? 0 });
     this.awareness = new Awareness(setup.options);
     this.flaps = new FlapDamping(setup.options);
     this.uplinks = new Uplinks(now, setup.options.periodMs);
