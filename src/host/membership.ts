@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { HostConfig, NodeConfig } from "#config";
-import type { NodeId } from "#kernel";
+import { exitCodes, type NodeId } from "#kernel";
 import {
   decodeMembers,
   encodeMembers,
@@ -10,12 +10,13 @@ import {
   type RememberedMembers,
   splitPlace,
 } from "#membership";
-import { type MemberRecord, votersHashOf } from "#membership/core";
+import { formatEndpoint, type MemberRecord, parseIp, votersHashOf, whyNotTold } from "#membership/core";
 import type { Clock, Disk, Log } from "#ports";
 import { countBoot, raiseBoot, StorageError, writeDurably } from "#storage";
 import { readGossipKeys } from "./gossip-keys.ts";
 import type { Pulse } from "./pulse/index.ts";
 import type { MembershipEvent, PulseMembership } from "./pulse/messages.ts";
+import { StartError } from "./start-error.ts";
 import { version } from "./version.ts";
 
 /** What the pulse thread needs to take part; null where the configuration asks for no detector. Throws StartError for the keys. */
@@ -44,8 +45,22 @@ export function membershipStart(config: NodeConfig): PulseMembership | null {
     httpPoll: membership.httpPoll,
     peers: [...config.hosts.values()].filter(({ name }) => name !== config.nodeId).map(peerOf),
   };
+  if (modes.membership !== "http") requireRoom(setup);
   const keyFile = keys.length === 0 ? null : membership.keyFile;
   return { setup: structuredClone(setup), keyFile, bind: membership.bind, machine: machineFacts(membership.advertise) };
+}
+
+/** Throws {@link StartError} (exit 78) when datagrams of the configured size cannot tell others of this node. */
+function requireRoom({ id, advertise, metadata, swim }: MembershipSetup): void {
+  // A name is not resolved yet: it counts as the longest address.
+  const addresses = advertise.map((place) => {
+    const { host, port } = splitPlace(place);
+    return formatEndpoint(parseIp(host) ?? new Uint8Array(16).fill(0xfd), port);
+  });
+  const why = whyNotTold({ id, addresses, metadata }, swim);
+  if (why === null) return;
+  const message = `membership.swim.datagram_size: ${swim.datagramBytes} bytes are too few for this node: ${why}`;
+  throw new StartError(exitCodes.config, message, "Raise it, advertise fewer addresses, or serve fewer queues.");
 }
 
 const MAX_CAPABILITIES = 8;

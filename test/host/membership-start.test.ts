@@ -50,3 +50,26 @@ test("whatever a worker's queues are called, and however many there are, its rec
   const joined = await node.join();
   assert.ok(joined.ok, JSON.stringify(joined));
 });
+
+test("datagrams too short for what a node says of itself stop its start, and the message has the numbers", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "ringraft-membership-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "gossip.key"), randomBytes(32).toString("base64"), { mode: 0o600 });
+  const start = (queues: number): unknown => {
+    const file = join(folder, "cluster.yaml");
+    const names = Array.from({ length: queues }, (_, at) => `queue-number-${at}`);
+    const head = "node_id: w\nvoters: [v]\ninsecure: true\nmembership: {key_file: gossip.key, swim: {datagram_size: 576}}\n";
+    const hosts = "hosts: {v: {host: 192.0.2.1}, w: {host: 192.0.2.2}}\n";
+    writeFileSync(file, `${head}${hosts}worker: {queues: ${JSON.stringify(names)}}\n`);
+    const loaded = loadConfig({ file, env: {} });
+    assert.ok(loaded.ok, JSON.stringify(loaded));
+    return membershipStart(loaded.config);
+  };
+  start(1);
+  assert.throws(() => start(8), {
+    exitCode: 78,
+    message:
+      /^membership\.swim\.datagram_size: 576 bytes are too few for this node: the member's record takes \d+ bytes, over the \d+ that/,
+    hint: "Raise it, advertise fewer addresses, or serve fewer queues.",
+  });
+});

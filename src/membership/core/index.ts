@@ -22,6 +22,7 @@ export {
 } from "./swim/types.ts";
 export { removalBarrier } from "./swim/incarnation.ts";
 export { createSwim } from "./swim/core.ts";
+export { whyNotTold } from "./swim/own-record.ts";
 export { MemberNumbers } from "./swim/member-numbers.ts";
 export { type SwimSetup } from "./swim/setup.ts";
 export { asReceived } from "./swim/received.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MonotonicMs, NodeId } from "#kernel";
-import type { SwimOptions } from "#membership/core";
+import type { MemberRecord, SwimOptions } from "#membership/core";
 import { ProbeNumber } from "../../../src/membership/core/swim/message.ts";
 import { messagesOf, NodeUnderTest, peerAddress, record } from "./fake-peers.ts";
 
@@ -224,14 +224,29 @@ function settle(node: NodeUnderTest): void {
   node.sent();
 }
 
-test("a record that is longer than our datagrams is kept, and what cannot be sent of it is left out without harm", () => {
+test("a record that is longer than our datagrams is kept, and gossip of it rests: whoever sees another digest gets it by a stream", () => {
   const node = nodeKnowing("b", { datagramBytes: 576 });
   settle(node);
-  const long = record("x", "suspect", 0, { accuser: "b" });
-  const capabilities = Array.from({ length: 12 }, (_, index) => String.fromCharCode(97 + index).repeat(38));
-  const addresses = Array.from("abcdefgh", peerAddress);
-  node.hearOf("b", { ...long, addresses, metadata: { ...long.metadata, capabilities } });
-  node.run(5_000);
+  node.hearOf("b", lengthy(record("x", "suspect", 0, { accuser: "b" })));
+  assert.equal(node.held("x")?.state, "suspect");
   assert.ok(node.events().some(({ kind }) => kind === "self-healed"));
+  node.run(T);
+  const idle = node.sent().filter(({ messages }) => messages.length === 0);
+  assert.deepEqual(idle, [], "no ticks that tell nothing");
   assert.ok(node.core.nextDeadline !== null);
 });
+
+test("a suspect whose record is too long to stand beside a ping of ours is pinged without it", () => {
+  const node = nodeKnowing("b", { datagramBytes: 576 });
+  settle(node);
+  node.hearOf("c", lengthy(record("b", "suspect", 0, { accuser: "c" })));
+  node.sent();
+  node.run(2 * T);
+  assert.ok(messagesOf(node.sent(), "ping").some(({ message }) => message.target === NodeId("b")));
+});
+
+/** As long as a record may become. */
+function lengthy(of: MemberRecord): MemberRecord {
+  const capabilities = Array.from({ length: 12 }, (_, index) => String.fromCharCode(97 + index).repeat(38));
+  return { ...of, addresses: Array.from("abcdefgh", peerAddress), metadata: { ...of.metadata, capabilities } };
+}

@@ -10,7 +10,13 @@ const TO_DEAD_SHARE = 0.25;
 
 /** Has the word passed on, with probes and by the gossip tick, until enough members were told. */
 export function spread(state: SwimState, record: MemberRecord): void {
-  state.broadcasts.put(record.id, { kind: "member", record }, gossipBytes(record));
+  const bytes = gossipBytes(record);
+  if (bytes > state.wire.gossipRoom) {
+    // It would wait in the queue for ever, and keep the ticks going. Full exchanges bring it, as soon as somebody sees another digest.
+    state.broadcasts.drop(record.id);
+    return state.selfHealed("a record too long for our datagrams goes by streams");
+  }
+  state.broadcasts.put(record.id, { kind: "member", record }, bytes);
   wakeGossip(state);
 }
 

@@ -112,8 +112,8 @@ function relaysOf(state: SwimState, member: MemberRecord): MemberRecord[] {
 function sendSealed(state: SwimState, to: Address, messages: readonly Message[]): void {
   const packet: Packet = { sender: state.id, ...head(state), messages };
   // What others made is as long as their datagrams may be; ours may be set shorter.
-  const foreign = messages.some(({ kind }) => kind === "relayed" || kind === "member");
-  if (foreign && packetBytes(packet) > state.wire.room) return state.selfHealed("a foreign record or packet over our datagram");
+  const foreign = messages.some(({ kind }) => kind === "relayed");
+  if (foreign && packetBytes(packet) > state.wire.room) return state.selfHealed("a foreign packet over our datagram");
   const bytes = state.wire.datagram(packet);
   state.counters.datagramsSent += 1;
   state.counters.bytesSent += bytes.length;
@@ -126,10 +126,19 @@ function head(state: SwimState): Pick<Packet, "incarnation" | "digest" | "profil
 }
 
 /** Adds what gossip fits into `room` bytes beside the messages. */
-function withGossip(state: SwimState, messages: readonly RelayableMessage[], room: number): readonly RelayableMessage[] {
+function withGossip(state: SwimState, given: readonly RelayableMessage[], room: number): readonly RelayableMessage[] {
+  const messages = fitting(state, given, room);
   if (state.broadcasts.size === 0) return messages;
   const left = room - packetBytes({ sender: state.id, ...head(state), messages });
   const limit = retransmitLimit(state.members.present, state.options);
   state.carriers += 1;
   return [...messages, ...state.broadcasts.take(left, limit)];
+}
+
+/** A ping goes without the record beside it, where others made that one for longer datagrams than ours. */
+function fitting(state: SwimState, messages: readonly RelayableMessage[], room: number): readonly RelayableMessage[] {
+  if (!messages.some(({ kind }) => kind === "member")) return messages;
+  if (packetBytes({ sender: state.id, ...head(state), messages }) <= room) return messages;
+  state.selfHealed("a record too long for our datagrams is left out");
+  return messages.filter(({ kind }) => kind !== "member");
 }

@@ -8,13 +8,18 @@ import {
   decodePacket,
   encodePacket,
 } from "./codec.ts";
-import type { Opened, SealingSetup } from "./envelope.ts";
+import { ENVELOPE_BYTES, type Opened, type SealingSetup } from "./envelope.ts";
 import { type FrameReader, FrameSealing, type FrameWriter } from "./frame.ts";
 import type { Packet } from "./message.ts";
 import { DatagramSealing, type DatagramSealingOptions } from "./sealing.ts";
 import type { Address, RejectReason, StreamId } from "./types.ts";
 
 export type Received = { readonly ok: true; readonly packet: Packet } | { readonly ok: false; readonly reason: RejectReason };
+
+/** {@link Wire.recordRoom} of datagrams of this length. */
+export function recordRoomOf({ datagramBytes }: Pick<DatagramSealingOptions, "datagramBytes">): number {
+  return datagramBytes - ENVELOPE_BYTES - MAX_RELAY_BYTES - MAX_HEAD_BYTES - MAX_PING_BYTES;
+}
 
 /** Packets in, sealed bytes out, and back: all that the protocol sees of encoding and ciphers. */
 export class Wire {
@@ -24,6 +29,8 @@ export class Wire {
   readonly relayedRoom: number;
   /** Longest record ({@link whyNotRecord}) of which a member can be told in the very ping that suspects it, by a relay too. */
   readonly recordRoom: number;
+  /** Longest piece of gossip that any packet of ours could carry, by a relay too. */
+  readonly gossipRoom: number;
   readonly #datagrams: DatagramSealing;
   readonly #frames: FrameSealing;
   readonly #writers = new Map<StreamId, FrameWriter>();
@@ -36,7 +43,8 @@ export class Wire {
     this.#frames = new FrameSealing(setup);
     this.room = this.#datagrams.maxBodyBytes;
     this.relayedRoom = this.room - MAX_RELAY_BYTES;
-    this.recordRoom = this.relayedRoom - MAX_HEAD_BYTES - MAX_PING_BYTES;
+    this.recordRoom = recordRoomOf(options);
+    this.gossipRoom = this.relayedRoom - MAX_HEAD_BYTES;
   }
 
   /** `packet` has at most {@link room} bytes. */
