@@ -33,11 +33,13 @@ export function nat({ guard, folder, minutes }: NetworkOptions): void {
           60,
         );
         context.diagnostic(`shown with path relay by all others ${seconds(startedAt)} s after the last start`);
-        // Until it is known that it needs relays nobody reaches it, and probes that began before end with a verdict.
+        // Probes that began before its relays were known have had their verdicts.
         await pause(SETTLE_MS);
         const relayedAtMs = Date.now();
         const early = new Set(cluster.told("member suspected", HIDDEN).map(({ incarnation }) => incarnation)).size;
         context.diagnostic(`until its relays were known it was suspected in ${early} of its incarnations`);
+        const isBusy = open.some((name) => suspicions(cluster, name).length > 0);
+        assert.ok(early <= 1 || isBusy, `suspected in ${early} incarnations: it knew too late that it needs relays`);
         assert.deepEqual(cluster.told("member died", HIDDEN), []);
 
         for (const end = performance.now() + minutes * 60_000; performance.now() < end; await pause(1_000)) {
