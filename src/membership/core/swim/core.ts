@@ -124,6 +124,7 @@ class Swim implements SwimCore {
     const stream = state.streams.get(id);
     if (stream === undefined) return;
     stream.heardAt = now;
+    stream.bytesRead += bytes.length;
     state.counters.bytesReceived += bytes.length;
     for (const read of state.wire.openFrames(id, bytes)) {
       if (!state.streams.has(id)) return;
