@@ -18,7 +18,6 @@ export {
   Digest,
   ProfileHash,
   StreamId,
-  VotersHash,
 } from "./swim/types.ts";
 export { removalBarrier } from "./swim/incarnation.ts";
 export { createSwim } from "./swim/core.ts";
