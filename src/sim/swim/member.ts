@@ -267,8 +267,8 @@ export class SimMember {
   }
 
   /**
-   * Keeps one wake-up at or before the core's deadline. An earlier one is left where it is: most inputs move the deadline
-   * back, and a wake-up that comes too early only looks again.
+   * Keeps one wake-up at the core's deadline. One that comes too early would only look again, at a core that has long left the
+   * processor's caches: that costs more than to set another one while the core is there.
    */
   #arm(): void {
     const { nextDeadline } = this.core;
@@ -276,7 +276,7 @@ export class SimMember {
     const { scheduler } = this.#ports;
     const atMs = this.#anchorMs + (nextDeadline - this.#anchorLocalMs) / this.#rate;
     if (this.#wake !== null) {
-      if (this.#wake.atMs <= atMs) return;
+      if (this.#wake.atMs === atMs) return;
       this.#wake.run = null;
     }
     this.#wake = scheduler.at(atMs, () => {

@@ -1,3 +1,5 @@
+import { fnv1a } from "./fnv1a.ts";
+
 /**
  * Reads what a peer wrote. A read that finds nothing sensible returns an empty value and sets `failed` for good; the caller
  * looks once at the end, and in every loop. So hostile bytes cost no exception, and nothing is allocated by a claimed length.
@@ -89,6 +91,20 @@ export class ByteReader {
     const start = this.#at;
     this.#at += length;
     return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** Of what is left of the part, which stays unread. Signed: in a map, such a key needs no memory of its own. */
+  hashOfRest(): number {
+    return fnv1a(this.#bytes, this.#at, this.#end) | 0;
+  }
+
+  /** Whether what is left of the part are these bytes; then it is read. */
+  restIs(bytes: Uint8Array): boolean {
+    const start = this.#at;
+    if (bytes.length !== this.#end - start) return false;
+    for (let at = 0; at < bytes.length; at++) if (bytes[at] !== this.#bytes[start + at]) return false;
+    this.#at = this.#end;
+    return true;
   }
 
   /** What is left of the part: a view. */

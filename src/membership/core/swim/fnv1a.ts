@@ -1,7 +1,7 @@
-/** FNV-1a, 32 bits. Spreads; proves nothing. */
-export function fnv1a(bytes: Uint8Array): number {
+/** FNV-1a, 32 bits, over the bytes from `start` to before `end`. Spreads; proves nothing. */
+export function fnv1a(bytes: Uint8Array, start = 0, end = bytes.length): number {
   let hash = OFFSET;
-  for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, PRIME);
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, PRIME);
   return hash >>> 0;
 }
 

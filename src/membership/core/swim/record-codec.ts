@@ -2,7 +2,6 @@ import { NodeId, invariant, type Incarnation } from "#kernel";
 import { formatEndpoint, isMapped, parseEndpoint } from "./address.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { fnv1a } from "./fnv1a.ts";
 import { MAX_KEYS } from "./keyring.ts";
 import { RecentMap } from "./recent-map.ts";
 import { type Address, type MemberRecord, type MemberState, type Metadata, type Reach, VotersHash } from "./types.ts";
@@ -33,10 +32,10 @@ export function recordBytes(record: MemberRecord): Uint8Array {
 /** The record that takes up the part of the message whose length stands in front. */
 export function readRecord(reader: ByteReader): MemberRecord {
   return reader.sized(() => {
-    const bytes = reader.rest();
-    const hash = fnv1a(bytes);
+    const hash = reader.hashOfRest();
     const known = decoded.get(hash);
-    if (known !== undefined && isSame(known.bytes, bytes)) return known.record;
+    if (known !== undefined && reader.restIs(known.bytes)) return known.record;
+    const bytes = reader.rest();
     const inner = new ByteReader(bytes);
     const record = decodeRecord(inner);
     if (inner.failed || bytes.length > MAX_RECORD_BYTES) {
@@ -250,10 +249,4 @@ function isText(text: string, least: number, allowed: Uint8Array): boolean {
 
 function characters(holds: (character: string) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, code) => (holds(String.fromCharCode(code)) ? 1 : 0));
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length) return false;
-  for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;
-  return true;
 }
