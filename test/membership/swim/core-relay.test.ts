@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { MonotonicMs, NodeId } from "#kernel";
+import { Address } from "#membership/core";
+import { ProbeNumber } from "../../../src/membership/core/swim/message.ts";
+import { messagesOf, NodeUnderTest, record } from "./fake-peers.ts";
 import { addressOf, seedOf, TinyNetwork } from "./tiny-network.ts";
 
 test("a member behind a NAT that lets only answers in gets relays and is never declared dead", () => {
@@ -34,6 +38,33 @@ for (const seed of [1, 2, 3, 4, 5]) {
     assert.ok(declared.at < 12_000, `${declared.at} ms`);
   });
 }
+
+test("a member that was seen elsewhere while there was but one to ask has strangers ping it as soon as there are two", () => {
+  const node = new NodeUnderTest();
+  const asks = (): number =>
+    messagesOf(node.sent(), "ping-request").filter(({ message }) => message.target === NodeId("own")).length;
+  node.hearOf("a", record("a", "alive", 0));
+  node.hear("a", [{ kind: "ack", probe: ProbeNumber(1), observed: Address("203.0.113.1:10000") }]);
+  assert.equal(asks(), 0);
+  // The ack came before the view that names all others, and who is probed next may be hidden and answer nothing.
+  node.hearOf("a", record("b", "alive", 0));
+  node.run(node.options.periodMs);
+  assert.equal(asks(), 2);
+});
+
+test("a member that was seen elsewhere, and has since given that address, asks nobody", () => {
+  const node = new NodeUnderTest();
+  const outside = Address("203.0.113.1:10000");
+  node.hearOf("a", record("a", "alive", 0));
+  node.hear("a", [{ kind: "ack", probe: ProbeNumber(1), observed: outside }]);
+  assert.ok(node.core.command(MonotonicMs(node.now), { kind: "set-addresses", addresses: [outside] }).ok);
+  node.hearOf("a", record("b", "alive", 0));
+  node.run(2 * node.options.periodMs);
+  assert.deepEqual(
+    messagesOf(node.sent(), "ping-request").filter(({ message }) => message.target === NodeId("own")),
+    [],
+  );
+});
 
 test("a member that is seen at another address than it gives, and is reached all the same, stays direct", () => {
   const net = new TinyNetwork(1);

@@ -23,6 +23,8 @@ export function tendPaths(state: SwimState): void {
   const { reach } = members.self;
   const quiet = uplinks.quietPeriods(now);
   if (reach === "direct") {
+    // It may have been seen there before it knew two others.
+    if (isSeenElsewhere(state)) doubtReach(state);
     const enough = wasAccused(state) ? RELAYED_IF_ACCUSED_PERIODS : RELAYED_AFTER_PERIODS;
     if ((quiet >= enough || uplinks.isUnreached) && hearsOthers(state)) seekRelays(state);
     else if (quiet >= ASK_AFTER_PERIODS && hearsOthers(state)) askToBePinged(state);
@@ -50,6 +52,10 @@ export function doubtReach(state: SwimState): void {
   askToBePinged(state);
   seekRelays(state);
   timers.set(MonotonicMs(now + options.probeTimeoutMs), { kind: "doubt-over" });
+}
+
+function isSeenElsewhere({ observed, members }: SwimState): boolean {
+  return [...observed.keys()].some((address) => !members.self.addresses.includes(address));
 }
 
 /** A stranger's ping has come, and the uplinks are not needed; or none has, and this node says how it is reached. */
