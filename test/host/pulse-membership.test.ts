@@ -134,6 +134,20 @@ test("a main thread that is late is told to the others; one that is silent too l
   }
 });
 
+test("a main thread that is silent for longer than the configuration allows ends this life", { timeout: 30_000 }, async () => {
+  const membership = membershipOn("127.0.0.1:0");
+  const pulse = await startPulse({ listen: local, nodeId: "n0", maxMainStallMs: 1_000, membership, onFailure: unexpected });
+  try {
+    const wanted = new Promise<void>((resolve) => pulse.onMembership(({ kind }) => kind === "life-wanted" && resolve()));
+    pulse.join({ epoch: 7, members: [], wallMs: null });
+    while (pulse.presentMembers() === null) await pause(50);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
+    await wanted;
+  } finally {
+    await pulse.close();
+  }
+});
+
 test("a main thread that stays late counts against this node's own health, once for every two seconds", async () => {
   const detectors = await Detectors.open(membershipOn("127.0.0.1:0"), () => {});
   const limits = { degradedAfterMs: 2_000, stalledAfterMs: 30_000 };
