@@ -35,7 +35,11 @@ export interface RunPorts {
   readonly launch: LaunchCore;
   /** Gets one line for everything that a member reports, or null. */
   readonly onLine: ((line: string) => void) | null;
+  /** Called after every simulated second, those of the warm-up included: a large run takes minutes. */
+  readonly onSecond?: OnSecond;
 }
+
+type OnSecond = (simulatedMs: number) => void;
 
 /** Members start within this time of each other. */
 const STARTS_MS = 2_000;
@@ -46,7 +50,7 @@ const LOOK_MS = 250;
 const LARGE = 200;
 
 /** One run: the cluster comes together and settles, then the script's clock starts. A function of script and seed alone. */
-export function runSwim(script: SwimScript, seed: number, { launch, onLine }: RunPorts): SwimRun {
+export function runSwim(script: SwimScript, seed: number, { launch, onLine, onSecond = () => {} }: RunPorts): SwimRun {
   const restore = forbidRealWorld();
   try {
     const scheduler = new Scheduler();
@@ -57,7 +61,7 @@ export function runSwim(script: SwimScript, seed: number, { launch, onLine }: Ru
     };
     const cluster = new Cluster(script, { scheduler, dice, launch, onEvent });
     const { measures } = cluster;
-    if (!warmUp(script, cluster))
+    if (!warmUp(script, cluster, onSecond))
       faults.push({ line: NO_LINE, problem: "the cluster did not come together before the script began" });
     measures.begin();
     const startMs = scheduler.nowMs;
@@ -70,7 +74,7 @@ export function runSwim(script: SwimScript, seed: number, { launch, onLine }: Ru
       const watch = new ConvergenceWatch(cluster.machines, scriptOptions(script), measures, () => scheduler.nowMs);
       repeat(scheduler, LOOK_MS, () => watch.look());
     }
-    runUntil(scheduler, startMs + script.runMs);
+    runUntil(scheduler, startMs + script.runMs, onSecond);
     return {
       seed,
       measures: measures.result(),
@@ -90,20 +94,20 @@ function indexesOf(of: Selector, { selection }: Cluster): readonly number[] {
 }
 
 /** Starts everyone and waits until everyone knows everyone; then the cluster settles. */
-function warmUp(script: SwimScript, cluster: Cluster): boolean {
+function warmUp(script: SwimScript, cluster: Cluster, onSecond: OnSecond): boolean {
   const { scheduler } = cluster;
   if (script.start === "warm") {
     cluster.startWarm();
-    runUntil(scheduler, script.settleMs);
+    runUntil(scheduler, script.settleMs, onSecond);
     return true;
   }
   const absent = cluster.selection.machines(script.absent);
   const present = cluster.machines.filter((machine) => machine.index < script.nodes && !absent.includes(machine));
   for (const machine of present) scheduler.at(cluster.dice.between(0, STARTS_MS), () => cluster.start(machine, "kept", false));
   while (scheduler.nowMs < MAX_WARM_UP_MS) {
-    runUntil(scheduler, scheduler.nowMs + 1_000);
+    runUntil(scheduler, scheduler.nowMs + 1_000, onSecond);
     if (!isTogether(cluster, present.length)) continue;
-    runUntil(scheduler, scheduler.nowMs + script.settleMs);
+    runUntil(scheduler, scheduler.nowMs + script.settleMs, onSecond);
     return true;
   }
   return false;
@@ -122,8 +126,12 @@ function repeat(scheduler: Scheduler, everyMs: number, run: () => void): void {
   });
 }
 
-function runUntil(scheduler: Scheduler, untilMs: number): void {
-  while (scheduler.step(untilMs));
+function runUntil(scheduler: Scheduler, untilMs: number, onSecond: OnSecond): void {
+  while (scheduler.nowMs < untilMs) {
+    const secondMs = Math.min(untilMs, (Math.floor(scheduler.nowMs / 1_000) + 1) * 1_000);
+    while (scheduler.step(secondMs));
+    onSecond(scheduler.nowMs);
+  }
 }
 
 function traceLine({ measures }: Cluster, { machine }: SimMember, event: SwimEvent): string {
