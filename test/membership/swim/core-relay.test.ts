@@ -39,6 +39,17 @@ for (const seed of [1, 2, 3, 4, 5]) {
   });
 }
 
+for (const seed of [1, 2, 3]) {
+  test(`where all but one are hidden nobody is declared dead: relays hear of their members before gossip finds its way (seed ${seed})`, () => {
+    const net = new TinyNetwork(seed);
+    for (let index = 1; index < 8; index++) net.hidden.add(addressOf(`n${index}`));
+    net.startMany(8);
+    net.run(60_000);
+    assert.deepEqual(net.events("died"), []);
+    for (let index = 1; index < 8; index++) assert.equal(net.view(`n${index}`).self.reach, "relay");
+  });
+}
+
 test("a member that was seen elsewhere while there was but one to ask has strangers ping it as soon as there are two", () => {
   const node = new NodeUnderTest();
   const asks = (): number =>

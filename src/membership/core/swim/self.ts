@@ -2,6 +2,7 @@ import { compareIncarnations, type Incarnation } from "#kernel";
 import { spread } from "./gossip.ts";
 import { nextIncarnation } from "./incarnation.ts";
 import type { ApplySummary, OwnChanges } from "./member-table.ts";
+import { sendFrame } from "./send.ts";
 import type { SwimState } from "./state.ts";
 
 /** This node says something new about itself: an address, a path, metadata. False where it can say nothing new any more. */
@@ -16,6 +17,8 @@ export function claim(
   state.changedAt = state.now;
   if (own.incarnation.epoch > before.epoch) state.events.push({ kind: "persist-incarnation", incarnation: own.incarnation });
   spread(state, own);
+  // Relays know it at once and pass it on: gossip of its own may go to many that are as hidden as this node.
+  for (const stream of state.uplinks.carriers) sendFrame(state, stream, [{ kind: "member", record: own }]);
   return true;
 }
 

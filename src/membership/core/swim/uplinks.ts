@@ -142,6 +142,11 @@ export class Uplinks {
     return [...this.#streams.keys()];
   }
 
+  /** Streams that carry packets for us. */
+  get carriers(): readonly StreamId[] {
+    return [...this.#streams].filter(([, uplink]) => uplink.granted).map(([stream]) => stream);
+  }
+
   /** Relays that took us on, in that order. */
   get relays(): readonly NodeId[] {
     return [...this.#streams.values()].filter((uplink) => uplink.granted).map((uplink) => uplink.relay);
