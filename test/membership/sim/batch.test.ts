@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runBatch } from "../../../src/sim/swim/batch.ts";
+import { LARGE } from "../../../src/sim/swim/proof/large.ts";
 import { holdsTenfold } from "../../../src/sim/swim/proof/lifeguard.ts";
 import { realCore } from "../../../src/sim/swim/real-core.ts";
 import type { Report } from "../../../src/sim/swim/report.ts";
@@ -48,4 +49,18 @@ test("each expectation is judged: it holds, it does not and a seed shows it, or 
 test("a tenth of the false deaths is wanted where there are twenty without Lifeguard; fewer say nothing", () => {
   const holds = (off: number, on: number): boolean | null => holdsTenfold({ cell: "", off, on });
   assert.deepEqual([holds(20, 2), holds(20, 3), holds(19, 0), holds(9_455, 0)], [true, false, null, true]);
+});
+
+test("the run of 10,000 members is rehearsed with fewer, and tells of every second that has passed", () => {
+  const [script] = parseSwimScenario(LARGE, { ...NO_OVERRIDES, nodes: 40 }).rows;
+  const seconds: number[] = [];
+  const run = (onSecond?: (simulatedMs: number) => void): Report =>
+    runBatch(script!, { seeds: [1], launch: realCore(false), onLine: null, ...(onSecond === undefined ? {} : { onSecond }) });
+  const told = run((simulatedMs) => void seconds.push(simulatedMs));
+  assert.deepEqual(told.failures, []);
+  assert.deepEqual(
+    seconds,
+    Array.from({ length: 140 }, (_, at) => (at + 1) * 1_000),
+  );
+  assert.equal(told.fingerprint, run().fingerprint);
 });

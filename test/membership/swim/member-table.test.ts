@@ -198,6 +198,18 @@ test("the present are counted, this node included, and the state's age is kept",
   assert.deepEqual([table.present, table.count("left")], [0, 1]);
 });
 
+test("who is entered has been in its state since the start, its tombstone as well; later words count from when they came", () => {
+  const self = statement("alive@0", { id: NodeId("self"), ...addresses("192.0.2.9:8771") });
+  const table = new MemberTable(T0, self, limits, undefined, 3);
+  table.enter(statement("alive@1"));
+  table.enter(statement("dead@4", { id: NodeId("y") }));
+  assert.deepEqual([table.size, table.present, table.since(NodeId("x")), table.since(NodeId("y"))], [3, 2, T0, T0]);
+  table.apply(MonotonicMs(T0 + 700), statement("suspect@1"), "gossip");
+  assert.equal(table.since(NodeId("x")), T0 + 700);
+  assert.deepEqual(table.expire(MonotonicMs(T0 + limits.tombstoneMs)), ["y"]);
+  assert.equal(table.since(NodeId("y")), null);
+});
+
 function view(table: MemberTable): MemberRecord[] {
   return [...table.records()].map((record) => ({ ...record, accuser: null })).toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
