@@ -76,3 +76,15 @@ test("sources beyond the limit push out the ones not heard of lately, never a me
   admitted(budget, 50_000, flood);
   assert.equal(budget.admit(at(50_000), member), true);
 });
+
+test("sources that prove genuine do not push out what is remembered of a stranger at its limit", () => {
+  const budget = new SourceBudget({ ...limits, maxSources: 4 });
+  const flooder = from("203.0.113.1");
+  while (budget.admit(at(0), flooder));
+  for (let host = 0; host < 50; host++) {
+    const member = from(`192.0.2.${host}`);
+    assert.equal(budget.admit(at(0), member), true);
+    budget.refund(at(0), member);
+  }
+  assert.equal(budget.admit(at(0), flooder), false);
+});
