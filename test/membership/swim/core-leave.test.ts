@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NodeId } from "#kernel";
 import { removalBarrier } from "../../../src/membership/core/swim/incarnation.ts";
-import { TinyNetwork } from "./tiny-network.ts";
+import { addressOf, seedOf, TinyNetwork } from "./tiny-network.ts";
 
 test("a goodbye is known everywhere in a second, and nobody suspects who said it", () => {
   const net = new TinyNetwork(1);
@@ -91,4 +91,23 @@ test("two members that never return cost less than a packet in ten seconds", () 
   };
   net.run(1_800_000);
   assert.ok(packets > 0 && packets / 1_800 < 0.1, `${packets} packets in half an hour`);
+});
+
+test("a member that is leaving takes its goodbye back for no news of its process: a main thread that is late, a seed's new address", () => {
+  const net = new TinyNetwork(1);
+  net.startMany(8);
+  net.run(10_000);
+  const { self } = net.view("n5");
+  net.command("n5", { kind: "leave", as: "left" });
+  net.run(20);
+  for (const command of [
+    { kind: "set-metadata", metadata: { ...self.metadata, degraded: true } },
+    { kind: "set-addresses", addresses: [addressOf("n9")] },
+    { kind: "join", seeds: [seedOf("n1")] },
+  ] as const)
+    assert.ok(net.command("n5", command).ok, command.kind);
+  net.run(20_000);
+  assert.equal(net.view("n5").lifecycle, "left");
+  for (const name of ["n0", "n1", "n2", "n3", "n4", "n6", "n7"]) assert.equal(net.stateAt(name, "n5"), "left", name);
+  assert.deepEqual([net.events("recovered"), net.events("died")], [[], []]);
 });

@@ -39,6 +39,23 @@ for (const seed of [1, 2, 3, 4, 5]) {
   });
 }
 
+for (const seed of [1, 2, 3, 4]) {
+  test(`a member that says goodbye while it finds out whether it is reached has left, and takes nothing back (seed ${seed})`, () => {
+    const net = new TinyNetwork(seed);
+    net.startMany(7);
+    net.run(10_000);
+    net.hidden.add(addressOf("n7"));
+    net.start("n7");
+    while (net.events("observed-address").every(({ by }) => by !== "n7")) net.run(5);
+    // Its relays have taken it on, and in a moment it would say so.
+    net.run(net.defaults.probeTimeoutMs - 60);
+    net.command("n7", { kind: "leave", as: "left" });
+    net.run(20_000);
+    for (let index = 0; index < 7; index++) assert.equal(net.stateAt(`n${index}`, "n7"), "left");
+    assert.deepEqual([net.events("recovered"), net.events("died")], [[], []]);
+  });
+}
+
 for (const seed of [1, 2, 3]) {
   test(`where all but one are hidden nobody is declared dead: relays hear of their members before gossip finds its way (seed ${seed})`, () => {
     const net = new TinyNetwork(seed);

@@ -40,6 +40,8 @@ function turnKey(keyring: Keyring, { kind, key }: KeyCommand): Outcome<void> {
 }
 
 function obeyAwake(state: SwimState, command: OtherCommand): Outcome<void> {
+  // A newer word about itself would take the goodbye back, and then it would be declared dead.
+  if (state.lifecycle === "leaving" && OWN_WORDS.has(command.kind)) return done;
   switch (command.kind) {
     case "join":
       join(state, command.seeds);
@@ -70,6 +72,7 @@ function obeyAwake(state: SwimState, command: OtherCommand): Outcome<void> {
 }
 
 const done = accepted(undefined);
+const OWN_WORDS: ReadonlySet<SwimCommand["kind"]> = new Set(["join", "recall", "set-metadata", "set-addresses"]);
 
 /** What a dormant node is told holds from its next life on. */
 function obeyAsleep(state: SwimState, dormancy: Dormancy, command: OtherCommand): Outcome<void> {
