@@ -51,6 +51,19 @@ test("a member that moved while it was probed is not suspected for its silence a
   assert.equal(node.held(target)?.state, "alive");
 });
 
+test("a member that spoke anew while it was probed, and died of it, is suspected by the next probe, under its new incarnation", () => {
+  const node = nodeKnowing("a", { streamProbe: false, awarenessMax: 0 });
+  for (let counter = 1; counter <= 5; counter++) {
+    nextPing(node);
+    node.hearOf("b", record("a", "alive", counter));
+  }
+  node.run(T - 1);
+  assert.equal(node.held("a")?.state, "alive");
+  node.run(T + 1);
+  assert.equal(node.held("a")?.state, "suspect");
+  assert.equal(node.held("a")?.incarnation.counter, 5);
+});
+
 test("an ack by way of another is as good as a direct one", () => {
   const node = nodeKnowing("abcde");
   const { probe, target } = nextPing(node);

@@ -49,6 +49,23 @@ test("what proves genuine costs nothing, and its source no longer depends on the
   assert.equal(budget.admit(at(0), from("192.0.2.1")), true, "a member");
 });
 
+test("genuine newcomers leave the strangers' share as it was, however many come at once", () => {
+  const budget = new SourceBudget({ ...limits, maxSources: 1_000 });
+  for (let host = 0; host < 500; host++) {
+    const newcomer = from(`10.0.${host >> 8}.${host & 255}`);
+    assert.equal(budget.admit(at(0), newcomer), true, newcomer);
+    budget.refund(at(0), newcomer);
+  }
+  assert.equal(
+    admitted(
+      budget,
+      0,
+      Array.from({ length: 200 }, (_, host) => from(`192.0.2.${host + 1}`)),
+    ),
+    80,
+  );
+});
+
 test("a member whose address is forged is held to its rate, too", () => {
   const budget = new SourceBudget(limits);
   budget.admit(at(0), from("192.0.2.1"));
