@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { SINGLE_CRASH } from "../single-crash.ts";
+import { countOf, runScript } from "./command-line.ts";
 import { hostileDatagrams } from "./hostile-datagrams.ts";
 import { lifeguardItem } from "./lifeguard.ts";
 import { scenarioItem, scenariosIn } from "./scenarios.ts";
@@ -11,18 +12,12 @@ const USAGE = `npm run sim:swim:proof [-- --jobs 2] [--only TEXT]...
   --list         the parts, and nothing else
 Exit: 0 all limits hold, 1 one does not, 64 the command line is wrong.`;
 
-const EXIT_USAGE = 64;
 const LIFEGUARD_SEEDS = 5;
 const root = new URL("../../../../", import.meta.url);
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await runScript(USAGE, readArguments, main);
 
-async function main(args: readonly string[]): Promise<number> {
-  const asked = readArguments(args);
-  if (typeof asked === "string") {
-    process.stderr.write(`${asked}\n\n${USAGE}\n`);
-    return EXIT_USAGE;
-  }
+async function main(asked: Arguments): Promise<number> {
   const items = [
     scenarioItem("single crash, no --scenario", SINGLE_CRASH),
     ...scenariosIn(new URL("test/membership/scenarios/", root)),
@@ -51,23 +46,16 @@ interface Arguments {
   readonly isList: boolean;
 }
 
-function readArguments(args: readonly string[]): Arguments | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      strict: true,
-      options: {
-        jobs: { type: "string", default: "2" },
-        only: { type: "string", multiple: true, default: [] },
-        list: { type: "boolean", default: false },
-      },
-    });
-    const jobs = Number(values.jobs);
-    if (!Number.isSafeInteger(jobs) || jobs < 1) return `--jobs ${values.jobs}: a whole number from 1 is wanted`;
-    return { jobs, only: values.only, isList: values.list };
-  } catch (error) {
-    return (error as Error).message;
-  }
+function readArguments(): Arguments {
+  const { values } = parseArgs({
+    strict: true,
+    options: {
+      jobs: { type: "string", default: "2" },
+      only: { type: "string", multiple: true, default: [] },
+      list: { type: "boolean", default: false },
+    },
+  });
+  return { jobs: countOf("jobs", values.jobs), only: values.only, isList: values.list };
 }
 
 function print(line: string): void {
