@@ -80,6 +80,25 @@ test("views that differ although all gossip is over are found by their digests a
   assert.equal(net.view("n7").digest, net.view("n3").digest);
 });
 
+test("who missed a piece of news knows it three seconds later, although it also hears a suspect that never answers", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const net = new TinyNetwork(seed);
+    const calm = { ...net.defaults, pushPullIntervalMs: 3_600_000 };
+    net.startMany(8, calm);
+    net.run(30_000);
+    const deaf = addressOf("n7");
+    // A suspect that is heard and hears nothing: what it holds differs, and it never answers.
+    const unreached = addressOf("n6");
+    net.passes = (_kind, from, to) => to !== unreached && from !== deaf && to !== deaf;
+    net.start("n9", { options: calm });
+    net.run(2_500);
+    assert.equal(net.stateAt("n7", "n9"), null);
+    net.passes = (_kind, _from, to) => to !== unreached;
+    net.run(3_000);
+    assert.equal(net.stateAt("n7", "n9"), "alive", `seed ${seed}`);
+  }
+});
+
 test("seeds that were all down are asked until one is back", () => {
   const net = new TinyNetwork(5);
   const late = net.start("n5", { seeds: [seedOf("n0"), seedOf("n1")] });

@@ -1,5 +1,5 @@
 import { MonotonicMs, type NodeId } from "#kernel";
-import { pushPullIntervalMs } from "./derived.ts";
+import { disagreementMs, pushPullIntervalMs } from "./derived.ts";
 import { joinedThrough } from "./join.ts";
 import { learn } from "./learn.ts";
 import type { Message } from "./message.ts";
@@ -64,17 +64,18 @@ export function compareDigests(state: SwimState, peer: NodeId, theirs: Digest): 
     path.differsSince = null;
     return;
   }
-  const { repairIntervalMs } = state.options;
+  const lastingMs = disagreementMs(state.options, state.members.present);
   if (path.differsSince === null || path.differsSince < state.changedAt) {
     path.differsSince = state.now;
-    if (state.now < state.nextRecheckAt) return;
-    state.nextRecheckAt = MonotonicMs(state.now + repairIntervalMs);
+    // Whoever is suspected may be heard without hearing: it would not answer, and the others would not be asked meanwhile.
+    if (state.now < state.nextRecheckAt || state.members.get(peer)?.state === "suspect") return;
+    state.nextRecheckAt = MonotonicMs(state.now + 2 * lastingMs);
     // Spread: many meet a newcomer within one second, and all of them would ask it in the same one.
-    state.timers.set(MonotonicMs(state.now + repairIntervalMs * (0.5 + state.random())), { kind: "recheck", id: peer });
-  } else if (state.now - path.differsSince >= repairIntervalMs / 2 && state.now >= state.nextRepairAt) {
+    state.timers.set(MonotonicMs(state.now + lastingMs * (1 + 2 * state.random())), { kind: "recheck", id: peer });
+  } else if (state.now - path.differsSince >= lastingMs && state.now >= state.nextRepairAt) {
     const record = state.members.get(peer);
     if (record === null || record.reach === "relay") return;
-    state.nextRepairAt = MonotonicMs(state.now + repairIntervalMs);
+    state.nextRepairAt = MonotonicMs(state.now + state.options.repairIntervalMs);
     state.counters.repairs += 1;
     startPushPull(state, record, "repair");
   }
