@@ -135,7 +135,7 @@ test("a suspect is told in the very ping that it is one", () => {
   settle(node);
   node.hearOf("c", record("a", "suspect", 0, { accuser: "c" }));
   node.run(3_000);
-  const pings = node.sent().filter(({ to, messages }) => to === peerAddress("a") && messages[0]?.kind === "ping");
+  const pings = node.sent().filter(({ to, messages }) => to === peerAddress("a") && messages.some(({ kind }) => kind === "ping"));
   assert.ok(pings.length > 0);
   for (const { messages } of pings) {
     assert.ok(messages.some((message) => message.kind === "member" && message.record.state === "suspect"));
@@ -199,6 +199,45 @@ test("confirmations by others shorten a suspicion to its least; the accuser's ow
   for (const node of [alone, confirmed]) node.run(3_100);
   assert.equal(confirmed.held("a")?.state, "dead");
   assert.equal(alone.held("a")?.state, "suspect");
+});
+
+test("nobody is declared dead by a node that has not just asked it: a refutation that passed it by comes with the answer", () => {
+  const [silent, alive] = [nodeKnowing("abcdef"), nodeKnowing("abcdef")];
+  for (const node of [silent, alive]) {
+    for (const accuser of ["b", "c", "d"]) node.hearOf(accuser, record("a", "suspect", 0, { accuser }));
+    node.run(2_600);
+    node.sent();
+    node.run(100);
+    const asked = node
+      .sent()
+      .filter(({ to, messages }) => to === peerAddress("a") && messages.some(({ kind }) => kind === "ping"));
+    assert.equal(asked.length, 1);
+    assert.deepEqual(
+      asked[0]!.messages.slice(0, 2).map(({ kind }) => kind),
+      ["member", "ping"],
+      "the accusation first, so that the ack can refute it",
+    );
+  }
+  alive.hearOf("a", record("a", "alive", 1));
+  for (const node of [silent, alive]) node.run(400);
+  assert.equal(silent.held("a")?.state, "dead");
+  assert.equal(alive.held("a")?.state, "alive");
+});
+
+test("whoever is accused in a ping answers with what overrules it, however long ago it said so to others", () => {
+  const node = nodeKnowing("abc");
+  node.hear("a", [{ kind: "member", record: record("own", "suspect", 0, { accuser: "a", epoch: 1 }) }]);
+  settle(node);
+  node.run(20_000);
+  node.sent();
+  node.hear("b", [
+    { kind: "member", record: record("own", "suspect", 0, { accuser: "a", epoch: 1 }) },
+    { kind: "ping", probe: ProbeNumber(7), target: NodeId("own") },
+  ]);
+  const [answer] = node.sent().filter(({ messages }) => messages.some(({ kind }) => kind === "ack"));
+  assert.equal(answer?.to, peerAddress("b"));
+  const own = answer?.messages.find((message) => message.kind === "member" && message.record.id === "own");
+  assert.ok(own?.kind === "member" && own.record.state === "alive" && own.record.incarnation.counter === 1);
 });
 
 /** A node that has just met the peers of these one-letter names. */

@@ -188,14 +188,14 @@ test("two members without UDP reach each other through two relays", () => {
   );
 });
 
-test("a relay whose machine vanishes without closing a stream is replaced once it is suspected", () => {
+test("a relay whose machine vanishes without closing a stream is replaced within seconds, by whoever depends on it", () => {
   const net = new TinyNetwork(5);
   net.hidden.add(addressOf("n7"));
   net.startMany(12);
   net.run(60_000);
   const [relay] = net.view("n7").self.relays;
   net.get(relay!).paused = true;
-  net.run(8_000);
+  net.run(4_000);
   const { relays } = net.view("n7").self;
   assert.equal(relays.length, 2);
   assert.ok(!relays.includes(relay!));
@@ -203,7 +203,7 @@ test("a relay whose machine vanishes without closing a stream is replaced once i
   assert.deepEqual([...new Set(net.events("died").map(({ event }) => event.member.id))], [relay]);
 });
 
-test("a stream to a relay that carries nothing any more, though both ends hold it open, is replaced within a minute", () => {
+test("a stream to a relay that carries nothing any more, though both ends hold it open, is replaced within seconds", () => {
   const net = new TinyNetwork(6);
   net.hidden.add(addressOf("n7"));
   net.startMany(12);
@@ -214,7 +214,7 @@ test("a stream to a relay that carries nothing any more, though both ends hold i
   net.run(120_000);
   assert.deepEqual(net.view("n7").self.relays, [relay, other], "streams that carry stay");
   net.carries = (from, to) => !(from === own && to === there) && !(from === there && to === own);
-  net.run(60_000);
+  net.run(4_000);
   const { relays } = net.view("n7").self;
   assert.ok(relays.length === 2 && relays.includes(other!) && !relays.includes(relay!), relays.join(" "));
   assert.deepEqual(net.events("died"), []);

@@ -12,7 +12,8 @@ import { Keyring } from "./keyring.ts";
 import { calm, reap, suspicionDue } from "./learn.ts";
 import { fallSilent, goIfSaid } from "./leave.ts";
 import { isPresent } from "./precedence.ts";
-import { beginPeriod, pingTo, probeTimedOut } from "./probe.ts";
+import { pingTo } from "./ping.ts";
+import { beginPeriod, probeTimedOut } from "./probe.ts";
 import { periodicPushPull, recheck, sendPushPull } from "./push-pull.ts";
 import { whyNotRecord } from "./record-codec.ts";
 import { handlePacket } from "./receive.ts";
@@ -22,6 +23,7 @@ import { sendFrame } from "./send.ts";
 import type { SwimSetup } from "./setup.ts";
 import { SwimState } from "./state.ts";
 import { acceptStream, closeStream, endStream, forgetStream, proveStream } from "./streams.ts";
+import { askSuspect } from "./suspecting.ts";
 import { isVerdict, type Timer } from "./timers.ts";
 import type {
   Address,
@@ -124,6 +126,7 @@ class Swim implements SwimCore {
     const stream = state.streams.get(id);
     if (stream === undefined) return;
     stream.heardAt = now;
+    stream.unanswered = 0;
     stream.bytesRead += bytes.length;
     state.counters.bytesReceived += bytes.length;
     for (const read of state.wire.openFrames(id, bytes)) {
@@ -258,6 +261,8 @@ function handleTimer(state: SwimState, timer: Timer): void {
       return reportSilence(state, timer.probe);
     case "help-over":
       return void state.helps.delete(timer.probe);
+    case "ask-suspect":
+      return askSuspect(state, timer.id, timer.number);
     case "suspicion":
       return suspicionDue(state, timer.id, timer.number);
     case "gossip":

@@ -1,6 +1,6 @@
 import { MonotonicMs, type NodeId } from "#kernel";
 import type { Message, ProbeNumber } from "./message.ts";
-import { pingTo } from "./probe.ts";
+import { pingTo } from "./ping.ts";
 import { answer, sendDatagram, sendTo, type Source } from "./send.ts";
 import type { SwimState } from "./state.ts";
 

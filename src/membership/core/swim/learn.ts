@@ -1,4 +1,4 @@
-import { assertNever, MonotonicMs, type NodeId } from "#kernel";
+import { assertNever, type NodeId } from "#kernel";
 import { fallDormant } from "./dormant.ts";
 import { spread } from "./gossip.ts";
 import { isPlausible } from "./incarnation.ts";
@@ -10,7 +10,7 @@ import { refute } from "./self.ts";
 import { answer, sendDatagram } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import { deadBy, suspectedBy } from "./statement.ts";
-import { Suspicion, suspicionBounds } from "./suspicion.ts";
+import { beginSuspicion, confirmSuspicion, isOver } from "./suspecting.ts";
 import type { MemberRecord, Reach } from "./types.ts";
 import { listsOtherVoters } from "./voters-hash.ts";
 
@@ -36,7 +36,7 @@ export function learn(state: SwimState, seen: MemberRecord, heard: Heard): void 
     case "changed":
       return changed(state, summary, heard);
     case "confirmed":
-      return confirmed(state, summary.member, summary.accuser);
+      return confirmSuspicion(state, summary.member, summary.accuser);
     case "outdated":
       return summary.tell ? tell(state, heard.from, summary.held) : undefined;
     case "contested":
@@ -75,19 +75,9 @@ export function accuse(state: SwimState, id: NodeId): void {
 
 /** The time to refute may be over. Timers of older suspicions, and of longer ones that were since confirmed, mean nothing. */
 export function suspicionDue(state: SwimState, id: NodeId, number: number): void {
-  const running = state.suspicions.get(id);
-  if (running === undefined || running.number !== number) return;
-  const deadline = deadlineOf(state, running);
-  if (state.now < deadline) return state.timers.set(deadline, { kind: "suspicion", id, number });
-  const held = state.members.get(id)!;
+  const held = state.members.get(id);
+  if (held === null || !isOver(state, held, number)) return;
   learn(state, deadBy(state.id, held), { from: state.id, via: "gossip", spread: true });
-}
-
-/** A suspicion, and how long this node had stood still in all when it began: time in which nobody listens does not count. */
-export interface RunningSuspicion {
-  readonly number: number;
-  readonly suspicion: Suspicion;
-  readonly stalledMs: number;
 }
 
 function changed(state: SwimState, summary: Extract<ApplySummary, { readonly kind: "changed" }>, heard: Heard): void {
@@ -96,7 +86,7 @@ function changed(state: SwimState, summary: Extract<ApplySummary, { readonly kin
   state.changedAt = state.now;
   if (summary.presence === "appeared") state.order.add(after.id);
   if (summary.presence === "vanished") state.order.remove(after.id);
-  if (after.state === "suspect") suspect(state, after);
+  if (after.state === "suspect") beginSuspicion(state, after);
   else state.suspicions.delete(after.id);
   if (summary.readdressed) {
     state.path(after.id).readdressed();
@@ -163,30 +153,6 @@ function noteFlap(state: SwimState, id: NodeId): void {
   if (before || at === null) return;
   state.timers.set(at, { kind: "calm", id });
   state.events.push({ kind: "flapping", id, is: "begun", flapsPerHour: flaps.flapsPerHour(now, id) });
-}
-
-/** A suspicion at a higher incarnation is another one: it starts anew. */
-function suspect(state: SwimState, member: MemberRecord): void {
-  const suspicion = new Suspicion(state.now, member.accuser ?? member.id, suspicionBounds(state.members.present, state.options));
-  const running: RunningSuspicion = { number: state.newSuspicionNumber(), suspicion, stalledMs: state.stalledMs };
-  state.suspicions.set(member.id, running);
-  state.timers.set(suspicion.deadline, { kind: "suspicion", id: member.id, number: running.number });
-}
-
-function confirmed(state: SwimState, member: MemberRecord, accuser: NodeId): void {
-  const running = state.suspicions.get(member.id);
-  if (running === undefined) {
-    // A suspect without a running suspicion would stay one for ever.
-    state.selfHealed("suspect without a suspicion");
-    return suspect(state, member);
-  }
-  if (!running.suspicion.confirm(accuser)) return;
-  state.timers.set(deadlineOf(state, running), { kind: "suspicion", id: member.id, number: running.number });
-  spread(state, { ...member, accuser });
-}
-
-function deadlineOf(state: SwimState, { suspicion, stalledMs }: RunningSuspicion): MonotonicMs {
-  return MonotonicMs(suspicion.deadline + state.stalledMs - stalledMs);
 }
 
 function bury(state: SwimState, { change, after }: Extract<ApplySummary, { readonly kind: "changed" }>): void {

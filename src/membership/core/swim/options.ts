@@ -95,7 +95,7 @@ export interface SwimOptions {
 
   /** Relays that a member without a direct path keeps open. Two: the death of one costs nothing. */
   readonly relays: number;
-  /** Longest silence of a stream to a relay; NATs forget a mapping after 30 s, some earlier. */
+  /** A relay gives up a member that was silent for twice as long. The member asks its relays once a period. */
   readonly keepaliveMs: number;
 
   // Bounds.

@@ -1,6 +1,7 @@
 import { compareIncarnations, type Incarnation, MonotonicMs, type NodeId } from "#kernel";
 import { type ProbeNumber, type RelayableMessage } from "./message.ts";
 import { accuse, notePath } from "./learn.ts";
+import { pingTo } from "./ping.ts";
 import { sendByRelay, sendDatagram, sendTo, type Source } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import { closeStream, openStream } from "./streams.ts";
@@ -110,12 +111,6 @@ export function handleNack(state: SwimState, helper: NodeId, number: ProbeNumber
   const { probe } = state;
   if (probe === null || probe.number !== number || !probe.helpers.delete(helper)) return;
   state.counters.nacks += 1;
-}
-
-/** A suspect is told in the very ping that it is one (the buddy system), so that it can refute at once. */
-export function pingTo(state: SwimState, target: MemberRecord, probe: ProbeNumber): RelayableMessage[] {
-  const ping: RelayableMessage = { kind: "ping", probe, target: target.id };
-  return target.state !== "alive" && state.options.buddy ? [ping, { kind: "member", record: target }] : [ping];
 }
 
 function answered(state: SwimState, probe: RunningProbe): void {

@@ -67,7 +67,11 @@ function handlePing(state: SwimState, packet: Packet, ping: Extract<Message, { r
   state.uplinks.heardPing(state.now, wayOf(state, source));
   if (isStale(state)) return;
   const observed = source.kind === "datagram" ? source.from : null;
-  answer(state, source, [{ kind: "ack", probe: ping.probe, observed }, ...accusation(state, packet)]);
+  answer(state, source, [
+    { kind: "ack", probe: ping.probe, observed },
+    ...accusation(state, packet),
+    ...refutation(state, packet),
+  ]);
 }
 
 /**
@@ -90,6 +94,18 @@ function accusation(state: SwimState, { sender, incarnation }: Packet): Relayabl
   const held = state.members.get(sender);
   if (held === null || held.state === "alive" || compareIncarnations(incarnation, held.incarnation) > 0) return [];
   return held.state === "suspect" && !state.options.buddy ? [] : [{ kind: "member", record: held }];
+}
+
+/** Whoever accuses this node in the ping itself hears at once what overrules it; gossip may take its time. */
+function refutation({ id, members }: SwimState, { messages }: Packet): RelayableMessage[] {
+  const isAccused = messages.some(
+    (message) =>
+      message.kind === "member" &&
+      message.record.id === id &&
+      message.record.state !== "alive" &&
+      compareIncarnations(members.self.incarnation, message.record.incarnation) > 0,
+  );
+  return isAccused ? [{ kind: "member", record: members.self }] : [];
 }
 
 function handleRelayed(

@@ -27,7 +27,7 @@ export function reconnect(state: SwimState, id: NodeId, attempt: number): void {
   if (state.reconnects.get(id) !== attempt) return;
   if (attempt % 2 === 0) {
     const ping = { kind: "ping", probe: state.newProbeNumber(), target: id } as const;
-    sendTo(state, member, [ping, { kind: "member", record: member }], true);
+    sendTo(state, member, [{ kind: "member", record: member }, ping], true);
   } else {
     startPushPull(state, member, "reconnect", ONE_SYN_MS);
   }

@@ -12,6 +12,8 @@ const ASK_AFTER_PERIODS = 8;
 const RELAYED_AFTER_PERIODS = 11;
 /** Enough for a node that was accused meanwhile although it hears others: two signs together are rarely chance. */
 const RELAYED_IF_ACCUSED_PERIODS = 3;
+/** So many pings a relay may leave unanswered, nor say anything else, before another one is taken. */
+const SILENT_RELAY_PINGS = 3;
 /** Half of the streams that a node takes: a relay must stay open for those that join, and for full exchanges. */
 const CLIENTS_MAX = 128;
 
@@ -159,24 +161,28 @@ function askToBePinged(state: SwimState): void {
 }
 
 /**
- * A stream whose other end vanished, or that a NAT forgot, breaks only after a quarter of an hour of TCP's own attempts. Both ends
- * hear each other twice in a keepalive; after a stall of its own a node waits until it has read.
+ * A stream whose other end vanished, or that a NAT forgot, breaks only after a quarter of an hour of TCP's own attempts. So whoever depends
+ * on a relay asks it once a period, and is not the last to know that its machine has crashed; the relay hears of its clients by that. After a
+ * stall of its own a node waits for those until it has read.
  */
 function closeSilent(state: SwimState): void {
   const { streams, uplinks, now, options, stalledAt } = state;
-  if (stalledAt !== null && now - stalledAt < options.keepaliveMs) return;
-  for (const { id, use, heardAt } of streams.values()) {
-    const isKept = use.kind === "client" || (use.kind === "uplink" && uplinks.isGranted(id));
-    if (isKept && now - heardAt > 2 * options.keepaliveMs) closeStream(state, id);
+  for (const { id, use, heardAt, unanswered } of streams.values()) {
+    if (use.kind === "uplink" && unanswered >= SILENT_RELAY_PINGS) {
+      uplinks.silent(now, use.relay);
+      closeStream(state, id);
+    } else if (use.kind === "client" && now - Math.max(heardAt, stalledAt ?? heardAt) > 2 * options.keepaliveMs) {
+      closeStream(state, id);
+    }
   }
 }
 
 /** A ping, since the ack shows that the stream still carries both ways. */
 function keepAlive(state: SwimState): void {
-  if (state.now < state.nextKeepaliveAt) return;
-  state.nextKeepaliveAt = MonotonicMs(state.now + state.options.keepaliveMs / 2);
-  for (const { id, use } of state.streams.values()) {
+  for (const stream of state.streams.values()) {
+    const { id, use } = stream;
     if (use.kind !== "uplink" || !state.uplinks.isGranted(id)) continue;
+    stream.unanswered += 1;
     sendFrame(state, id, [{ kind: "ping", probe: state.newProbeNumber(), target: use.relay }]);
   }
 }

@@ -7,7 +7,6 @@ import type { Dormancy } from "./dormant.ts";
 import { FlapDamping } from "./flap.ts";
 import type { Help } from "./help.ts";
 import type { Keyring } from "./keyring.ts";
-import type { RunningSuspicion } from "./learn.ts";
 import { MemberNumbers } from "./member-numbers.ts";
 import { MemberTable } from "./member-table.ts";
 import { ProbeNumber, type RelayableMessage } from "./message.ts";
@@ -19,6 +18,7 @@ import { profileHashOf } from "./profile-hash.ts";
 import type { Source } from "./send.ts";
 import type { SwimSetup } from "./setup.ts";
 import type { Stream } from "./streams.ts";
+import type { RunningSuspicion } from "./suspecting.ts";
 import { type Timer, TimerHeap } from "./timers.ts";
 import type {
   Address,
@@ -95,7 +95,6 @@ export class SwimState {
   readonly uplinks: Uplinks;
   /** Members whose relay this node is, by their stream. */
   readonly clients = new Map<NodeId, StreamId>();
-  nextKeepaliveAt: MonotonicMs;
 
   /** When the own view changed last. */
   changedAt: MonotonicMs;
@@ -147,7 +146,6 @@ export class SwimState {
     this.awareness = new Awareness(setup.options);
     this.flaps = new FlapDamping(setup.options);
     this.uplinks = new Uplinks(now, setup.options.periodMs);
-    this.nextKeepaliveAt = now;
     this.changedAt = now;
     this.heardAt = now;
     this.nextRecheckAt = now;

@@ -40,10 +40,12 @@ export interface Stream {
   isProven: boolean;
   /** Until then: `bytesRead` when it was looked at last. */
   bytesSeen: number;
+  /** Of an uplink: pings since anything was heard on it. */
+  unanswered: number;
 }
 
 function newStream({ now }: SwimState, more: Pick<Stream, "id" | "peer" | "use" | "until">): Stream {
-  return { ...more, openedAt: now, heardAt: now, bytesRead: 0, isProven: false, bytesSeen: 0 };
+  return { ...more, openedAt: now, heardAt: now, bytesRead: 0, isProven: false, bytesSeen: 0, unanswered: 0 };
 }
 
 /** Asks the driver for a stream, which must be open within `connectMs` and have served its purpose within `timeoutMs`. */

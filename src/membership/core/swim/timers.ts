@@ -11,6 +11,7 @@ export type Timer =
   | { readonly kind: "probe-timeout"; readonly probe: ProbeNumber }
   | { readonly kind: "help-nack"; readonly probe: ProbeNumber }
   | { readonly kind: "help-over"; readonly probe: ProbeNumber }
+  | { readonly kind: "ask-suspect"; readonly id: NodeId; readonly number: number }
   | { readonly kind: "suspicion"; readonly id: NodeId; readonly number: number }
   | { readonly kind: "gossip" }
   | { readonly kind: "push-pull" }

@@ -117,6 +117,11 @@ export class Uplinks {
     this.#streams.delete(stream);
   }
 
+  /** Its stream carries nothing any more: a new one to the same relay might not either. */
+  silent(now: MonotonicMs, relay: NodeId): void {
+    this.#declinedAt.set(relay, now);
+  }
+
   /** It refused of late, or its stream came to nothing. */
   hasDeclined(now: MonotonicMs, id: NodeId): boolean {
     const at = this.#declinedAt.get(id);
