@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type DevLayout, devConfig, devLayout } from "../src/cli/dev/layout.ts";
-import { freePorts, type ProcessGroup } from "./commit/processes.ts";
+import type { ProcessGroup } from "./commit/processes.ts";
 
 const launcher = join(resolve(import.meta.dirname, ".."), "bin", "ringraft.js");
 
@@ -39,15 +40,20 @@ export async function leaderOf(layout: DevLayout, not: string | null = null, tim
   throw new Error(`no leader within ${timeoutMs} ms; logs: none (bench), run the same configuration by hand`);
 }
 
-/** The first of `count` ports that are free now. */
+/** The first of `count` ports in a row that are free now, below those that the system gives to connections. */
 export async function freeBase(count: number): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const [base] = await freePorts(1);
-    if (base! + count > 65_000) continue;
-    const end = await freePorts(count);
-    if (!end.some((port) => port >= base! && port < base! + count)) return base!;
+  for (let base = 20_000; base + count <= 32_000; base += count) {
+    const isFree = await Promise.all(Array.from({ length: count }, (_, index) => isFreePort(base + index)));
+    if (isFree.every(Boolean)) return base;
   }
-  throw new Error("no free range of ports");
+  throw new Error(`no ${count} ports in a row are free between 20000 and 32000: --base-port names others`);
+}
+
+function isFreePort(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 /** Of all threads, since the process began. */
