@@ -240,6 +240,53 @@ test("whoever is accused in a ping answers with what overrules it, however long 
   assert.ok(own?.kind === "member" && own.record.state === "alive" && own.record.incarnation.counter === 1);
 });
 
+test("a confirmation that puts a verdict into the past is no stall of this node: other verdicts stay where they were", () => {
+  const diedAt = (confirmedLate: boolean): number => {
+    const node = nodeKnowing("abcdefgh", { awarenessMax: 0 });
+    node.hearOf("b", record("a", "suspect", 0, { accuser: "b" }));
+    node.run(5_000);
+    for (const accuser of ["b", "c", "d"]) node.hearOf(accuser, record("h", "suspect", 0, { accuser }));
+    node.run(1_000);
+    for (const accuser of confirmedLate ? ["c", "d"] : []) {
+      node.hearOf(accuser, record("a", "suspect", 0, { accuser }));
+      assert.ok(node.core.nextDeadline! >= node.now, "no timer stands in the past");
+      node.wake();
+    }
+    while (node.held("h")?.state !== "dead" && node.now < 60_000) node.run(10);
+    return node.now;
+  };
+  assert.equal(diedAt(true), diedAt(false));
+});
+
+test("questions to suspects carry no gossip: they may be dead, and what they are told would count as told", () => {
+  const peers = "abcdefghijklmnopqrstuvwxyzABCDEFGH";
+  const node = nodeKnowing(peers, { awarenessMax: 0, suspicionConfirmations: 0 });
+  node.run(3_000);
+  const suspects = peers.slice(0, 12);
+  for (const suspect of suspects) node.hearOf("H", record(suspect, "suspect", 0, { accuser: "H" }));
+  node.run(3_500);
+  node.sent();
+  node.hear("G", [{ kind: "member", record: record("F", "alive", 1) }]);
+  node.run(1_500);
+  const addresses = new Set(Array.from(suspects, peerAddress));
+  const asked = node.sent().filter(({ to, messages }) => addresses.has(to) && messages.some(({ kind }) => kind === "ping"));
+  assert.ok(asked.length >= 12);
+  for (const { messages } of asked) assert.deepEqual(messages.map(({ kind }) => kind).slice(0, 3), ["member", "ping"]);
+});
+
+test("the last questions of many suspicions that began together do not go out together", () => {
+  const peers = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  const node = nodeKnowing(peers, { awarenessMax: 0, suspicionConfirmations: 0 });
+  for (const peer of peers.slice(0, 50)) node.hearOf("9", record(peer, "suspect", 0, { accuser: "9" }));
+  let most = 0;
+  for (let step = 0; step < 3_000; step++) {
+    node.run(2);
+    most = Math.max(most, node.sent().length);
+  }
+  assert.equal(node.held("a")?.state, "dead");
+  assert.ok(most <= 15, `${most} datagrams in 2 ms`);
+});
+
 /** A node that has just met the peers of these one-letter names. */
 function nodeKnowing(peers: string, options: Partial<SwimOptions> = {}): NodeUnderTest {
   const node = new NodeUnderTest(options);

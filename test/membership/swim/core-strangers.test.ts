@@ -5,7 +5,7 @@ import { Digest, profileHashOf } from "#membership/core";
 import { nodeAead } from "../../../src/host/aead.ts";
 // A stranger's stream is made by hand, so the inside of the room is needed.
 import { Keyring } from "../../../src/membership/core/swim/keyring.ts";
-import type { Message } from "../../../src/membership/core/swim/message.ts";
+import { type Message, ProbeNumber } from "../../../src/membership/core/swim/message.ts";
 import { StreamId } from "../../../src/membership/core/swim/types.ts";
 import { Wire } from "../../../src/membership/core/swim/wire.ts";
 import { KEY, LABEL, NodeUnderTest, peerAddress, record } from "./fake-peers.ts";
@@ -52,6 +52,25 @@ test("a stranger that drips is cut off: after 2 s, or 2 s after it has begun to;
   assert.equal(closedAfter(new NodeUnderTest(), endless, 40), streamTimeoutMs, "for ever");
 });
 
+test("a relay that stood still for a moment answers each of its clients: none need take another relay", () => {
+  const node = new NodeUnderTest();
+  const clients = Array.from("abcdefghijklmnopqrst", (peer, index) => ({
+    stream: StreamId(2 * index + 2),
+    say: speaker(node, peer),
+  }));
+  for (const { stream, say } of clients) {
+    node.core.handleStreamOpened(MonotonicMs(0), stream, peerAddress("a"));
+    node.core.handleStreamBytes(MonotonicMs(0), stream, say(stream, [{ kind: "relay-request" }]));
+  }
+  node.run(740);
+  node.stall(1_600);
+  const now = MonotonicMs(node.now);
+  const ping = { kind: "ping", probe: ProbeNumber(1), target: NodeId("own") } as const;
+  for (const { stream, say } of [...clients, ...clients]) node.core.handleStreamBytes(now, stream, say(stream, [ping]));
+  const answered = new Set(node.core.takeTransmissions().flatMap((done) => (done.kind === "stream-bytes" ? [done.stream] : [])));
+  assert.equal(answered.size, clients.length);
+});
+
 const MEMBER = StreamId(4);
 
 /** When the node hangs up on a stream that brings so many bytes in a millisecond, piece by piece; null when it has all of them. */
@@ -77,16 +96,16 @@ function closedAfter(node: NodeUnderTest, bytes: Uint8Array, rate: number | ((ms
   return null;
 }
 
-function firstFrame({ options }: NodeUnderTest, stream: StreamId, messages: readonly Message[] = []): Uint8Array {
+function firstFrame(node: NodeUnderTest, stream: StreamId, messages: readonly Message[] = []): Uint8Array {
+  return speaker(node, "a")(stream, messages);
+}
+
+/** Seals one frame after the other, as the peer would. */
+function speaker({ options }: NodeUnderTest, peer: string): (stream: StreamId, messages: readonly Message[]) => Uint8Array {
   const keyring = Keyring.of(nodeAead, [KEY]);
   assert.ok(keyring.ok);
   const wire = new Wire({ label: LABEL, keyring: keyring.value, aead: nodeAead }, options);
   const incarnation = { epoch: 1, counter: 0 };
-  return wire.frame(stream, {
-    sender: NodeId("a"),
-    incarnation,
-    digest: Digest(0),
-    profile: profileHashOf(options),
-    messages,
-  });
+  const head = { sender: NodeId(peer), incarnation, digest: Digest(0), profile: profileHashOf(options) };
+  return (stream, messages) => wire.frame(stream, { ...head, messages });
 }

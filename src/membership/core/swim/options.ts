@@ -46,7 +46,10 @@ export interface SwimOptions {
   readonly awarenessMax: number;
   /** An event loop later than this counts as sickness of this node. */
   readonly lagLimitMs: number;
-  /** Tell a suspect that it is one in the very ping that probes it, so that it can refute at once (Lifeguard's buddy system). */
+  /**
+   * Tell a suspect that it is one in the very ping that probes it, so that it can refute at once (Lifeguard's buddy system); ask it early,
+   * and once more before a verdict.
+   */
   readonly buddy: boolean;
 
   // Dissemination.
@@ -61,7 +64,7 @@ export interface SwimOptions {
   readonly gossipToDeadMs: number;
   /** Full exchange with one random member, both ways, over a stream. Repairs whatever gossip missed. */
   readonly pushPullIntervalMs: number;
-  /** Up to this many members the interval is as set; beyond, it grows with the logarithm of the number. */
+  /** Up to this many members the interval is as set; beyond, it grows with the logarithm of the number, and differing views are asked again half as soon. */
   readonly pushPullScaleFrom: number;
   /** Floor between two exchanges that a differing digest asks for. Below `pushPullIntervalMs`. */
   readonly repairIntervalMs: number;

@@ -65,13 +65,15 @@ function handleMessage(state: SwimState, packet: Packet, message: Message, sourc
 function handlePing(state: SwimState, packet: Packet, ping: Extract<Message, { readonly kind: "ping" }>, source: Source): void {
   if (ping.target !== state.id) return state.reject("wrong-target", source.kind === "datagram" ? source.from : null);
   state.uplinks.heardPing(state.now, wayOf(state, source));
-  if (isStale(state)) return;
+  // Of a stream nothing is lost, and a client whose relay stays silent takes another one.
+  if (source.kind !== "stream" && isStale(state)) return;
   const observed = source.kind === "datagram" ? source.from : null;
-  answer(state, source, [
-    { kind: "ack", probe: ping.probe, observed },
-    ...accusation(state, packet),
-    ...refutation(state, packet),
-  ]);
+  const [accused, overruled] = [accusation(state, packet), refutation(state, packet)];
+  const ack = { kind: "ack", probe: ping.probe, observed } as const;
+  if (accused.length === 0) return answer(state, source, [ack, ...overruled]);
+  // Both need not fit into one datagram.
+  answer(state, source, [ack, ...accused]);
+  if (overruled.length > 0) answer(state, source, overruled);
 }
 
 /**

@@ -28,6 +28,7 @@ const relations: readonly Relation<Field, SwimOptions>[] = [
   atMost("healIntervalMs", "tombstoneMs", "the other side of a partition must be tried again before it is forgotten"),
   atMost("gossipToDeadMs", "tombstoneMs", "who is forgotten is told nothing"),
   atMost("gossipIntervalMs", "leaveTimeoutMs", "a goodbye must be told at least once"),
+  atMost("periodMs", "keepaliveMs", "a relay gives up whoever is silent for two keepalives, and is asked once a period"),
   atMost("sourcePacketsPerSecond", "sourceBurst", "the burst holds at least what one second may bring"),
 ];
 

@@ -128,7 +128,7 @@ function head(state: SwimState): Pick<Packet, "incarnation" | "digest" | "profil
 /** Adds what gossip fits into `room` bytes beside the messages. */
 function withGossip(state: SwimState, given: readonly RelayableMessage[], room: number): readonly RelayableMessage[] {
   const messages = fitting(state, given, room);
-  if (state.broadcasts.size === 0) return messages;
+  if (state.broadcasts.size === 0 || asksSuspect(given)) return messages;
   const left = room - packetBytes({ sender: state.id, ...head(state), messages });
   const limit = retransmitLimit(state.members.present, state.options);
   state.carriers += 1;
@@ -141,4 +141,10 @@ function fitting(state: SwimState, messages: readonly RelayableMessage[], room: 
   if (packetBytes({ sender: state.id, ...head(state), messages }) <= room) return messages;
   state.selfHealed("a record too long for our datagrams is left out");
   return messages.filter(({ kind }) => kind !== "member");
+}
+
+/** A suspect may be dead: what rode along would count as told, and in a crash of many nobody would have heard it. */
+function asksSuspect(messages: readonly RelayableMessage[]): boolean {
+  const [first, second] = messages;
+  return first?.kind === "member" && first.record.state !== "alive" && second?.kind === "ping";
 }

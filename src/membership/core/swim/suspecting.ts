@@ -8,6 +8,8 @@ import type { MemberRecord } from "./types.ts";
 
 /** So many of those that hear of a suspicion ask the suspect soon: gossip may have missed it, or what it answered. */
 const EARLY_ASKERS = 32;
+/** Between two last questions, about, while many suspicions run. */
+const QUESTION_MS = 1;
 
 export interface RunningSuspicion {
   readonly number: number;
@@ -16,6 +18,8 @@ export interface RunningSuspicion {
   readonly stalledMs: number;
   /** The verdict may fall from then on: the suspect was asked once more and had time to answer. Null: not asked yet. */
   readonly heardOutAt: MonotonicMs | null;
+  /** So much earlier than it must the last question goes: after a cut thousands of suspicions run out at one time. */
+  readonly aheadMs: number;
 }
 
 /** A suspicion at a higher incarnation is another one: it starts anew. */
@@ -23,10 +27,11 @@ export function beginSuspicion(state: SwimState, member: MemberRecord): void {
   const { members, options, now } = state;
   const bounds = suspicionBounds(members.present, options);
   const suspicion = new Suspicion(now, member.accuser ?? member.id, bounds);
-  const running = { number: state.newSuspicionNumber(), suspicion, stalledMs: state.stalledMs, heardOutAt: null };
+  const aheadMs = state.random() * Math.min(state.suspicions.size * QUESTION_MS, bounds.minMs / 2);
+  const running = { number: state.newSuspicionNumber(), suspicion, stalledMs: state.stalledMs, heardOutAt: null, aheadMs };
   const { id } = member;
   state.suspicions.set(id, running);
-  state.timers.set(dueAt(state, id, running), { kind: "suspicion", id, number: running.number });
+  setVerdict(state, id, running);
   if (!options.buddy || state.random() * members.present >= EARLY_ASKERS) return;
   const askAt = MonotonicMs(now + (state.random() * bounds.minMs) / 2);
   state.timers.set(askAt, { kind: "ask-suspect", id, number: running.number });
@@ -41,7 +46,7 @@ export function confirmSuspicion(state: SwimState, member: MemberRecord, accuser
     return beginSuspicion(state, member);
   }
   if (!running.suspicion.confirm(accuser)) return;
-  state.timers.set(dueAt(state, member.id, running), { kind: "suspicion", id: member.id, number: running.number });
+  setVerdict(state, member.id, running);
   spread(state, { ...member, accuser });
 }
 
@@ -66,15 +71,21 @@ export function isOver(state: SwimState, { id }: MemberRecord, number: number): 
     next = { ...running, heardOutAt: MonotonicMs(state.now + patienceMs(state, id)) };
     state.suspicions.set(id, next);
   }
-  state.timers.set(dueAt(state, id, next), { kind: "suspicion", id, number });
+  setVerdict(state, id, next);
   return false;
 }
 
+/** A confirmation may put it into the past; a timer set there would look as if this node had stood still since. */
+function setVerdict(state: SwimState, id: NodeId, running: RunningSuspicion): void {
+  const at = MonotonicMs(Math.max(state.now, dueAt(state, id, running)));
+  state.timers.set(at, { kind: "suspicion", id, number: running.number });
+}
+
 /** Of the last question, so long before the verdict that it can be answered; then of the verdict. */
-function dueAt(state: SwimState, id: NodeId, { suspicion, stalledMs, heardOutAt }: RunningSuspicion): MonotonicMs {
+function dueAt(state: SwimState, id: NodeId, { suspicion, stalledMs, heardOutAt, aheadMs }: RunningSuspicion): MonotonicMs {
   const deadline = suspicion.deadline + state.stalledMs - stalledMs;
   if (!state.options.buddy) return MonotonicMs(deadline);
-  return MonotonicMs(heardOutAt === null ? deadline - patienceMs(state, id) : Math.max(deadline, heardOutAt));
+  return MonotonicMs(heardOutAt === null ? deadline - aheadMs - patienceMs(state, id) : Math.max(deadline, heardOutAt));
 }
 
 function patienceMs(state: SwimState, id: NodeId): number {
