@@ -10,7 +10,7 @@ import { refute } from "./self.ts";
 import { answer, sendDatagram } from "./send.ts";
 import type { SwimState } from "./state.ts";
 import { deadBy, suspectedBy } from "./statement.ts";
-import { beginSuspicion, confirmSuspicion, isOver } from "./suspecting.ts";
+import { beginSuspicion, confirmSuspicion, fallsNow } from "./suspecting.ts";
 import type { MemberRecord, Reach } from "./types.ts";
 import { listsOtherVoters } from "./voters-hash.ts";
 
@@ -76,7 +76,7 @@ export function accuse(state: SwimState, id: NodeId): void {
 /** The time to refute may be over. Timers of older suspicions, and of longer ones that were since confirmed, mean nothing. */
 export function suspicionDue(state: SwimState, id: NodeId, number: number): void {
   const held = state.members.get(id);
-  if (held === null || !isOver(state, held, number)) return;
+  if (held === null || !fallsNow(state, id, number)) return;
   learn(state, deadBy(state.id, held), { from: state.id, via: "gossip", spread: true });
 }
 

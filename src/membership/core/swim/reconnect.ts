@@ -1,4 +1,5 @@
 import { MonotonicMs, type NodeId } from "#kernel";
+import { accusingPing } from "./ping.ts";
 import { startPushPull } from "./push-pull.ts";
 import { sendTo } from "./send.ts";
 import type { SwimState } from "./state.ts";
@@ -26,8 +27,7 @@ export function reconnect(state: SwimState, id: NodeId, attempt: number): void {
   if (member?.state !== "dead") return void state.reconnects.delete(id);
   if (state.reconnects.get(id) !== attempt) return;
   if (attempt % 2 === 0) {
-    const ping = { kind: "ping", probe: state.newProbeNumber(), target: id } as const;
-    sendTo(state, member, [{ kind: "member", record: member }, ping], true);
+    sendTo(state, member, accusingPing(member, state.newProbeNumber()), true);
   } else {
     startPushPull(state, member, "reconnect", ONE_SYN_MS);
   }

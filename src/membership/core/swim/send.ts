@@ -2,6 +2,7 @@ import { assertNever, type NodeId } from "#kernel";
 import { packetBytes } from "./codec.ts";
 import { retransmitLimit } from "./broadcast-queue.ts";
 import type { Message, Packet, RelayableMessage, RelayedPacket } from "./message.ts";
+import { isAccusingPing } from "./ping.ts";
 import type { SwimState } from "./state.ts";
 import type { Address, MemberRecord, StreamId } from "./types.ts";
 
@@ -128,7 +129,8 @@ function head(state: SwimState): Pick<Packet, "incarnation" | "digest" | "profil
 /** Adds what gossip fits into `room` bytes beside the messages. */
 function withGossip(state: SwimState, given: readonly RelayableMessage[], room: number): readonly RelayableMessage[] {
   const messages = fitting(state, given, room);
-  if (state.broadcasts.size === 0 || asksSuspect(given)) return messages;
+  // Whoever is accused may be dead: what rode along would count as told, and in a crash of many nobody would have heard it.
+  if (state.broadcasts.size === 0 || isAccusingPing(given)) return messages;
   const left = room - packetBytes({ sender: state.id, ...head(state), messages });
   const limit = retransmitLimit(state.members.present, state.options);
   state.carriers += 1;
@@ -141,10 +143,4 @@ function fitting(state: SwimState, messages: readonly RelayableMessage[], room: 
   if (packetBytes({ sender: state.id, ...head(state), messages }) <= room) return messages;
   state.selfHealed("a record too long for our datagrams is left out");
   return messages.filter(({ kind }) => kind !== "member");
-}
-
-/** A suspect may be dead: what rode along would count as told, and in a crash of many nobody would have heard it. */
-function asksSuspect(messages: readonly RelayableMessage[]): boolean {
-  const [first, second] = messages;
-  return first?.kind === "member" && first.record.state !== "alive" && second?.kind === "ping";
 }

@@ -57,21 +57,21 @@ export function askSuspect(state: SwimState, id: NodeId, number: number): void {
 }
 
 /**
- * Whether the verdict falls now. Nobody gives it who has not just asked the suspect: the refutation that all others know may have passed this
- * node by, as when both sides of a healed cut refute at once.
+ * Whether the verdict falls now; when it is not its time, it is looked at again. Nobody gives it who has not just asked the suspect: the
+ * refutation that all others know may have passed this node by, as when both sides of a healed cut refute at once.
  */
-export function isOver(state: SwimState, { id }: MemberRecord, number: number): boolean {
+export function fallsNow(state: SwimState, id: NodeId, number: number): boolean {
   const running = state.suspicions.get(id);
   if (running === undefined || running.number !== number) return false;
-  const isDue = state.now >= dueAt(state, id, running);
-  if (isDue && (running.heardOutAt !== null || !state.options.buddy)) return true;
-  let next = running;
-  if (isDue) {
-    askSuspect(state, id, number);
-    next = { ...running, heardOutAt: MonotonicMs(state.now + patienceMs(state, id)) };
-    state.suspicions.set(id, next);
+  if (state.now < dueAt(state, id, running)) {
+    setVerdict(state, id, running);
+    return false;
   }
-  setVerdict(state, id, next);
+  if (running.heardOutAt !== null || !state.options.buddy) return true;
+  askSuspect(state, id, number);
+  const asked = { ...running, heardOutAt: MonotonicMs(state.now + patienceMs(state, id)) };
+  state.suspicions.set(id, asked);
+  setVerdict(state, id, asked);
   return false;
 }
 
