@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ScenarioError } from "../scenario/words.ts";
 import { runBatch } from "./batch.ts";
+import { countOf, EXIT_USAGE, runScript } from "./command-line.ts";
 import { realCore } from "./real-core.ts";
 import { printReport, type Report } from "./report.ts";
 import { parseSwimScenario, type ScriptOverrides } from "./scenario/parse.ts";
@@ -23,8 +24,6 @@ const USAGE = `npm run sim:swim -- [--scenario FILE]... [--seeds COUNT] [--json]
   --help             this text
 Exit: 0 everything holds, 1 something does not, 64 the command line or a file is wrong. docs/membership-simulator.md explains files.`;
 
-const EXIT_USAGE = 64;
-
 interface Arguments {
   readonly files: readonly string[];
   readonly seeds: readonly number[];
@@ -44,11 +43,10 @@ async function main(args: readonly string[]): Promise<number> {
     print(USAGE);
     return 0;
   }
-  const asked = readArguments(args);
-  if (typeof asked === "string") {
-    process.stderr.write(`${asked}\n\n${USAGE}\n`);
-    return EXIT_USAGE;
-  }
+  return runScript(USAGE, () => readArguments(args), runAll);
+}
+
+async function runAll(asked: Arguments): Promise<number> {
   if (asked.files.length === 0) return runText(null, SINGLE_CRASH, asked);
   let worst = 0;
   for (const file of asked.files) worst = Math.max(worst, await runFile(file, asked));
@@ -107,63 +105,52 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** The arguments, or what is wrong with them. */
-function readArguments(args: readonly string[]): Arguments | string {
+/** Throws where they are wrong. */
+function readArguments(args: readonly string[]): Arguments {
   const text = { type: "string" } as const;
   const flag = { type: "boolean", default: false } as const;
   const many = { type: "string", multiple: true } as const;
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      strict: true,
-      options: {
-        scenario: many,
-        set: many,
-        nodes: text,
-        profile: text,
-        seeds: text,
-        seed: text,
-        from: text,
-        jobs: text,
-        seal: flag,
-        trace: flag,
-        json: flag,
-      },
-    });
-    const settings = values.set ?? [];
-    const jobs = whole("jobs", values.jobs ?? "1", 1);
-    if (jobs > 1 && values.trace) throw new TypeError("--trace follows one run after the other: leave --jobs away");
-    const [count, first] = [whole("seeds", values.seeds ?? "1", 1), whole("from", values.from ?? "1", 0)];
-    const replay = [
-      values.nodes === undefined ? "" : ` --nodes ${values.nodes}`,
-      values.profile === undefined ? "" : ` --profile ${values.profile}`,
-      ...settings.map((each) => ` --set ${each}`),
-      values.seal ? " --seal" : "",
-    ];
-    return {
-      files: values.scenario ?? [],
-      seeds: values.seed === undefined ? Array.from({ length: count }, (_, i) => first + i) : [whole("seed", values.seed, 0)],
-      overrides: {
-        nodes: values.nodes === undefined ? null : whole("nodes", values.nodes, 1),
-        profile: values.profile ?? null,
-        settings: settings.map(settingOf),
-      },
-      jobs,
-      seal: values.seal,
-      trace: values.trace,
-      json: values.json,
-      replay: replay.join(""),
-    };
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-function whole(name: string, given: string, least: number): number {
-  const value = Number(given);
-  if (!Number.isSafeInteger(value) || value < least)
-    throw new TypeError(`--${name} ${given}: a whole number from ${least} is wanted`);
-  return value;
+  const { values } = parseArgs({
+    args: [...args],
+    strict: true,
+    options: {
+      scenario: many,
+      set: many,
+      nodes: text,
+      profile: text,
+      seeds: text,
+      seed: text,
+      from: text,
+      jobs: text,
+      seal: flag,
+      trace: flag,
+      json: flag,
+    },
+  });
+  const settings = values.set ?? [];
+  const jobs = countOf("jobs", values.jobs ?? "1", 1);
+  if (jobs > 1 && values.trace) throw new TypeError("--trace follows one run after the other: leave --jobs away");
+  const [count, first] = [countOf("seeds", values.seeds ?? "1", 1), countOf("from", values.from ?? "1", 0)];
+  const replay = [
+    values.nodes === undefined ? "" : ` --nodes ${values.nodes}`,
+    values.profile === undefined ? "" : ` --profile ${values.profile}`,
+    ...settings.map((each) => ` --set ${each}`),
+    values.seal ? " --seal" : "",
+  ];
+  return {
+    files: values.scenario ?? [],
+    seeds: values.seed === undefined ? Array.from({ length: count }, (_, i) => first + i) : [countOf("seed", values.seed, 0)],
+    overrides: {
+      nodes: values.nodes === undefined ? null : countOf("nodes", values.nodes, 1),
+      profile: values.profile ?? null,
+      settings: settings.map(settingOf),
+    },
+    jobs,
+    seal: values.seal,
+    trace: values.trace,
+    json: values.json,
+    replay: replay.join(""),
+  };
 }
 
 function settingOf(given: string): Setting {

@@ -1,5 +1,12 @@
 import type { NodeId } from "#kernel";
-import type { MemberRecord, MemberState, ProfileHash, SwimEvent } from "#membership/core";
+import {
+  isPresent,
+  type MemberRecord,
+  type MemberState,
+  type ProfileHash,
+  type SwimCore,
+  type SwimEvent,
+} from "#membership/core";
 import { Detection } from "./detection.ts";
 import { announcedBy, type Machine } from "./machine.ts";
 import type { SimMember } from "./member.ts";
@@ -307,7 +314,7 @@ export class Measures {
     if (first === undefined) return true;
     const { core } = first.process!;
     const running = this.#machines.filter(({ process, index }) => process !== null && index < this.#nodes);
-    if (core.present !== running.length || !running.every(({ id }) => isHeldRunning(core.record(id)))) return false;
+    if (core.present !== running.length || !running.every(({ id }) => holdsPresent(core, id))) return false;
     const { digest } = core;
     const dissenter = lastFirst(observers, this.#dissenter).find(({ process }) => process!.core.digest !== digest);
     this.#dissenter = dissenter?.index ?? null;
@@ -461,8 +468,9 @@ function ownRecord({ core, machine }: SimMember): MemberRecord {
   return core.record(machine.id)!;
 }
 
-function isHeldRunning(held: MemberRecord | null): boolean {
-  return held !== null && (held.state === "alive" || held.state === "suspect");
+function holdsPresent(core: SwimCore, id: NodeId): boolean {
+  const held = core.record(id);
+  return held !== null && isPresent(held);
 }
 
 function holdsThisLife(held: MemberRecord, { machine, life }: SimMember, own: MemberRecord): boolean {

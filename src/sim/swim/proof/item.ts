@@ -22,3 +22,8 @@ export function lineOf(name: string, { expected, found, holds, seed }: Judgement
   const where = holds === false ? `, seed ${seed}` : "";
   return { name, expected, found: `${found} (${runs} ${runs === 1 ? "run" : "runs"}${where})`, holds };
 }
+
+/** As it is printed. */
+export function shown({ name, expected, found, holds }: Line): string {
+  return `${holds === null ? "shown" : holds ? "ok   " : "MISS "} ${name}: ${expected}: ${found}`;
+}

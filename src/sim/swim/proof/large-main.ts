@@ -1,10 +1,10 @@
 import { parseArgs } from "node:util";
 import { runBatch } from "../batch.ts";
+import { countOf, runScript } from "../command-line.ts";
 import { realCore } from "../real-core.ts";
 import { printReport } from "../report.ts";
 import { NO_OVERRIDES, parseSwimScenario } from "../scenario/parse.ts";
-import { countOf, runScript } from "./command-line.ts";
-import { type Line, lineOf } from "./item.ts";
+import { type Line, lineOf, shown } from "./item.ts";
 import { LARGE, LARGE_LIMITS } from "./large.ts";
 
 const USAGE = `npm run sim:swim:large [-- --seed 1] [--nodes 10000]
@@ -43,9 +43,7 @@ function main({ seed, nodes }: { readonly seed: number; readonly nodes: number |
       holds: peakBytes() <= memoryBytes,
     },
   ];
-  for (const { name: what, expected, found, holds } of lines) {
-    print(`${holds === null ? "shown" : holds ? "ok   " : "MISS "} ${what}: ${expected}: ${found}`);
-  }
+  for (const line of lines) print(shown(line));
   return lines.some(({ holds }) => holds === false) ? 1 : 0;
 }
 

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { countOf, runScript } from "./command-line.ts";
+import { countOf, runScript } from "../command-line.ts";
 import { holdsTenfold, lifeguardGrid } from "./lifeguard.ts";
 
 const USAGE = `npm run sim:swim:lifeguard [-- --seeds 5] [--jobs 1]

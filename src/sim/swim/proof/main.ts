@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
+import { countOf, runScript } from "../command-line.ts";
 import { SINGLE_CRASH } from "../single-crash.ts";
-import { countOf, runScript } from "./command-line.ts";
 import { hostileDatagrams } from "./hostile-datagrams.ts";
+import { shown } from "./item.ts";
 import { lifeguardItem } from "./lifeguard.ts";
 import { scenarioItem, scenariosIn } from "./scenarios.ts";
 
@@ -31,9 +32,9 @@ async function main(asked: Arguments): Promise<number> {
       print(item.name);
       continue;
     }
-    for (const { name, expected, found, holds } of await item.run(asked.jobs)) {
-      if (holds === false) misses += 1;
-      print(`${holds === null ? "shown" : holds ? "ok   " : "MISS "} ${name}: ${expected}: ${found}`);
+    for (const line of await item.run(asked.jobs)) {
+      if (line.holds === false) misses += 1;
+      print(shown(line));
     }
   }
   if (!asked.isList) print(misses === 0 ? "all limits hold" : `${misses} limits missed`);

@@ -1,4 +1,4 @@
-const EXIT_USAGE = 64;
+export const EXIT_USAGE = 64;
 
 /** Reads a script's command line and runs it. Gives its exit code; 64, with the usage, when `read` throws. */
 export async function runScript<A>(usage: string, read: () => A, run: (asked: A) => number | Promise<number>): Promise<number> {
