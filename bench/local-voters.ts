@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type DevLayout, devConfig, devLayout } from "../src/cli/dev/layout.ts";
+import { isFreePort } from "../src/cli/dev/leftovers.ts";
 import type { ProcessGroup } from "./commit/processes.ts";
 
 const launcher = join(resolve(import.meta.dirname, ".."), "bin", "ringraft.js");
@@ -47,13 +47,6 @@ export async function freeBase(count: number): Promise<number> {
     if (isFree.every(Boolean)) return base;
   }
   throw new Error(`no ${count} ports in a row are free between 20000 and 32000: --base-port names others`);
-}
-
-function isFreePort(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer().once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }
 
 /** Of all threads, since the process began. */

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { connect, type Client, type ClientOptions } from "#client";
 // The layout of `ringraft dev` is the layout under test: same configuration, same processes.
 import { type DevHandler, type DevLayout, devConfig, devLayout } from "../../src/cli/dev/layout.ts";
+import { isFreePort } from "../../src/cli/dev/leftovers.ts";
 
 export interface RealClusterOptions {
   readonly voters: number;
@@ -227,16 +227,8 @@ const launcher = join(root, "bin", "ringraft.js");
 export async function freeBasePort(count: number): Promise<number> {
   for (let base = 20_000 + (process.pid % 300) * 100; base < 65_000 - count; base += count) {
     const ports = Array.from({ length: count }, (_, at) => base + at);
-    const free = await Promise.all(ports.map(isFree));
+    const free = await Promise.all(ports.map(isFreePort));
     if (free.every(Boolean)) return base;
   }
   throw new Error("no free range of ports");
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const server = createServer();
-    server.once("error", () => done(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
-  });
 }

@@ -32,7 +32,7 @@ export async function checkPorts(layout: DevLayout): Promise<void> {
   for (const node of layout.nodes) {
     const ports = node.role === "voter" ? Object.values(node.ports) : [node.ports.http, node.ports.gossip];
     for (const port of ports) {
-      if (await isFree(port)) continue;
+      if (await isFreePort(port)) continue;
       throw new ExitError(
         75,
         `port ${port} on 127.0.0.1 (${node.name}) is in use by another program`,
@@ -46,7 +46,8 @@ function nextBase(layout: DevLayout): number {
   return layout.nodes[0]!.ports.http + 1_000;
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens there on 127.0.0.1. */
+export function isFreePort(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(false));
