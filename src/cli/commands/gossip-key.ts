@@ -133,7 +133,7 @@ async function change(
 
   const answering = before.filter(({ value }) => value !== null).map(({ door }) => door);
   const ordered = await orderAll(answering, body, adminKey);
-  const after = await lookUntil(answering, (views) => isSettled(leftTo(action, key, holdersOf(views)), holdersOf(views)), isOver);
+  const after = await lookUntil(answering, (views) => isSettled(action, key, holdersOf(views)), isOver);
   const holders = holdersOf(valuesOf(after));
   const problems = [...before, ...ordered, ...after].filter(({ problem }) => problem !== null);
   print(format, holders, problems);
@@ -155,7 +155,8 @@ function isTimeTo(action: "use" | "remove", key: string, views: readonly KeyView
   return isByOwnWord(inTheWay(action, key, holders), holders);
 }
 
-function isSettled(left: readonly string[], holders: readonly KeyHolder[]): boolean {
+function isSettled(action: Parameters<typeof leftTo>[0], key: string, holders: readonly KeyHolder[]): boolean {
+  const left = leftTo(action, key, holders);
   return left.length === 0 || isByOwnWord(left, holders);
 }
 
